@@ -1,0 +1,89 @@
+# make demo    the main job: one system from model to typicality report
+# make test    everything that CI runs: C tests under sanitizers and valgrind, then pytest
+# make test-c  the C tests alone        make test-python  pytest alone
+# make format  rewrite csrc/ and tests/c with clang-format
+# make clean   remove what was built; make distclean: the virtual environment too
+
+PYTHON ?= python3
+VENV := .venv
+CC ?= cc
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: demo test test-c test-python format clean distclean system
+
+WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
+  -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+SUNDIALS_INCLUDE := $(if $(SUNDIALS_PREFIX),-isystem $(SUNDIALS_PREFIX)/include)
+SUNDIALS_LIBS := $(if $(SUNDIALS_PREFIX),-L$(SUNDIALS_PREFIX)/lib) \
+  -lsundials_kinsol -lsundials_sunlinsolspfgmr -lsundials_nvecserial
+CORE := $(wildcard csrc/core/*.c)
+C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/test_*.c))
+SOURCES := $(wildcard csrc/*/*.[ch]) setup.py pyproject.toml
+
+demo: $(VENV)/built
+	$(VENV)/bin/python -m rattling demo
+
+test: test-c test-python
+
+# --- what the system has to have -------------------------------------------------
+
+# Names the packages that are missing, and installs them where that is allowed.
+system:
+	@missing=""; \
+	command -v $(CC) >/dev/null 2>&1 || missing="$$missing gcc libc6-dev"; \
+	command -v valgrind >/dev/null 2>&1 || missing="$$missing valgrind"; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	$(PYTHON) -c 'import os, sysconfig; raise SystemExit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
+	  || missing="$$missing python3-dev"; \
+	[ -n "$(SUNDIALS_PREFIX)" ] || echo '#include <kinsol/kinsol.h>' | $(CC) -E - >/dev/null 2>&1 \
+	  || missing="$$missing libsundials-dev"; \
+	[ -z "$$missing" ] && exit 0; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "rattling needs these packages, under whatever names your system has for them:$$missing"; exit 1; fi; \
+	if [ "$$(id -u)" = 0 ]; then as=""; elif sudo -n true 2>/dev/null; then as="sudo"; else \
+	  echo "Installing packages needs rights that you do not have here. Ask for: apt-get install$$missing"; exit 1; fi; \
+	echo "installing$$missing"; \
+	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $$missing >/dev/null
+
+$(VENV)/bin/python: | system
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/built: $(SOURCES) | $(VENV)/bin/python system
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+# --- C tests: each once under ASan + UBSan, once under valgrind ---------------------
+
+C_FLAGS := $(WARNINGS) -g -pthread -Icsrc/core -DRTL_FAULT_HOOK $(SUNDIALS_INCLUDE)
+asan_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+valgrind_FLAGS := -O1
+VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --show-leak-kinds=all
+
+define variant
+build/$(1)/core/%.o: csrc/core/%.c $(wildcard csrc/core/*.h) | system
+	@mkdir -p $$(@D)
+	@$(CC) $(C_FLAGS) $($(1)_FLAGS) -c -o $$@ $$<
+build/$(1)/test_%: tests/c/test_%.c tests/c/test.h $(CORE:csrc/core/%.c=build/$(1)/core/%.o)
+	@$(CC) $(C_FLAGS) $($(1)_FLAGS) -o $$@ $$< $(CORE:csrc/core/%.c=build/$(1)/core/%.o) $(SUNDIALS_LIBS) -lm
+build/$(1)/test_%.passed: build/$(1)/test_%
+	@echo "$(strip $(2) build/$(1)/test_$$*)"; $(2) $$<
+	@touch $$@
+endef
+$(eval $(call variant,asan,env))
+$(eval $(call variant,valgrind,$(VALGRIND)))
+.PRECIOUS: build/asan/core/%.o build/valgrind/core/%.o build/asan/test_% build/valgrind/test_%
+
+test-c: $(C_TESTS:%=build/asan/%.passed) $(C_TESTS:%=build/valgrind/%.passed)
+	@echo "$(words $(C_TESTS)) C test programs passed under ASan + UBSan and under valgrind"
+
+test-python: $(VENV)/built
+	$(VENV)/bin/python -m pytest $(PYTEST)
+
+format: $(VENV)/built
+	$(VENV)/bin/clang-format -i csrc/*/*.[ch] tests/c/*.[ch]
+
+clean:
+	rm -rf build dist *.egg-info rattling/*.so
+
+distclean: clean
+	rm -rf $(VENV)

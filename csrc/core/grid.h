@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* A box divided into cells by the edges of each axis.
+ *
+ * Cells are numbered in C order: axis 0 varies slowest. */
+#ifndef RTL_GRID_H
+#define RTL_GRID_H
+
+#include <stdbool.h>
+
+#include "status.h"
+
+typedef enum { RTL_REFLECTING, RTL_PERIODIC } rtl_boundary_t;
+
+typedef struct {
+    size_t dim;
+    size_t n_cells;
+    size_t shape[RTL_MAX_DIM];          /* cells along each axis, >= 2 */
+    size_t stride[RTL_MAX_DIM];         /* cell number step along each axis */
+    rtl_boundary_t lower[RTL_MAX_DIM];  /* periodic: both sides are */
+    rtl_boundary_t upper[RTL_MAX_DIM];
+    double *edges[RTL_MAX_DIM];         /* (shape + 1,) increasing, owned */
+} rtl_grid_t;
+
+/* Copies edges[axis], shape[axis] + 1 numbers each. RTL_BAD_ARGUMENT: dim, a shape
+ * below 2, edges that do not increase, one periodic side without the other.
+ * RTL_TOO_LARGE: the number of cells does not fit an int32_t. */
+int rtl_grid_init(rtl_grid_t *self, size_t dim, const size_t *shape,
+    const double *const *edges, const rtl_boundary_t *lower,
+    const rtl_boundary_t *upper) RTL_MUST_CHECK;
+int rtl_grid_copy(rtl_grid_t *self, const rtl_grid_t *other) RTL_MUST_CHECK;
+void rtl_grid_free(rtl_grid_t *self);
+
+/* Centre of cell i of an axis. */
+double rtl_grid_centre(const rtl_grid_t *self, size_t axis, size_t i);
+
+/* Width of cell i of an axis. */
+double rtl_grid_width(const rtl_grid_t *self, size_t axis, size_t i);
+
+/* Index of a cell along one axis. */
+size_t rtl_grid_index(const rtl_grid_t *self, size_t cell, size_t axis);
+
+/* The neighbour of a cell one step up an axis, and the distance between their
+ * centres. False at a reflecting wall. */
+bool rtl_grid_next(const rtl_grid_t *self, size_t cell, size_t axis, size_t *next,
+    double *distance);
+
+/* Centres of n cells from `first` on, (dim, n). */
+void rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x);
+
+double rtl_grid_volume(const rtl_grid_t *self, size_t cell);
+
+#endif

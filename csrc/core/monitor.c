@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "monitor.h"
+
+#include <time.h>
+
+/* Ctrl-C has to be answered within 0.1 s; this leaves room for one block of work. */
+static const double poll_interval = 0.02;
+
+double
+rtl_monitor_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
+}
+
+int
+rtl_monitor_poll(rtl_monitor_t *self, double done)
+{
+    if (self == NULL || self->poll == NULL) {
+        return 0;
+    }
+    double now = rtl_monitor_clock();
+    if (now < self->next) {
+        return 0;
+    }
+    self->next = now + poll_interval;
+    return self->poll(self->data, done) == 0 ? 0 : RTL_INTERRUPTED;
+}

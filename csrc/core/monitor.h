@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Interruption and progress: long loops call rtl_monitor_poll, which looks at the
+ * clock and, a few tens of times a second, at the caller's hook. */
+#ifndef RTL_MONITOR_H
+#define RTL_MONITOR_H
+
+#include "status.h"
+
+typedef struct {
+    int (*poll)(void *data, double done); /* nonzero: stop; done in [0, 1] */
+    void *data;                           /* the hook's own; borrowed */
+    double next;                          /* clock time of the next call, s */
+} rtl_monitor_t;
+
+/* 0, or RTL_INTERRUPTED when the hook asks to stop. `self` may be NULL. Only the
+ * thread that made the outer call may poll. Cheap enough for every ~10 us. */
+int rtl_monitor_poll(rtl_monitor_t *self, double done) RTL_MUST_CHECK;
+
+/* Seconds since an arbitrary start, never running backwards. */
+double rtl_monitor_clock(void);
+
+#endif

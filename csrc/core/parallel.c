@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads take the next task number from one shared counter; a failure is an atomic
+ * flag that the others see before they take another. Threads live for one call. */
+#define _GNU_SOURCE
+#include "parallel.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+enum { MAX_THREADS = 64 };
+
+typedef struct {
+    rtl_task_fn run;
+    void *data;
+    size_t n_tasks;
+    atomic_size_t next; /* first task nobody has taken */
+    atomic_bool stop;   /* a task failed, or the caller was interrupted */
+    pthread_mutex_t lock;
+    size_t failed_task; /* with `status`: guarded by lock */
+    int status;
+} pool_t;
+
+static void
+pool_fail(pool_t *pool, size_t task, int status)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (pool->status == 0 || task < pool->failed_task) {
+        pool->status = status;
+        pool->failed_task = task;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->stop, true);
+}
+
+static void
+pool_work(pool_t *pool, rtl_monitor_t *monitor)
+{
+    while (!atomic_load(&pool->stop)) {
+        size_t task = atomic_fetch_add(&pool->next, 1);
+        if (task >= pool->n_tasks) {
+            break;
+        }
+        int status = pool->run(pool->data, task);
+        if (status == 0) {
+            double done = (double) (task + 1) / (double) pool->n_tasks;
+            status = rtl_monitor_poll(monitor, done);
+        }
+        if (status != 0) {
+            pool_fail(pool, task, status);
+        }
+    }
+}
+
+static void *
+worker(void *data)
+{
+    pool_work(data, NULL);
+    return NULL;
+}
+
+int
+rtl_parallel_run(
+    rtl_task_fn run, void *data, size_t n_tasks, size_t n_threads, rtl_monitor_t *monitor)
+{
+    pool_t pool = {.run = run, .data = data, .n_tasks = n_tasks};
+    pthread_t threads[MAX_THREADS];
+    size_t n_started = 0;
+
+    pthread_mutex_init(&pool.lock, NULL);
+    if (n_threads > n_tasks) {
+        n_threads = n_tasks;
+    }
+    if (n_threads > MAX_THREADS) {
+        n_threads = MAX_THREADS;
+    }
+    while (n_started + 1 < n_threads) {
+        if (pthread_create(&threads[n_started], NULL, worker, &pool) != 0) {
+            break; /* fewer threads give the same answer */
+        }
+        n_started++;
+    }
+    pool_work(&pool, monitor);
+    for (size_t i = 0; i < n_started; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_mutex_destroy(&pool.lock);
+    return pool.status;
+}
+
+size_t
+rtl_parallel_cores(void)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        return (size_t) CPU_COUNT(&set);
+    }
+#endif
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t) n : 1;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "sun.h"
+
+#include <kinsol/kinsol.h>
+#include <stdint.h>
+#include <string.h>
+
+#if SUNDIALS_VERSION_MAJOR >= 7
+#include <sundials/sundials_context.h>
+#endif
+
+static void
+keep_message(rtl_sun_t *self, const char *text)
+{
+    strncpy(self->message, text, RTL_SUN_MESSAGE - 1);
+    self->message[RTL_SUN_MESSAGE - 1] = '\0';
+}
+
+#if SUNDIALS_VERSION_MAJOR >= 7
+static void
+on_error(int line, const char *function, const char *file, const char *text,
+    SUNErrCode code, void *data, SUNContext context)
+{
+    (void) line;
+    (void) function;
+    (void) file;
+    (void) code;
+    (void) context;
+    keep_message(data, text);
+}
+#else
+static void
+on_error(int code, const char *module, const char *function, char *text, void *data)
+{
+    (void) code;
+    (void) module;
+    (void) function;
+    keep_message(data, text);
+}
+#endif
+
+int
+rtl_sun_init(rtl_sun_t *self)
+{
+    memset(self, 0, sizeof *self);
+#if SUNDIALS_VERSION_MAJOR >= 7
+    if (SUNContext_Create(SUN_COMM_NULL, &self->context) != 0) {
+        return RTL_NO_MEMORY;
+    }
+    if (SUNContext_ClearErrHandlers(self->context) != 0 ||
+        SUNContext_PushErrHandler(self->context, on_error, self) != 0) {
+        rtl_sun_free(self);
+        return RTL_NO_MEMORY;
+    }
+#else
+    if (SUNContext_Create(NULL, &self->context) != 0) {
+        return RTL_NO_MEMORY;
+    }
+#endif
+    return 0;
+}
+
+void
+rtl_sun_free(rtl_sun_t *self)
+{
+    if (self->context != NULL) {
+        SUNContext_Free(&self->context);
+    }
+    self->context = NULL;
+}
+
+int
+rtl_sun_capture_kinsol(rtl_sun_t *self, void *kinsol)
+{
+#if SUNDIALS_VERSION_MAJOR >= 7
+    (void) self; /* the context's handler sees everything */
+    (void) kinsol;
+    return 0;
+#else
+    return KINSetErrHandlerFn(kinsol, on_error, self) == KIN_SUCCESS ? 0 : RTL_SUNDIALS;
+#endif
+}
+
+N_Vector
+rtl_sun_vector(rtl_sun_t *self, size_t n)
+{
+    if (n > INT32_MAX) {
+        return NULL;
+    }
+    N_Vector v = N_VNew_Serial((sunindextype) n, self->context);
+    if (v != NULL) {
+        N_VConst(0.0, v);
+    }
+    return v;
+}
+
+const char *
+rtl_sun_version(void)
+{
+    return SUNDIALS_VERSION;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the binding share: module state, arrays in, statuses out.
+ *
+ * Each heap type has a file <name>_type.c that ends in rtl_<name>_type_add; plain
+ * functions sit in <area>_functions.c, which exports a PyMethodDef table. */
+#ifndef RTL_BINDING_H
+#define RTL_BINDING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL RTL_ARRAY_API
+#ifndef RTL_IMPORT_ARRAY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include "monitor.h"
+#include "status.h"
+
+/* --- module.c ----------------------------------------------------------------- */
+
+typedef struct {
+    PyObject *convergence_error, *reducible_error;
+    PyTypeObject *grid_type;
+} rtl_state_t;
+
+extern struct PyModuleDef rtl_module_definition;
+
+rtl_state_t *rtl_module_state(PyObject *module);
+
+/* The state from an instance of one of our types; NULL with an exception set. */
+rtl_state_t *rtl_module_state_of(PyObject *self);
+
+/* The one place where a status becomes an exception. RTL_CALLBACK and RTL_INTERRUPTED
+ * leave the exception that is already set. `fault` may be NULL. Always returns NULL. */
+PyObject *rtl_module_raise(int status, const rtl_fault_t *fault);
+
+/* Create a heap type, store it in *slot (owned by the module state) and in the module. */
+int rtl_module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **slot);
+
+/* --- arrays.c ----------------------------------------------------------------- */
+
+/* A C-contiguous, aligned, native float64 array made from `value`; a new reference, to
+ * be read only. The exception names the argument: TypeError for what is no array of
+ * real numbers, ValueError for a wrong number of dimensions (ndim < 0: any). */
+PyArrayObject *rtl_arrays_input(PyObject *value, const char *name, int ndim);
+
+/* Check one length; 0, or -1 with ValueError naming the argument. */
+int rtl_arrays_check_length(
+    PyArrayObject *array, const char *name, int axis, npy_intp expected);
+
+/* A new float64 array. */
+PyArrayObject *rtl_arrays_new(int ndim, const npy_intp *shape);
+
+double *rtl_arrays_data(PyArrayObject *array);
+
+/* --- callbacks.c -------------------------------------------------------------- */
+
+/* A hook for long calls made without the GIL: it runs pending signal handlers and, if
+ * `progress` is not None, calls progress(done). `progress` is borrowed. */
+void rtl_callbacks_monitor(rtl_monitor_t *monitor, PyObject *progress);
+
+/* --- one line a heap type ------------------------------------------------------- */
+
+int rtl_grid_type_add(PyObject *module, rtl_state_t *state);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* The module rattling._core: its state, its exceptions and its contents. */
+#define RTL_IMPORT_ARRAY
+#include "binding.h"
+
+#include "parallel.h"
+#include "sun.h"
+
+rtl_state_t *
+rtl_module_state(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+rtl_state_t *
+rtl_module_state_of(PyObject *self)
+{
+    PyObject *module = PyType_GetModuleByDef(Py_TYPE(self), &rtl_module_definition);
+    return module == NULL ? NULL : PyModule_GetState(module);
+}
+
+static PyObject *
+exception_class(int status)
+{
+    switch (status) {
+    case RTL_NO_MEMORY:
+        return PyExc_MemoryError;
+    case RTL_TOO_LARGE:
+        return PyExc_OverflowError;
+    case RTL_SUNDIALS:
+        return PyExc_RuntimeError;
+    default:
+        return PyExc_ValueError;
+    }
+}
+
+/* "(0.5, -1)" */
+static PyObject *
+point_text(const rtl_fault_t *fault)
+{
+    PyObject *point = PyTuple_New((Py_ssize_t) fault->dim);
+
+    for (size_t k = 0; point != NULL && k < fault->dim; k++) {
+        PyObject *x = PyFloat_FromDouble(fault->x[k]);
+        if (x == NULL) {
+            Py_CLEAR(point);
+        } else {
+            PyTuple_SET_ITEM(point, (Py_ssize_t) k, x);
+        }
+    }
+    PyObject *text = point == NULL ? NULL : PyObject_Repr(point);
+    Py_XDECREF(point);
+    return text;
+}
+
+PyObject *
+rtl_module_raise(int status, const rtl_fault_t *fault)
+{
+    if (status == RTL_CALLBACK || status == RTL_INTERRUPTED) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_RuntimeError, rtl_status_message(status));
+        }
+        return NULL;
+    }
+    PyObject *class = exception_class(status);
+    if (fault == NULL || fault->what == NULL) {
+        PyErr_SetString(class, rtl_status_message(status));
+        return NULL;
+    }
+    PyObject *value = PyFloat_FromDouble(fault->value);
+    PyObject *point = point_text(fault);
+    if (value != NULL && point != NULL) {
+        PyErr_Format(class, "%s: %s: component %zu is %S at x = %U", fault->what,
+            rtl_status_message(status), fault->component, value, point);
+    }
+    Py_XDECREF(value);
+    Py_XDECREF(point);
+    return NULL;
+}
+
+int
+rtl_module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **slot)
+{
+    *slot = (PyTypeObject *) PyType_FromModuleAndSpec(module, spec, NULL);
+    return *slot == NULL ? -1 : PyModule_AddType(module, *slot);
+}
+
+static int
+add_exception(PyObject *module, PyObject **slot, const char *name, const char *doc,
+    PyObject *base)
+{
+    *slot = PyErr_NewExceptionWithDoc(name, doc, base, NULL);
+    if (*slot == NULL) {
+        return -1;
+    }
+    return PyModule_AddObjectRef(module, strrchr(name, '.') + 1, *slot);
+}
+
+static int
+module_exec(PyObject *module)
+{
+    rtl_state_t *state = rtl_module_state(module);
+
+    if (PyArray_ImportNumPyAPI() < 0) {
+        return -1;
+    }
+    if (add_exception(module, &state->convergence_error, "rattling.ConvergenceError",
+            "The solver stopped before the tolerance was reached.\n\n"
+            "Attributes: ``log_density`` (the best iterate), ``residual`` (its largest\n"
+            "relative residual), ``info``.",
+            PyExc_RuntimeError) < 0) {
+        return -1;
+    }
+    if (add_exception(module, &state->reducible_error, "rattling.ReducibleError",
+            "The steady state is not unique: the chain has several recurrent classes.\n\n"
+            "Attribute: ``classes``, the cells or states of each, as index arrays.",
+            PyExc_ValueError) < 0) {
+        return -1;
+    }
+    if (rtl_grid_type_add(module, state) < 0) {
+        return -1;
+    }
+    return PyModule_AddStringConstant(module, "sundials_version", rtl_sun_version());
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    rtl_state_t *state = rtl_module_state(module);
+
+    Py_VISIT(state->convergence_error);
+    Py_VISIT(state->reducible_error);
+    Py_VISIT(state->grid_type);
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    rtl_state_t *state = rtl_module_state(module);
+
+    Py_CLEAR(state->convergence_error);
+    Py_CLEAR(state->reducible_error);
+    Py_CLEAR(state->grid_type);
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    module_clear(module);
+}
+
+static PyObject *
+core_cores(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromSize_t(rtl_parallel_cores());
+}
+
+static PyMethodDef module_methods[] = {
+    {"cores", core_cores, METH_NOARGS, "Processors this process may run on."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+struct PyModuleDef rtl_module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "rattling._core",
+    .m_doc = "The C core of rattling. Private: use the functions of the package.",
+    .m_size = sizeof(rtl_state_t),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    return PyModuleDef_Init(&rtl_module_definition);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* Checks for the C tests: a failed one prints where and ends the program with 1. */
+#ifndef TEST_H
+#define TEST_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "memory.h"
+#include "status.h"
+
+#define CHECK(condition)                                                                 \
+    do {                                                                                 \
+        if (!(condition)) {                                                              \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);    \
+            exit(1);                                                                     \
+        }                                                                                \
+    } while (0)
+
+#define CHECK_CLOSE(got, expected, tolerance)                                            \
+    do {                                                                                 \
+        double got_ = (got), expected_ = (expected);                                     \
+        if (!(fabs(got_ - expected_) <= (tolerance))) {                                  \
+            fprintf(stderr, "%s:%d: %s is %.17g, expected %.17g\n", __FILE__, __LINE__,  \
+                #got, got_, expected_);                                                  \
+            exit(1);                                                                     \
+        }                                                                                \
+    } while (0)
+
+/* Run `act`, which must release all it allocates, with its first, second, ...
+ * allocation failing, until one run succeeds. Each failed run must return
+ * RTL_NO_MEMORY, and none may leave a block behind. Returns the failures seen. */
+static inline long
+check_every_allocation_failure(int (*act)(void *data), void *data)
+{
+    long live = rtl_memory_live();
+
+    for (long k = 0; k < 100000; k++) {
+        rtl_memory_fail_after(k);
+        int status = act(data);
+        rtl_memory_fail_after(-1);
+        CHECK(rtl_memory_live() == live);
+        if (status == 0) {
+            return k;
+        }
+        CHECK(status == RTL_NO_MEMORY);
+    }
+    CHECK(!"an action that ends");
+    return -1;
+}
+
+#endif
