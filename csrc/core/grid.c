@@ -24,7 +24,8 @@ axis_is_good(size_t n, const double *edges, rtl_boundary_t lower, rtl_boundary_t
 
 int
 rtl_grid_init(rtl_grid_t *self, size_t dim, const size_t *shape,
-    const double *const *edges, const rtl_boundary_t *lower, const rtl_boundary_t *upper)
+    const double *const *edges, const rtl_boundary_t *lower,
+    const rtl_boundary_t *upper)
 {
     int status = 0;
 
@@ -111,7 +112,8 @@ rtl_grid_next(
             return false;
         }
         *next = cell - (n - 1) * self->stride[axis];
-        *distance = 0.5 * (rtl_grid_width(self, axis, n - 1) + rtl_grid_width(self, axis, 0));
+        *distance =
+            0.5 * (rtl_grid_width(self, axis, n - 1) + rtl_grid_width(self, axis, 0));
         return true;
     }
     *next = cell + self->stride[axis];

@@ -14,11 +14,11 @@ typedef enum { RTL_REFLECTING, RTL_PERIODIC } rtl_boundary_t;
 typedef struct {
     size_t dim;
     size_t n_cells;
-    size_t shape[RTL_MAX_DIM];          /* cells along each axis, >= 2 */
-    size_t stride[RTL_MAX_DIM];         /* cell number step along each axis */
-    rtl_boundary_t lower[RTL_MAX_DIM];  /* periodic: both sides are */
+    size_t shape[RTL_MAX_DIM];         /* cells along each axis, >= 2 */
+    size_t stride[RTL_MAX_DIM];        /* cell number step along each axis */
+    rtl_boundary_t lower[RTL_MAX_DIM]; /* periodic: both sides are */
     rtl_boundary_t upper[RTL_MAX_DIM];
-    double *edges[RTL_MAX_DIM];         /* (shape + 1,) increasing, owned */
+    double *edges[RTL_MAX_DIM]; /* (shape + 1,) increasing, owned */
 } rtl_grid_t;
 
 /* Copies edges[axis], shape[axis] + 1 numbers each. RTL_BAD_ARGUMENT: dim, a shape
@@ -41,8 +41,8 @@ size_t rtl_grid_index(const rtl_grid_t *self, size_t cell, size_t axis);
 
 /* The neighbour of a cell one step up an axis, and the distance between their
  * centres. False at a reflecting wall. */
-bool rtl_grid_next(const rtl_grid_t *self, size_t cell, size_t axis, size_t *next,
-    double *distance);
+bool rtl_grid_next(
+    const rtl_grid_t *self, size_t cell, size_t axis, size_t *next, double *distance);
 
 /* Centres of n cells from `first` on, (dim, n). */
 void rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x);

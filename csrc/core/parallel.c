@@ -64,8 +64,8 @@ worker(void *data)
 }
 
 int
-rtl_parallel_run(
-    rtl_task_fn run, void *data, size_t n_tasks, size_t n_threads, rtl_monitor_t *monitor)
+rtl_parallel_run(rtl_task_fn run, void *data, size_t n_tasks, size_t n_threads,
+    rtl_monitor_t *monitor)
 {
     pool_t pool = {.run = run, .data = data, .n_tasks = n_tasks};
     pthread_t threads[MAX_THREADS];

@@ -13,8 +13,7 @@ typedef int (*rtl_task_fn)(void *data, size_t task);
  * (it alone polls `monitor`). The first failure, by task number among those that
  * ran, is returned and no new task starts after it. With n_threads = 1 no thread is
  * created and tasks run in order. */
-int rtl_parallel_run(
-    rtl_task_fn run, void *data, size_t n_tasks, size_t n_threads,
+int rtl_parallel_run(rtl_task_fn run, void *data, size_t n_tasks, size_t n_threads,
     rtl_monitor_t *monitor) RTL_MUST_CHECK;
 
 /* Processors this process may run on, at least 1. */

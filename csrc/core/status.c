@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "status.h"
 
-#define RTL_STATUS_CASE(name, value, text)                                               \
-    case name:                                                                           \
+#define RTL_STATUS_CASE(name, value, text)                                             \
+    case name:                                                                         \
         return text;
 
 const char *

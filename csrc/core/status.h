@@ -6,21 +6,21 @@
 #include <stddef.h>
 
 /* Every function that can fail returns 0 or one of these, all negative. */
-#define RTL_STATUS_LIST(X)                                                               \
-    X(RTL_NO_MEMORY, -1, "out of memory")                                                \
-    X(RTL_TOO_LARGE, -2, "a size overflows")                                             \
-    X(RTL_BAD_ARGUMENT, -3, "an argument is out of its range")                           \
-    X(RTL_NOT_FINITE, -4, "a value is not finite")                                       \
-    X(RTL_NEGATIVE, -5, "a value that must not be negative is negative")                 \
-    X(RTL_NOT_SYMMETRIC, -6, "a tensor that must be symmetric is not")                   \
-    X(RTL_NOT_DIAGONAL, -7, "a tensor that must be diagonal is not")                     \
-    X(RTL_NOT_POSITIVE_DEFINITE, -8, "a tensor is not positive (semi)definite")          \
-    X(RTL_OUTSIDE, -9, "a point lies outside the walls")                                 \
-    X(RTL_REDUCIBLE, -10, "the chain has more than one recurrent class")                 \
-    X(RTL_NOT_CONVERGED, -11, "the iteration did not converge")                          \
-    X(RTL_INTERRUPTED, -12, "interrupted")                                               \
-    X(RTL_CALLBACK, -13, "a user's function failed")                                     \
-    X(RTL_SUNDIALS, -14, "SUNDIALS failed")                                              \
+#define RTL_STATUS_LIST(X)                                                             \
+    X(RTL_NO_MEMORY, -1, "out of memory")                                              \
+    X(RTL_TOO_LARGE, -2, "a size overflows")                                           \
+    X(RTL_BAD_ARGUMENT, -3, "an argument is out of its range")                         \
+    X(RTL_NOT_FINITE, -4, "a value is not finite")                                     \
+    X(RTL_NEGATIVE, -5, "a value that must not be negative is negative")               \
+    X(RTL_NOT_SYMMETRIC, -6, "a tensor that must be symmetric is not")                 \
+    X(RTL_NOT_DIAGONAL, -7, "a tensor that must be diagonal is not")                   \
+    X(RTL_NOT_POSITIVE_DEFINITE, -8, "a tensor is not positive (semi)definite")        \
+    X(RTL_OUTSIDE, -9, "a point lies outside the walls")                               \
+    X(RTL_REDUCIBLE, -10, "the chain has more than one recurrent class")               \
+    X(RTL_NOT_CONVERGED, -11, "the iteration did not converge")                        \
+    X(RTL_INTERRUPTED, -12, "interrupted")                                             \
+    X(RTL_CALLBACK, -13, "a user's function failed")                                   \
+    X(RTL_SUNDIALS, -14, "SUNDIALS failed")                                            \
     X(RTL_AMBIGUOUS, -15, "the interpretation needs the noise amplitude")
 
 #define RTL_STATUS_ENUM(name, value, text) name = value,

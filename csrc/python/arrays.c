@@ -9,21 +9,22 @@ rtl_arrays_input(PyObject *value, const char *name, int ndim)
     if (any == NULL) {
         if (PyErr_ExceptionMatches(PyExc_ValueError) ||
             PyErr_ExceptionMatches(PyExc_TypeError)) {
-            PyErr_Format(PyExc_TypeError, "%s must be an array of real numbers, not %.200s",
-                name, Py_TYPE(value)->tp_name);
+            PyErr_Format(PyExc_TypeError,
+                "%s must be an array of real numbers, not %.200s", name,
+                Py_TYPE(value)->tp_name);
         }
         return NULL;
     }
     if (!PyArray_CanCastTypeTo(PyArray_DESCR(any), PyArray_DescrFromType(NPY_DOUBLE),
             NPY_SAME_KIND_CASTING)) {
-        PyErr_Format(PyExc_TypeError, "%s must be an array of real numbers, not of %S", name,
-            (PyObject *) PyArray_DESCR(any));
+        PyErr_Format(PyExc_TypeError, "%s must be an array of real numbers, not of %S",
+            name, (PyObject *) PyArray_DESCR(any));
         Py_DECREF(any);
         return NULL;
     }
     if (ndim >= 0 && PyArray_NDIM(any) != ndim) {
-        PyErr_Format(PyExc_ValueError, "%s must have %d dimension%s, but it has %d", name,
-            ndim, ndim == 1 ? "" : "s", PyArray_NDIM(any));
+        PyErr_Format(PyExc_ValueError, "%s must have %d dimension%s, but it has %d",
+            name, ndim, ndim == 1 ? "" : "s", PyArray_NDIM(any));
         Py_DECREF(any);
         return NULL;
     }
@@ -40,8 +41,9 @@ rtl_arrays_check_length(
     if (PyArray_DIM(array, axis) == expected) {
         return 0;
     }
-    PyErr_Format(PyExc_ValueError, "%s must have length %zd along axis %d, but it has %zd",
-        name, (Py_ssize_t) expected, axis, (Py_ssize_t) PyArray_DIM(array, axis));
+    PyErr_Format(PyExc_ValueError,
+        "%s must have length %zd along axis %d, but it has %zd", name,
+        (Py_ssize_t) expected, axis, (Py_ssize_t) PyArray_DIM(array, axis));
     return -1;
 }
 

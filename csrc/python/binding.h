@@ -38,7 +38,8 @@ rtl_state_t *rtl_module_state_of(PyObject *self);
  * leave the exception that is already set. `fault` may be NULL. Always returns NULL. */
 PyObject *rtl_module_raise(int status, const rtl_fault_t *fault);
 
-/* Create a heap type, store it in *slot (owned by the module state) and in the module. */
+/* Create a heap type, store it in *slot (owned by the module state) and in the module.
+ */
 int rtl_module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **slot);
 
 /* --- arrays.c ----------------------------------------------------------------- */

@@ -3,8 +3,7 @@
 #include "grid_type.h"
 
 typedef struct {
-    PyObject_HEAD
-    rtl_grid_t grid;
+    PyObject_HEAD rtl_grid_t grid;
 } grid_object_t;
 
 const rtl_grid_t *
@@ -15,7 +14,8 @@ rtl_grid_type_get(PyObject *self)
 
 /* One edge array an axis -> pointers into them; the arrays are kept in `kept`. */
 static int
-read_edges(PyObject *edges, PyArrayObject **kept, const double **pointers, size_t *shape)
+read_edges(
+    PyObject *edges, PyArrayObject **kept, const double **pointers, size_t *shape)
 {
     for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(edges); k++) {
         kept[k] = rtl_arrays_input(PyTuple_GET_ITEM(edges, k), "edges", 1);
@@ -45,8 +45,8 @@ grid_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     rtl_boundary_t side[2][RTL_MAX_DIM];
     grid_object_t *self = NULL;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!", names, &PyTuple_Type, &edges,
-            &PyTuple_Type, &sides[0], &PyTuple_Type, &sides[1])) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!", names, &PyTuple_Type,
+            &edges, &PyTuple_Type, &sides[0], &PyTuple_Type, &sides[1])) {
         return NULL;
     }
     Py_ssize_t dim = PyTuple_GET_SIZE(edges);

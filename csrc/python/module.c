@@ -106,13 +106,15 @@ module_exec(PyObject *module)
     }
     if (add_exception(module, &state->convergence_error, "rattling.ConvergenceError",
             "The solver stopped before the tolerance was reached.\n\n"
-            "Attributes: ``log_density`` (the best iterate), ``residual`` (its largest\n"
+            "Attributes: ``log_density`` (the best iterate), ``residual`` (its "
+            "largest\n"
             "relative residual), ``info``.",
             PyExc_RuntimeError) < 0) {
         return -1;
     }
     if (add_exception(module, &state->reducible_error, "rattling.ReducibleError",
-            "The steady state is not unique: the chain has several recurrent classes.\n\n"
+            "The steady state is not unique: the chain has several recurrent "
+            "classes.\n\n"
             "Attribute: ``classes``, the cells or states of each, as index arrays.",
             PyExc_ValueError) < 0) {
         return -1;

@@ -10,22 +10,22 @@
 #include "memory.h"
 #include "status.h"
 
-#define CHECK(condition)                                                                 \
-    do {                                                                                 \
-        if (!(condition)) {                                                              \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);    \
-            exit(1);                                                                     \
-        }                                                                                \
+#define CHECK(condition)                                                               \
+    do {                                                                               \
+        if (!(condition)) {                                                            \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);  \
+            exit(1);                                                                   \
+        }                                                                              \
     } while (0)
 
-#define CHECK_CLOSE(got, expected, tolerance)                                            \
-    do {                                                                                 \
-        double got_ = (got), expected_ = (expected);                                     \
-        if (!(fabs(got_ - expected_) <= (tolerance))) {                                  \
-            fprintf(stderr, "%s:%d: %s is %.17g, expected %.17g\n", __FILE__, __LINE__,  \
-                #got, got_, expected_);                                                  \
-            exit(1);                                                                     \
-        }                                                                                \
+#define CHECK_CLOSE(got, expected, tolerance)                                          \
+    do {                                                                               \
+        double got_ = (got), expected_ = (expected);                                   \
+        if (!(fabs(got_ - expected_) <= (tolerance))) {                                \
+            fprintf(stderr, "%s:%d: %s is %.17g, expected %.17g\n", __FILE__,          \
+                __LINE__, #got, got_, expected_);                                      \
+            exit(1);                                                                   \
+        }                                                                              \
     } while (0)
 
 /* Run `act`, which must release all it allocates, with its first, second, ...
