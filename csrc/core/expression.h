@@ -12,16 +12,16 @@
 #include "status.h"
 
 /* name, number of arguments */
-#define RTL_EXPRESSION_OPS(X)                                                          \
-    X(ADD, 2)                                                                          \
-    X(SUBTRACT, 2) X(MULTIPLY, 2) X(DIVIDE, 2) X(POWER, 2) X(MINIMUM, 2) X(MAXIMUM, 2) \
-        X(ATAN2, 2) X(MODULO, 2) X(NEGATE, 1) X(SQUARE, 1) X(SQRT, 1) X(EXP, 1)        \
-            X(LOG, 1) X(SIN, 1) X(COS, 1) X(TAN, 1) X(ASIN, 1) X(ACOS, 1) X(ATAN, 1)   \
-                X(SINH, 1) X(COSH, 1) X(TANH, 1) X(ASINH, 1) X(ACOSH, 1) X(ATANH, 1)   \
-                    X(ABS, 1) X(SIGN, 1) X(FLOOR, 1) X(CEILING, 1) X(ERF, 1)           \
-                        X(ERFC, 1) X(GAMMA, 1) X(LOG_GAMMA, 1) X(LESS, 2)              \
-                            X(LESS_EQUAL, 2) X(EQUAL, 2) X(NOT_EQUAL, 2) X(AND, 2)     \
-                                X(OR, 2) X(NOT, 1) X(SELECT, 3)
+/* clang-format off */
+#define RTL_EXPRESSION_OPS(X) \
+    X(ADD, 2) X(SUBTRACT, 2) X(MULTIPLY, 2) X(DIVIDE, 2) X(POWER, 2) X(MINIMUM, 2) \
+    X(MAXIMUM, 2) X(ATAN2, 2) X(MODULO, 2) X(NEGATE, 1) X(SQUARE, 1) X(SQRT, 1) \
+    X(EXP, 1) X(LOG, 1) X(SIN, 1) X(COS, 1) X(TAN, 1) X(ASIN, 1) X(ACOS, 1) \
+    X(ATAN, 1) X(SINH, 1) X(COSH, 1) X(TANH, 1) X(ASINH, 1) X(ACOSH, 1) X(ATANH, 1) \
+    X(ABS, 1) X(SIGN, 1) X(FLOOR, 1) X(CEILING, 1) X(ERF, 1) X(ERFC, 1) X(GAMMA, 1) \
+    X(LOG_GAMMA, 1) X(LESS, 2) X(LESS_EQUAL, 2) X(EQUAL, 2) X(NOT_EQUAL, 2) \
+    X(AND, 2) X(OR, 2) X(NOT, 1) X(SELECT, 3)
+/* clang-format on */
 
 #define RTL_EXPRESSION_ENUM(name, arity) RTL_OP_##name,
 enum { RTL_EXPRESSION_OPS(RTL_EXPRESSION_ENUM) RTL_OP_COUNT };
