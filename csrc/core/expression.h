@@ -34,22 +34,26 @@ typedef struct {
 
 typedef struct {
     size_t n_inputs, n_constants, n_instructions, n_outputs;
-    double *constants;               /* (n_constants,) owned */
-    rtl_instruction_t *instructions; /* (n_instructions,) owned */
-    int32_t *outputs;                /* (n_outputs,) registers, owned */
+    size_t n_rows;     /* inputs, constants, and what the instructions share */
+    double *constants; /* (n_constants,) owned */
+    rtl_instruction_t *instructions; /* (n_instructions,) arguments are rows; owned */
+    int32_t *targets;                /* (n_instructions,) row written, owned */
+    int32_t *outputs;                /* (n_outputs,) rows, owned */
 } rtl_expression_t;
 
 /* Copy and check a program: every instruction may read only earlier registers.
- * RTL_BAD_ARGUMENT for one that does not, or an unknown op. */
+ * RTL_BAD_ARGUMENT for one that does not, or an unknown op. Registers that are not
+ * needed at the same time then share a row. */
 int rtl_expression_init(rtl_expression_t *self, size_t n_inputs, size_t n_constants,
     const double *constants, size_t n_instructions,
     const rtl_instruction_t *instructions, size_t n_outputs, const int32_t *outputs)
     RTL_MUST_CHECK;
 void rtl_expression_free(rtl_expression_t *self);
 
-/* Values at n points: x is (n_inputs, n), out is (n_outputs, n). Has the signature of
- * rtl_block_fn; `data` is the rtl_expression_t, which is not written, so any number of
- * threads may share it. */
+/* Values at n points: x is (n_inputs, n), out is (n_outputs, n), which must not
+ * overlap. Has the signature of rtl_block_fn; `data` is the rtl_expression_t, which is
+ * not written, so any number of threads may share it. RTL_NO_MEMORY is the only
+ * failure, and only for a tape of more than about a hundred rows. */
 int rtl_expression_evaluate(const double *x, double *out, intptr_t n, void *data);
 
 /* Name and arity of an op; NULL and 0 past the last. */

@@ -27,10 +27,12 @@ typedef struct {
 typedef enum { RTL_ITO, RTL_STRATONOVICH, RTL_ANTI_ITO } rtl_interpretation_t;
 
 typedef enum {
-    RTL_DIFFUSION_SCALAR,   /* D = d I:   (1, n)        */
-    RTL_DIFFUSION_DIAGONAL, /* D = diag:  (dim, n)      */
-    RTL_DIFFUSION_TENSOR,   /* D full:    (dim, dim, n) */
-    RTL_DIFFUSION_NOISE     /* G:         (dim, n_noise, n) */
+    RTL_DIFFUSION_SCALAR,         /* D = d I:   (1, n)        */
+    RTL_DIFFUSION_DIAGONAL,       /* D = diag:  (dim, n)      */
+    RTL_DIFFUSION_TENSOR,         /* D full:    (dim, dim, n) */
+    RTL_DIFFUSION_NOISE_SCALAR,   /* G = g I:  (1, n)   */
+    RTL_DIFFUSION_NOISE_DIAGONAL, /* G = diag: (dim, n) */
+    RTL_DIFFUSION_NOISE           /* G full:   (dim, n_noise, n) */
 } rtl_diffusion_kind_t;
 
 typedef struct {
@@ -53,24 +55,24 @@ bool rtl_model_thread_safe(const rtl_model_t *self);
 bool rtl_model_is_diagonal(const rtl_model_t *self);
 
 /* Ito drift f at n points, (dim, n). Values are checked to be finite; `fault` (may be
- * NULL) receives the first point where they are not. For an interpretation other than
- * Ito the noise-induced drift is added from central differences of step
+ * NULL) receives the first point where they are not. RTL_CALLBACK: a user's function
+ * returned something other than 0, which is in fault->value. For an interpretation
+ * other than Ito the noise-induced drift is added from central differences of step
  * cbrt(epsilon) * max(1, |x_k|). */
 int rtl_model_drift(const rtl_model_t *self, const double *x, size_t n, double *f,
     rtl_fault_t *fault) RTL_MUST_CHECK;
 
 /* Diagonal of D at n points, (dim, n), checked finite and >= 0. Off-diagonal values
- * other than 0 are RTL_NOT_DIAGONAL. */
+ * other than 0 (for D from G: than round-off) are RTL_NOT_DIAGONAL. */
 int rtl_model_diagonal(const rtl_model_t *self, const double *x, size_t n, double *d,
     rtl_fault_t *fault) RTL_MUST_CHECK;
 
-/* Full D at n points, (dim, dim, n), checked finite, symmetric and with a diagonal
- * >= 0. */
+/* Full D at n points, (dim, dim, n), checked finite, with a diagonal >= 0, symmetric
+ * up to round-off (and then made so exactly) and positive semidefinite. */
 int rtl_model_tensor(const rtl_model_t *self, const double *x, size_t n, double *d,
     rtl_fault_t *fault) RTL_MUST_CHECK;
 
-/* Exact rattling R = 1/2 log det 2D at n points. -inf where D is singular;
- * RTL_NOT_POSITIVE_DEFINITE where det < 0. */
+/* Exact rattling R = 1/2 log det 2D at n points; -inf where D is singular. */
 int rtl_model_rattling(const rtl_model_t *self, const double *x, size_t n, double *r,
     rtl_fault_t *fault) RTL_MUST_CHECK;
 

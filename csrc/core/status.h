@@ -39,6 +39,7 @@ typedef struct {
     size_t dim;            /* coordinates stored in x; 0 if there is no point */
     double x[RTL_MAX_DIM]; /* the first offending point */
     size_t component;      /* row-major index of the offending output */
+    size_t columns;        /* of the output's rows; 0 where it is a vector */
     double value;          /* what came */
 } rtl_fault_t;
 

@@ -17,6 +17,7 @@
 #endif
 #include <numpy/arrayobject.h>
 
+#include "model.h"
 #include "monitor.h"
 #include "status.h"
 
@@ -24,7 +25,7 @@
 
 typedef struct {
     PyObject *convergence_error, *reducible_error;
-    PyTypeObject *grid_type;
+    PyTypeObject *grid_type, *expression_type, *model_type;
 } rtl_state_t;
 
 extern struct PyModuleDef rtl_module_definition;
@@ -64,8 +65,31 @@ double *rtl_arrays_data(PyArrayObject *array);
  * `progress` is not None, calls progress(done). `progress` is borrowed. */
 void rtl_callbacks_monitor(rtl_monitor_t *monitor, PyObject *progress);
 
+enum { RTL_CALLBACK_LEADING = 2 }; /* most axes of a result before the last, (n,) */
+
+/* A Python function called on blocks: function(x) with x a new array (dim, n). */
+typedef struct {
+    PyObject *function; /* owned by whoever holds this */
+    const char *name;   /* static text: "drift", ... */
+    size_t dim;
+    int ndim; /* leading axes of the result, and their lengths */
+    npy_intp shape[RTL_CALLBACK_LEADING];
+} rtl_callback_t;
+
+/* An rtl_block_fn; `data` is an rtl_callback_t. It takes the GIL. Where it fails, the
+ * exception is set. */
+int rtl_callbacks_evaluate(const double *x, double *out, intptr_t n, void *data);
+
+/* The C function in a capsule whose name is its signature (as scipy.LowLevelCallable
+ * makes them), and its user data. 0, or -1 with ValueError. */
+int rtl_callbacks_pointer(
+    PyObject *capsule, const char *name, rtl_block_fn *function, void **data);
+
 /* --- one line a heap type ------------------------------------------------------- */
 
 int rtl_grid_type_add(PyObject *module, rtl_state_t *state);
+int rtl_expression_type_add(PyObject *module, rtl_state_t *state);
+PyObject *rtl_expression_type_operations(PyObject *module, PyObject *ignored);
+int rtl_model_type_add(PyObject *module, rtl_state_t *state);
 
 #endif

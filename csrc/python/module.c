@@ -34,7 +34,7 @@ exception_class(int status)
     }
 }
 
-/* "(0.5, -1)" */
+/* "(0.5, -1.0)" */
 static PyObject *
 point_text(const rtl_fault_t *fault)
 {
@@ -53,28 +53,92 @@ point_text(const rtl_fault_t *fault)
     return text;
 }
 
+/* "component 1", or "component (0, 1)" of a tensor; "component (1, 0)" the other way
+ * round */
+static PyObject *
+component_text(const rtl_fault_t *fault, bool transposed)
+{
+    if (fault->columns == 0) {
+        return PyUnicode_FromFormat("component %zu", fault->component);
+    }
+    size_t i = fault->component / fault->columns;
+    size_t j = fault->component % fault->columns;
+    return PyUnicode_FromFormat(
+        "component (%zu, %zu)", transposed ? j : i, transposed ? i : j);
+}
+
+/* "drift is not finite: component 1 is nan at x = (0.5, -1.0)" */
+static PyObject *
+fault_text(int status, const rtl_fault_t *fault)
+{
+    PyObject *value = PyFloat_FromDouble(fault->value);
+    PyObject *point = point_text(fault), *component = component_text(fault, false);
+    PyObject *mirror = component_text(fault, true), *text = NULL;
+
+    if (value == NULL || point == NULL || component == NULL || mirror == NULL) {
+        goto out;
+    }
+    switch (status) {
+    case RTL_NOT_FINITE:
+        text = PyUnicode_FromFormat("%s is not finite: %U is %S at x = %U", fault->what,
+            component, value, point);
+        break;
+    case RTL_NEGATIVE:
+        text = PyUnicode_FromFormat("%s must not be negative: %U is %S at x = %U",
+            fault->what, component, value, point);
+        break;
+    case RTL_NOT_DIAGONAL:
+        text = PyUnicode_FromFormat("%s must be diagonal here: %U is %S at x = %U",
+            fault->what, component, value, point);
+        break;
+    case RTL_NOT_SYMMETRIC:
+        text = PyUnicode_FromFormat("%s must be symmetric: %U exceeds %U by %S "
+                                    "at x = %U",
+            fault->what, component, mirror, value, point);
+        break;
+    case RTL_NOT_POSITIVE_DEFINITE:
+        text =
+            PyUnicode_FromFormat("%s must be positive semidefinite, which it is not at "
+                                 "x = %U",
+                fault->what, point);
+        break;
+    default:
+        text = PyUnicode_FromFormat("%s: %s: %U is %S at x = %U", fault->what,
+            rtl_status_message(status), component, value, point);
+    }
+out:
+    Py_XDECREF(mirror);
+    Py_XDECREF(component);
+    Py_XDECREF(point);
+    Py_XDECREF(value);
+    return text;
+}
+
 PyObject *
 rtl_module_raise(int status, const rtl_fault_t *fault)
 {
+    bool known = fault != NULL && fault->what != NULL;
+
     if (status == RTL_CALLBACK || status == RTL_INTERRUPTED) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_RuntimeError, rtl_status_message(status));
+        if (PyErr_Occurred()) {
+            return NULL;
         }
+        if (status == RTL_CALLBACK && known) {
+            return PyErr_Format(PyExc_RuntimeError, "%s: the C function returned %d",
+                fault->what, (int) fault->value);
+        }
+        PyErr_SetString(PyExc_RuntimeError, rtl_status_message(status));
         return NULL;
     }
-    PyObject *class = exception_class(status);
-    if (fault == NULL || fault->what == NULL) {
-        PyErr_SetString(class, rtl_status_message(status));
+    if (!known) {
+        PyErr_SetString(exception_class(status), rtl_status_message(status));
         return NULL;
     }
-    PyObject *value = PyFloat_FromDouble(fault->value);
-    PyObject *point = point_text(fault);
-    if (value != NULL && point != NULL) {
-        PyErr_Format(class, "%s: %s: component %zu is %S at x = %U", fault->what,
-            rtl_status_message(status), fault->component, value, point);
+    PyObject *text = fault_text(status, fault);
+    if (text != NULL) {
+        PyErr_SetObject(exception_class(status), text);
+        Py_DECREF(text);
     }
-    Py_XDECREF(value);
-    Py_XDECREF(point);
     return NULL;
 }
 
@@ -119,7 +183,9 @@ module_exec(PyObject *module)
             PyExc_ValueError) < 0) {
         return -1;
     }
-    if (rtl_grid_type_add(module, state) < 0) {
+    if (rtl_grid_type_add(module, state) < 0 ||
+        rtl_expression_type_add(module, state) < 0 ||
+        rtl_model_type_add(module, state) < 0) {
         return -1;
     }
     return PyModule_AddStringConstant(module, "sundials_version", rtl_sun_version());
@@ -133,6 +199,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->convergence_error);
     Py_VISIT(state->reducible_error);
     Py_VISIT(state->grid_type);
+    Py_VISIT(state->expression_type);
+    Py_VISIT(state->model_type);
     return 0;
 }
 
@@ -144,6 +212,8 @@ module_clear(PyObject *module)
     Py_CLEAR(state->convergence_error);
     Py_CLEAR(state->reducible_error);
     Py_CLEAR(state->grid_type);
+    Py_CLEAR(state->expression_type);
+    Py_CLEAR(state->model_type);
     return 0;
 }
 
@@ -160,6 +230,8 @@ core_cores(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef module_methods[] = {
+    {"operations", rtl_expression_type_operations, METH_NOARGS,
+        "The tape's operations: {name: (code, number of arguments)}."},
     {"cores", core_cores, METH_NOARGS, "Processors this process may run on."},
     {NULL, NULL, 0, NULL},
 };
@@ -186,6 +258,8 @@ struct PyModuleDef rtl_module_definition = {
     .m_clear = module_clear,
     .m_free = module_free,
 };
+
+PyMODINIT_FUNC PyInit__core(void);
 
 PyMODINIT_FUNC
 PyInit__core(void)

@@ -1,0 +1,647 @@
+/* SPDX-License-Identifier: MIT */
+/* Noise-induced drift, with D = G G^T / 2 (Risken 1989, sect. 3.4):
+ *
+ *     Stratonovich  f_i = F_i + 1/2 sum_kj G_kj d_k G_ij
+ *     anti-Ito      f_i = F_i + sum_k d_k D_ik
+ *
+ * For D = diag(D_1(x), D_2(x), ...) the first is 1/2 d_i D_i, which needs no G. The
+ * second is the kinetic form, J = F p - D grad p (Hanggi & Thomas 1982; Klimontovich
+ * 1990), which is a function of D alone. */
+#include "model.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "expression.h"
+#include "memory.h"
+
+enum {
+    LARGEST_DIM = 4096,
+    STACK_DOUBLES = 512 /* scratch of a call on few points needs no allocation */
+};
+
+/* |D_ij - D_ji| allowed, in units of the diagonal: users compute D in floating point.
+ */
+static const double SYMMETRY_TOLERANCE = 1e-12;
+
+/* --- room for intermediate values ------------------------------------------------ */
+
+typedef struct {
+    double stack[STACK_DOUBLES];
+    double *heap;
+} scratch_t;
+
+/* Room for rows * n doubles, NULL when memory is short. */
+static double *
+scratch_init(scratch_t *self, size_t rows, size_t n)
+{
+    self->heap = NULL;
+    if (n == 0 || rows <= STACK_DOUBLES / n) {
+        return self->stack;
+    }
+    self->heap = n > SIZE_MAX / sizeof(double)
+                     ? NULL
+                     : rtl_memory_alloc(rows, n * sizeof(double));
+    return self->heap;
+}
+
+static void
+scratch_free(scratch_t *self)
+{
+    rtl_memory_free(self->heap);
+}
+
+/* --- checks ----------------------------------------------------------------------- */
+
+/* Fill `fault` for component `component` at point i of the n in x. */
+static void
+set_fault(rtl_fault_t *fault, const char *what, size_t dim, const double *x, size_t n,
+    size_t i, size_t component, size_t columns, double value)
+{
+    if (fault == NULL) {
+        return;
+    }
+    fault->what = what;
+    fault->dim = dim < RTL_MAX_DIM ? dim : RTL_MAX_DIM;
+    for (size_t k = 0; k < fault->dim; k++) {
+        fault->x[k] = x[k * n + i];
+    }
+    fault->component = component;
+    fault->columns = columns;
+    fault->value = value;
+}
+
+typedef struct {
+    const char *what;
+    size_t dim, n;
+    size_t columns; /* of a tensor's rows; 0: not a tensor */
+    const double *x;
+    rtl_fault_t *fault;
+} place_t;
+
+static int
+fail(const place_t *at, int status, size_t i, size_t component, double value)
+{
+    set_fault(
+        at->fault, at->what, at->dim, at->x, at->n, i, component, at->columns, value);
+    return status;
+}
+
+/* One row of values: finite and >= lower. The first pass vectorises; only a failing
+ * row is searched. */
+static bool
+row_is_good(const double *v, size_t n, double lower)
+{
+    int good = 1;
+    for (size_t i = 0; i < n; i++) {
+        good &= (v[i] >= lower) & (v[i] <= DBL_MAX);
+    }
+    return good;
+}
+
+/* Each of the rows finite; those in every `stride`-th place (0: none) >= 0 too. The
+ * point found is the first at which any row fails. */
+static int
+check_rows(const place_t *at, const double *v, size_t rows, size_t stride)
+{
+    size_t first = at->n, component = 0;
+
+    for (size_t r = 0; r < rows; r++) {
+        double lower = stride != 0 && r % stride == 0 ? 0.0 : -DBL_MAX;
+        const double *row = v + r * at->n;
+        if (row_is_good(row, at->n, lower)) {
+            continue;
+        }
+        for (size_t i = 0; i < first; i++) {
+            if (!(row[i] >= lower && row[i] <= DBL_MAX)) {
+                first = i;
+                component = r;
+            }
+        }
+    }
+    if (first == at->n) {
+        return 0;
+    }
+    double value = v[component * at->n + first];
+    return fail(
+        at, isfinite(value) ? RTL_NEGATIVE : RTL_NOT_FINITE, first, component, value);
+}
+
+/* Log det of a symmetric positive semidefinite matrix a (dim, dim), whose row i of the
+ * point i is at stride n; -inf if singular. Cholesky with diagonal pivoting on the
+ * matrix scaled to unit diagonal, so that the verdict does not depend on the units of
+ * the coordinates. `work` has dim * dim. False: not semidefinite. */
+static bool
+log_det(const double *a, size_t dim, size_t n, double *work, double *value)
+{
+    const double tiny = 4.0 * (double) dim * DBL_EPSILON;
+
+    *value = 0.0;
+    for (size_t i = 0; i < dim; i++) {
+        double d = a[(i * dim + i) * n];
+        *value += log(d);
+        for (size_t j = 0; j < dim; j++) {
+            double scale = sqrt(d) * sqrt(a[(j * dim + j) * n]);
+            double v = a[(i * dim + j) * n];
+            if (scale == 0.0 && v != 0.0) {
+                return false;
+            }
+            work[i * dim + j] = scale == 0.0 ? 0.0 : v / scale;
+        }
+    }
+    for (size_t k = 0; k < dim; k++) {
+        size_t p = k;
+        for (size_t i = k + 1; i < dim; i++) {
+            p = work[i * dim + i] > work[p * dim + p] ? i : p;
+        }
+        for (size_t j = 0; j < dim; j++) { /* swap rows, then columns, p and k */
+            double t = work[k * dim + j];
+            work[k * dim + j] = work[p * dim + j];
+            work[p * dim + j] = t;
+        }
+        for (size_t i = 0; i < dim; i++) {
+            double t = work[i * dim + k];
+            work[i * dim + k] = work[i * dim + p];
+            work[i * dim + p] = t;
+        }
+        double pivot = work[k * dim + k];
+        if (pivot <= tiny) { /* what is left must vanish */
+            *value = -INFINITY;
+            for (size_t i = k; i < dim; i++) {
+                for (size_t j = k; j < dim; j++) {
+                    if (fabs(work[i * dim + j]) > SYMMETRY_TOLERANCE) {
+                        return false;
+                    }
+                }
+            }
+            return true;
+        }
+        *value += log(pivot);
+        for (size_t i = k + 1; i < dim; i++) {
+            double l = work[i * dim + k] / pivot;
+            for (size_t j = k + 1; j < dim; j++) {
+                work[i * dim + j] -= l * work[k * dim + j];
+            }
+        }
+    }
+    return true;
+}
+
+/* Symmetric up to round-off; then exactly so. */
+static int
+symmetrise(const place_t *at, double *d)
+{
+    size_t dim = at->dim, n = at->n;
+
+    for (size_t i = 0; i < dim; i++) {
+        for (size_t j = i + 1; j < dim; j++) {
+            double *upper = d + (i * dim + j) * n, *lower = d + (j * dim + i) * n;
+            const double *di = d + (i * dim + i) * n, *dj = d + (j * dim + j) * n;
+            for (size_t s = 0; s < n; s++) {
+                double size = di[s] + dj[s] + fabs(upper[s]) + fabs(lower[s]);
+                if (fabs(upper[s] - lower[s]) > SYMMETRY_TOLERANCE * size) {
+                    return fail(
+                        at, RTL_NOT_SYMMETRIC, s, i * dim + j, upper[s] - lower[s]);
+                }
+                upper[s] = lower[s] = 0.5 * (upper[s] + lower[s]);
+            }
+        }
+    }
+    return 0;
+}
+
+/* --- the raw fields -----------------------------------------------------------------
+ */
+
+/* evaluate_diffusion, below, gives the diagonal of D (or its one value), not a matrix.
+ */
+static bool
+gives_diagonal(const rtl_model_t *self)
+{
+    return self->kind == RTL_DIFFUSION_TENSOR ? self->dim == 1
+                                              : self->kind != RTL_DIFFUSION_NOISE;
+}
+
+static size_t
+diffusion_rows(const rtl_model_t *self)
+{
+    switch (self->kind) {
+    case RTL_DIFFUSION_SCALAR:
+    case RTL_DIFFUSION_NOISE_SCALAR:
+        return 1;
+    case RTL_DIFFUSION_DIAGONAL:
+    case RTL_DIFFUSION_NOISE_DIAGONAL:
+        return self->dim;
+    case RTL_DIFFUSION_TENSOR:
+        return self->dim * self->dim;
+    case RTL_DIFFUSION_NOISE:
+        return self->dim * self->n_noise;
+    default:
+        return 0;
+    }
+}
+
+static int
+evaluate(const rtl_field_t *field, const place_t *at, double *out)
+{
+    int code = field->evaluate(at->x, out, (intptr_t) at->n, field->data);
+
+    if (code == 0) {
+        return 0;
+    }
+    if (field->evaluate == rtl_expression_evaluate) {
+        return code; /* ours: a status */
+    }
+    set_fault(at->fault, at->what, 0, NULL, 0, 0, 0, 0, (double) code);
+    return RTL_CALLBACK;
+}
+
+/* What the diffusion callback gives, checked finite; an amplitude that is scalar or
+ * diagonal is turned into D, and D's diagonal is checked >= 0. G stays as it is. */
+static int
+evaluate_diffusion(
+    const rtl_model_t *self, const double *x, size_t n, double *out, rtl_fault_t *fault)
+{
+    size_t rows = diffusion_rows(self);
+    size_t dim = self->dim;
+    bool amplitude = self->kind >= RTL_DIFFUSION_NOISE_SCALAR;
+    place_t at = {amplitude ? "noise" : "diffusion", dim, n, 0, x, fault};
+
+    if (self->kind == RTL_DIFFUSION_TENSOR) {
+        at.columns = dim;
+    } else if (self->kind == RTL_DIFFUSION_NOISE) {
+        at.columns = self->n_noise;
+    }
+    int status = evaluate(&self->diffusion, &at, out);
+    if (status != 0) {
+        return status;
+    }
+    status = check_rows(&at, out, rows,
+        amplitude                            ? 0
+        : self->kind == RTL_DIFFUSION_TENSOR ? dim + 1
+                                             : 1);
+    if (status != 0) {
+        return status;
+    }
+    if (self->kind == RTL_DIFFUSION_NOISE_SCALAR ||
+        self->kind == RTL_DIFFUSION_NOISE_DIAGONAL) {
+        for (size_t i = 0; i < rows * n; i++) {
+            out[i] = 0.5 * out[i] * out[i];
+        }
+        at.what = "diffusion"; /* the square may overflow */
+        status = check_rows(&at, out, rows, 0);
+    }
+    return status;
+}
+
+/* D = G G^T / 2, (dim, dim, n). */
+static void
+tensor_of_noise(const double *g, size_t dim, size_t n_noise, size_t n, double *d)
+{
+    for (size_t i = 0; i < dim; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            double *restrict dij = d + (i * dim + j) * n;
+            memset(dij, 0, n * sizeof *dij);
+            for (size_t k = 0; k < n_noise; k++) {
+                const double *gi = g + (i * n_noise + k) * n;
+                const double *gj = g + (j * n_noise + k) * n;
+                for (size_t s = 0; s < n; s++) {
+                    dij[s] += 0.5 * gi[s] * gj[s];
+                }
+            }
+            if (j < i) {
+                memcpy(d + (j * dim + i) * n, dij, n * sizeof *d);
+            }
+        }
+    }
+}
+
+/* --- public -------------------------------------------------------------------------
+ */
+
+int
+rtl_model_check(const rtl_model_t *self)
+{
+    if (self->dim < 1 || self->dim > LARGEST_DIM || self->drift.evaluate == NULL ||
+        self->diffusion.evaluate == NULL || self->interpretation > RTL_ANTI_ITO) {
+        return RTL_BAD_ARGUMENT;
+    }
+    if (self->kind == RTL_DIFFUSION_NOISE &&
+        (self->n_noise < 1 || self->n_noise > LARGEST_DIM)) {
+        return RTL_BAD_ARGUMENT;
+    }
+    if (self->drift.n_out != self->dim ||
+        self->diffusion.n_out != diffusion_rows(self)) {
+        return RTL_BAD_ARGUMENT;
+    }
+    if (self->interpretation == RTL_STRATONOVICH && self->dim > 1 &&
+        self->kind == RTL_DIFFUSION_TENSOR) {
+        return RTL_AMBIGUOUS;
+    }
+    return 0;
+}
+
+bool
+rtl_model_thread_safe(const rtl_model_t *self)
+{
+    return self->drift.thread_safe && self->diffusion.thread_safe;
+}
+
+bool
+rtl_model_is_diagonal(const rtl_model_t *self)
+{
+    return self->dim == 1 || gives_diagonal(self);
+}
+
+/* Copy the one row of a scalar to all dim rows. */
+static void
+spread_scalar(const rtl_model_t *self, size_t n, double *d)
+{
+    if (diffusion_rows(self) == 1) {
+        for (size_t k = 1; k < self->dim; k++) {
+            memcpy(d + k * n, d, n * sizeof *d);
+        }
+    }
+}
+
+int
+rtl_model_tensor(
+    const rtl_model_t *self, const double *x, size_t n, double *d, rtl_fault_t *fault)
+{
+    int status = 0;
+    size_t dim = self->dim, rows = diffusion_rows(self);
+    scratch_t scratch;
+    double *work = NULL;
+    place_t at = {"diffusion", dim, n, dim, x, fault};
+
+    if (gives_diagonal(self)) {
+        status = rtl_model_diagonal(self, x, n, d, fault);
+        for (size_t k = dim; k-- > 1;) { /* row k to its place, from the last on */
+            memcpy(d + k * (dim + 1) * n, d + k * n, n * sizeof *d);
+        }
+        for (size_t r = 1; r < dim * dim; r++) {
+            if (r % (dim + 1) != 0) {
+                memset(d + r * n, 0, n * sizeof *d);
+            }
+        }
+        return status;
+    }
+    if (self->kind == RTL_DIFFUSION_NOISE) {
+        work = scratch_init(&scratch, rows, n);
+        status =
+            work == NULL ? RTL_NO_MEMORY : evaluate_diffusion(self, x, n, work, fault);
+        if (status == 0) {
+            tensor_of_noise(work, dim, self->n_noise, n, d);
+            status = check_rows(&at, d, dim * dim, 0); /* products may overflow */
+        }
+        scratch_free(&scratch);
+        return status;
+    }
+    work = scratch_init(&scratch, dim, dim);
+    status = work == NULL ? RTL_NO_MEMORY : evaluate_diffusion(self, x, n, d, fault);
+    if (status == 0) {
+        status = symmetrise(&at, d);
+    }
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        double unused;
+        if (!log_det(d + i, dim, n, work, &unused)) {
+            status = fail(&at, RTL_NOT_POSITIVE_DEFINITE, i, 0, NAN);
+        }
+    }
+    scratch_free(&scratch);
+    return status;
+}
+
+/* The diagonal of a full tensor, whose other values must vanish: exactly when the user
+ * gave D, up to round-off of the sums when G G^T gave it. */
+static int
+diagonal_of_tensor(
+    const rtl_model_t *self, const place_t *at, const double *full, double *d)
+{
+    size_t dim = self->dim, n = at->n;
+    double tolerance = self->kind == RTL_DIFFUSION_NOISE
+                           ? 4.0 * (double) self->n_noise * DBL_EPSILON
+                           : 0.0;
+
+    for (size_t i = 0; i < dim; i++) {
+        const double *di = full + (i * dim + i) * n;
+        memcpy(d + i * n, di, n * sizeof *d);
+        for (size_t j = 0; j < i; j++) {
+            const double *dj = full + (j * dim + j) * n;
+            const double *off = full + (j * dim + i) * n;
+            for (size_t s = 0; s < n; s++) {
+                if (off[s] != 0.0 &&
+                    fabs(off[s]) > tolerance * sqrt(di[s]) * sqrt(dj[s])) {
+                    return fail(at, RTL_NOT_DIAGONAL, s, j * dim + i, off[s]);
+                }
+            }
+        }
+    }
+    return 0;
+}
+
+int
+rtl_model_diagonal(
+    const rtl_model_t *self, const double *x, size_t n, double *d, rtl_fault_t *fault)
+{
+    int status = 0;
+    size_t dim = self->dim;
+
+    if (gives_diagonal(self)) {
+        status = evaluate_diffusion(self, x, n, d, fault);
+        spread_scalar(self, n, d);
+        return status;
+    }
+    scratch_t scratch;
+    double *full = scratch_init(&scratch, dim * dim, n);
+    place_t at = {"diffusion", dim, n, dim, x, fault};
+    if (full == NULL) {
+        status = RTL_NO_MEMORY;
+        goto out;
+    }
+    status = rtl_model_tensor(self, x, n, full, fault);
+    if (status == 0) {
+        status = diagonal_of_tensor(self, &at, full, d);
+    }
+out:
+    scratch_free(&scratch);
+    return status;
+}
+
+int
+rtl_model_rattling(
+    const rtl_model_t *self, const double *x, size_t n, double *r, rtl_fault_t *fault)
+{
+    int status = 0;
+    size_t dim = self->dim;
+    bool diagonal = rtl_model_is_diagonal(self);
+    scratch_t scratch, matrix;
+    double *d = scratch_init(&scratch, diagonal ? dim : dim * dim, n);
+    double *work = scratch_init(&matrix, dim, dim);
+
+    if (d == NULL || work == NULL) {
+        status = RTL_NO_MEMORY;
+        goto out;
+    }
+    status = diagonal ? rtl_model_diagonal(self, x, n, d, fault)
+                      : rtl_model_tensor(self, x, n, d, fault);
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        double sum = (double) dim * log(2.0);
+        if (diagonal) {
+            for (size_t k = 0; k < dim; k++) {
+                sum += log(d[k * n + i]);
+            }
+        } else {
+            double value;
+            if (!log_det(d + i, dim, n, work, &value)) {
+                place_t at = {"diffusion", dim, n, dim, x, fault};
+                status = fail(&at, RTL_NOT_POSITIVE_DEFINITE, i, 0, NAN);
+            }
+            sum += value;
+        }
+        r[i] = 0.5 * sum;
+    }
+out:
+    scratch_free(&matrix);
+    scratch_free(&scratch);
+    return status;
+}
+
+/* --- the Ito drift
+ * -------------------------------------------------------------------- */
+
+/* What the noise-induced drift differentiates: D where D is enough (tensor for
+ * anti-Ito), else G. */
+static int
+evaluate_differentiated(
+    const rtl_model_t *self, const double *x, size_t n, double *out, rtl_fault_t *fault)
+{
+    if (self->interpretation == RTL_ANTI_ITO && !gives_diagonal(self)) {
+        return rtl_model_tensor(self, x, n, out, fault);
+    }
+    return evaluate_diffusion(self, x, n, out, fault);
+}
+
+/* out = d_k of the above by central differences; `shifted` is (dim, n), `minus` as
+ * out. */
+static int
+differentiate(const rtl_model_t *self, size_t k, const double *x, size_t n, size_t rows,
+    double *shifted, double *minus, double *out, rtl_fault_t *fault)
+{
+    const double root = cbrt(DBL_EPSILON);
+    const double *xk = x + k * n;
+    double *sk = shifted + k * n;
+
+    memcpy(shifted, x, self->dim * n * sizeof *x);
+    for (size_t i = 0; i < n; i++) {
+        sk[i] = xk[i] - root * fmax(1.0, fabs(xk[i]));
+    }
+    int status = evaluate_differentiated(self, shifted, n, minus, fault);
+    if (status != 0) {
+        return status;
+    }
+    for (size_t i = 0; i < n; i++) {
+        sk[i] = xk[i] + root * fmax(1.0, fabs(xk[i]));
+    }
+    status = evaluate_differentiated(self, shifted, n, out, fault);
+    if (status != 0) {
+        return status;
+    }
+    for (size_t i = 0; i < n; i++) { /* the step as rounded, twice */
+        sk[i] -= xk[i] - root * fmax(1.0, fabs(xk[i]));
+    }
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < n; i++) {
+            out[r * n + i] = (out[r * n + i] - minus[r * n + i]) / sk[i];
+        }
+    }
+    return 0;
+}
+
+/* f += the part of the noise-induced drift that contains d_k. `g` is the noise
+ * amplitude at x, needed (and then given) for Stratonovich with a full G only. */
+static void
+add_induced(const rtl_model_t *self, size_t k, size_t n, const double *derivative,
+    const double *g, double *f)
+{
+    size_t dim = self->dim, m = self->n_noise;
+    double factor = self->interpretation == RTL_STRATONOVICH ? 0.5 : 1.0;
+
+    for (size_t i = 0; i < dim; i++) {
+        double *restrict fi = f + i * n;
+        if (g != NULL) {
+            for (size_t j = 0; j < m; j++) {
+                const double *gkj = g + (k * m + j) * n;
+                const double *dgij = derivative + (i * m + j) * n;
+                for (size_t s = 0; s < n; s++) {
+                    fi[s] += factor * gkj[s] * dgij[s];
+                }
+            }
+            continue;
+        }
+        size_t row = 0;
+        if (!gives_diagonal(self)) {
+            row = i * dim + k;
+        } else if (i != k) {
+            continue;
+        } else if (diffusion_rows(self) == dim) {
+            row = k;
+        }
+        for (size_t s = 0; s < n; s++) {
+            fi[s] += factor * derivative[row * n + s];
+        }
+    }
+}
+
+static int
+add_noise_induced_drift(
+    const rtl_model_t *self, const double *x, size_t n, double *f, rtl_fault_t *fault)
+{
+    int status = 0;
+    size_t dim = self->dim;
+    bool with_g =
+        self->kind == RTL_DIFFUSION_NOISE && self->interpretation == RTL_STRATONOVICH;
+    size_t rows = with_g || gives_diagonal(self) ? diffusion_rows(self) : dim * dim;
+    scratch_t scratch;
+    double *shifted = scratch_init(&scratch, dim + 3 * rows, n);
+    double *minus = shifted + dim * n, *derivative = minus + rows * n;
+    double *g = derivative + rows * n;
+    place_t at = {"noise-induced drift", dim, n, 0, x, fault};
+
+    if (shifted == NULL) {
+        status = RTL_NO_MEMORY;
+        goto out;
+    }
+    if (with_g) {
+        status = evaluate_diffusion(self, x, n, g, fault);
+    }
+    for (size_t k = 0; status == 0 && k < dim; k++) {
+        status = differentiate(self, k, x, n, rows, shifted, minus, derivative, fault);
+        if (status == 0) {
+            add_induced(self, k, n, derivative, with_g ? g : NULL, f);
+        }
+    }
+    if (status == 0) {
+        status = check_rows(&at, f, dim, 0);
+    }
+out:
+    scratch_free(&scratch);
+    return status;
+}
+
+int
+rtl_model_drift(
+    const rtl_model_t *self, const double *x, size_t n, double *f, rtl_fault_t *fault)
+{
+    place_t at = {"drift", self->dim, n, 0, x, fault};
+    int status = evaluate(&self->drift, &at, f);
+
+    if (status == 0) {
+        status = check_rows(&at, f, self->dim, 0);
+    }
+    if (status == 0 && self->interpretation != RTL_ITO) {
+        status = add_noise_induced_drift(self, x, n, f, fault);
+    }
+    return status;
+}
