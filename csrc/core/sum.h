@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* A sum that carries its rounding error along (two-sum, Knuth 1969).
+ *
+ * The result is as if computed with twice the digits and rounded once. */
+#ifndef RTL_SUM_H
+#define RTL_SUM_H
+
+typedef struct {
+    double value; /* what plain summation gives */
+    double lost;  /* what rounding took from it */
+} rtl_sum_t;      /* zero before use */
+
+static inline void
+rtl_sum_add(rtl_sum_t *self, double x)
+{
+    double total = self->value + x;
+    double added = total - self->value;
+
+    self->lost += (self->value - (total - added)) + (x - added);
+    self->value = total;
+}
+
+static inline double
+rtl_sum_total(const rtl_sum_t *self)
+{
+    return self->value + self->lost;
+}
+
+#endif
