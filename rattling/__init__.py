@@ -2,5 +2,6 @@
 
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.grids import Grid
+from rattling.typicality import Typicality, typicality
 
-__all__ = ["ConvergenceError", "Grid", "ReducibleError"]
+__all__ = ["ConvergenceError", "Grid", "ReducibleError", "Typicality", "typicality"]

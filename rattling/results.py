@@ -6,16 +6,18 @@ import dataclasses
 import html
 import importlib
 import json
+import math
 import os
 import secrets
 import textwrap
+import zipfile
 
 import numpy as np
 
 from rattling.grids import Grid
 
 _FORMAT = 1
-_HEADER = "rattling"
+_HEADER = "rattling.json"
 
 
 class Result:
@@ -77,7 +79,7 @@ class Result:
         temporary = f"{target}.{secrets.token_hex(4)}.tmp"
         try:
             with open(temporary, "xb") as file:
-                np.savez_compressed(file, allow_pickle=False, **{_HEADER: np.array(json.dumps(header))}, **arrays)
+                _write(file, header, arrays)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, target)
@@ -175,6 +177,16 @@ def axis_names(result):
     return ("x", "y", "z")[: grid.dim] if grid.dim <= 3 else tuple(f"x{k}" for k in range(grid.dim))
 
 
+def with_error(value, error):
+    """A number and its standard error, to the error's first two digits: 1.307 ± 0.089."""
+    if not (math.isfinite(value) and math.isfinite(error) and error > 0):
+        return f"{value:.4g}" if error == 0 or math.isnan(error) else f"{value:.4g} ± {error:.2g}"
+    digits = 1 - math.floor(math.log10(error))
+    if not -4 <= digits <= 10:
+        return f"{value:.4g} ± {error:.2g}"
+    return f"{round(value, digits):.{max(digits, 0)}f} ± {round(error, digits):.{max(digits, 0)}f}"
+
+
 def _short(value):
     """One line about a value."""
     if isinstance(value, np.ndarray) and value.ndim > 0:
@@ -247,6 +259,15 @@ def _unpack(packed, arrays, known):
     raise ValueError(f"unknown kind of value {kind!r}")
 
 
+def _write(file, header, arrays):
+    """An npz file, as numpy.savez makes them, and in it the header as a text file."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_HEADER, json.dumps(header, indent=1))
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+
+
 def _read(file):
     """Header and arrays of a file, checked as far as possible without its class."""
     if file.read(2) != b"PK":
@@ -255,7 +276,7 @@ def _read(file):
     with np.load(file, allow_pickle=False) as content:
         if _HEADER not in content:
             raise ValueError("it has no header")
-        header = json.loads(content[_HEADER].item())
+        header = json.loads(content[_HEADER])
         if not isinstance(header, dict) or not isinstance(header.get("format"), int):
             raise ValueError("its header has no format")
         if not isinstance(header.get("result"), str):

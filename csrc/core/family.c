@@ -101,8 +101,9 @@ target(problem_t *self, double *log_mean)
             rho(self, i) > 0.0 ? exp(self->log_p[i] - self->log_p_above) : 0.0;
         rtl_sum_add(&sum, volume(self, i) * rho(self, i) * shape);
     }
-    *log_mean =
-        log(rtl_sum_total(&sum)) + self->log_p_above - self->log_p_max - self->log_z_p;
+    /* the two log p are subtracted first: both may be large */
+    *log_mean = (self->log_p_above - self->log_p_max) + log(rtl_sum_total(&sum)) -
+                self->log_z_p;
     return 0;
 }
 

@@ -335,6 +335,9 @@ fit_line(const sample_t *self, rtl_typicality_t *scores)
     scores->gamma = -m.ab / spread;
     status = slope_variance(self, &m, -scores->gamma, spread, &variance);
     scores->gamma_stderr = sqrt(variance);
+    if (isnan(variance) && scores->reason == RTL_TYPICALITY_FINE) {
+        scores->reason = RTL_TYPICALITY_TWO;
+    }
     return status;
 }
 

@@ -29,6 +29,8 @@ typedef struct {
     X(RTL_TYPICALITY_CONSTANT_P, "p is constant")                                      \
     X(RTL_TYPICALITY_CONSTANT_UNDER_WEIGHTS,                                           \
         "R or p is constant where the weights are not negligible")                     \
+    X(RTL_TYPICALITY_TWO,                                                              \
+        "gamma has no standard error when only two cells have weight")                 \
     X(RTL_TYPICALITY_NOISY, "the errors of R are as large as its spread")
 
 #define RTL_TYPICALITY_ENUM(name, text) name,

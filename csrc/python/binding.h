@@ -92,4 +92,8 @@ int rtl_expression_type_add(PyObject *module, rtl_state_t *state);
 PyObject *rtl_expression_type_operations(PyObject *module, PyObject *ignored);
 int rtl_model_type_add(PyObject *module, rtl_state_t *state);
 
+/* --- one line a file of functions ----------------------------------------------- */
+
+extern PyMethodDef rtl_typicality_functions[];
+
 #endif

@@ -188,6 +188,9 @@ module_exec(PyObject *module)
         rtl_model_type_add(module, state) < 0) {
         return -1;
     }
+    if (PyModule_AddFunctions(module, rtl_typicality_functions) < 0) {
+        return -1;
+    }
     return PyModule_AddStringConstant(module, "sundials_version", rtl_sun_version());
 }
 

@@ -55,6 +55,19 @@ test_far_tails(void)
     CHECK_CLOSE(fit.total_variation, 1.0 / 6.0, 1e-14);
 }
 
+/* A constant added to log p drops out exactly where it can. */
+static void
+test_offset(void)
+{
+    const double log_p[] = {5e15, 5e15 - 1.0, 5e15 - 2.0}, near[] = {0.0, -1.0, -2.0};
+    const double r[] = {0.0, 1.0, 0.5};
+    rtl_family_t far, fit;
+
+    CHECK(rtl_family_fit(&far, 3, log_p, r, NULL, 0.0, NULL) == 0);
+    CHECK(rtl_family_fit(&fit, 3, near, r, NULL, 0.0, NULL) == 0);
+    CHECK(far.gamma == fit.gamma && far.kl == fit.kl);
+}
+
 static void
 test_constant_r(void)
 {
@@ -92,6 +105,7 @@ main(void)
 {
     test_members();
     test_far_tails();
+    test_offset();
     test_constant_r();
     test_interruption();
     return 0;

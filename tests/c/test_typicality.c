@@ -118,7 +118,7 @@ test_reasons(void)
 
     input = (rtl_typicality_input_t) {.n = 4, .log_p = y, .rattling = x};
     scores = evaluate(&input);
-    CHECK(scores.n_used == 2 && scores.reason == RTL_TYPICALITY_FINE);
+    CHECK(scores.n_used == 2 && scores.reason == RTL_TYPICALITY_TWO);
     CHECK_CLOSE(scores.gamma, -1.0, 1e-15);
     CHECK(isnan(scores.gamma_stderr));
 
