@@ -35,13 +35,14 @@ volume(const problem_t *self, size_t i)
     return self->volume == NULL ? 1.0 : self->volume[i];
 }
 
+/* What differs from the end of the range by rounding only is there. */
 static double
 rho(const problem_t *self, size_t i)
 {
     double distance =
         self->mirrored ? self->r_high - self->r[i] : self->r[i] - self->r_low;
 
-    return distance / self->range;
+    return distance > DBL_EPSILON * self->range ? distance / self->range : 0.0;
 }
 
 static int
@@ -107,8 +108,15 @@ target(problem_t *self, double *log_mean)
     return 0;
 }
 
-/* log <rho> under exp(-x rho), its derivative, and log Z = log sum v exp(-x rho). The
- * exponents are taken relative to their largest value among rho > 0. */
+/* The exponent where the largest member is: -x rho = 0 or -x. */
+static double
+top(double x)
+{
+    return x >= 0.0 ? 0.0 : -x;
+}
+
+/* log <rho> under exp(-x rho), its derivative, and log Z = log sum v exp(-x rho) minus
+ * top(x). Exponents are taken relative to their largest value among rho > 0. */
 static int
 moments(const problem_t *self, double x, double *log_mean, double *slope, double *log_z)
 {
@@ -131,31 +139,49 @@ moments(const problem_t *self, double x, double *log_mean, double *slope, double
         }
     }
     double z0 = rtl_sum_total(&at_zero), z1 = rtl_sum_total(&m0);
-    *log_z = x >= 0.0 ? log(z0 + z1 * exp(-x * origin))
-                      : log(z0 * exp(x * origin) + z1) - x * origin;
-    *log_mean = log(rtl_sum_total(&m1)) - x * origin - *log_z;
+    if (x >= 0.0) {
+        *log_z = log(z0 + z1 * exp(-x * origin));
+        *log_mean = log(rtl_sum_total(&m1)) - *log_z - x * origin;
+    } else {
+        *log_z = log(z0 * exp(x) + z1);
+        *log_mean = log(rtl_sum_total(&m1)) - *log_z;
+    }
     *slope = exp(*log_mean) - rtl_sum_total(&m2) / rtl_sum_total(&m1);
     return 0;
 }
 
-/* The next x: Newton's where it lies in the bracket and is not much longer than needed,
- * else the middle, else outward. */
+/* A point that halves a bracket over many decades: its geometric mean on one side of 0,
+ * else 0, or 1 next to it. */
+static double
+middle(double low, double high)
+{
+    if (low < 0.0 && high > 0.0) {
+        return 0.0;
+    }
+    if (low == 0.0 || high == 0.0) {
+        return low == 0.0 ? fmin(1.0, 0.5 * high) : fmax(-1.0, 0.5 * low);
+    }
+    return low > 0.0 ? sqrt(low) * sqrt(high) : -sqrt(-low) * sqrt(-high);
+}
+
+/* The next x: Newton's where it lies in the bracket and does not run off on the side
+ * where the curve flattens; else the middle, else outward. */
 static double
 next_x(double x, double misfit, double slope, double low, double high)
 {
     double newton = x - misfit / slope;
     double reach = 2.0 + 2.0 * fabs(x);
 
-    if (!(newton > low && newton < high) || (newton < x - reach && isinf(low))) {
-        if (isinf(low)) {
-            return x - reach;
-        }
-        return isinf(high) ? x + reach : low + 0.5 * (high - low);
+    if (newton > low && newton < high && (newton >= x - reach || isfinite(low))) {
+        return newton;
     }
-    return newton;
+    if (isinf(low)) {
+        return x - reach;
+    }
+    return isinf(high) ? x + reach : middle(low, high);
 }
 
-/* Solve for x; log Z comes along. */
+/* Solve for x; log Z - top(x) comes along. */
 static int
 solve(const problem_t *self, double log_mean, double *x, double *log_z)
 {
@@ -173,11 +199,11 @@ solve(const problem_t *self, double log_mean, double *x, double *log_z)
             high = *x;
         }
         double next = next_x(*x, misfit, slope, low, high);
-        if (fabs(misfit) > 0.5 * last && isfinite(high - low)) {
-            next = low + 0.5 * (high - low); /* Newton stalls */
+        if (fabs(misfit) > 0.5 * last && isfinite(low) && isfinite(high)) {
+            next = middle(low, high); /* Newton stalls */
         }
         last = fabs(misfit);
-        if (fabs(misfit) <= 2.0 * DBL_EPSILON * (1.0 + fabs(*x) + fabs(log_mean)) ||
+        if (fabs(misfit) <= 2.0 * DBL_EPSILON * (1.0 + fabs(log_mean)) ||
             fabs(next - *x) <= 4.0 * DBL_EPSILON * fabs(*x)) {
             return 0;
         }
@@ -209,7 +235,7 @@ compare(const problem_t *self, double x, double log_z, rtl_family_t *out)
             return status;
         }
         double log_density = self->log_p[i] - self->log_p_max - self->log_z_p;
-        double log_member = -x * rho(self, i) - log_z;
+        double log_member = -x * rho(self, i) - top(x) - log_z;
         double p = volume(self, i) * exp(log_density);
         double q = volume(self, i) * exp(log_member);
         rtl_sum_add(&kl, divergence(log_density - log_member, p, q));
