@@ -17,8 +17,7 @@ enum {
     STACK_DOUBLES = 4096   /* scratch that needs no allocation: a first-level cache */
 };
 
-/* --- what each instruction computes ------------------------------------------------
- */
+/* --- what each instruction computes ----------------------------------------- */
 
 #define UNUSED(x) ((void) (x))
 /* clang-format off */
@@ -115,7 +114,7 @@ run_instruction(int32_t op, const double *a, const double *b, const double *c, s
     }
 }
 
-/* --- names ---------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------ */
 
 #define OP_NAME(name, arity) #name,
 #define OP_ARITY(name, arity) arity,
@@ -134,7 +133,7 @@ rtl_expression_op_arity(int op)
     return op >= 0 && op < RTL_OP_COUNT ? arities[op] : 0;
 }
 
-/* --- building ------------------------------------------------------------------- */
+/* --- building --------------------------------------------------------------- */
 
 static int
 check_program(size_t n_first, size_t n_instructions,
@@ -286,7 +285,7 @@ rtl_expression_free(rtl_expression_t *self)
     memset(self, 0, sizeof *self);
 }
 
-/* --- running -------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------- */
 
 /* Where `row` is: the inputs are read where the caller has them (n points apart), the
  * others lie in scratch (`length` apart). */

@@ -15,17 +15,14 @@
 
 #include "expression.h"
 #include "memory.h"
+#include "tensor.h"
 
 enum {
     LARGEST_DIM = 4096,
     STACK_DOUBLES = 512 /* scratch of a call on few points needs no allocation */
 };
 
-/* |D_ij - D_ji| allowed, in units of the diagonal: users compute D in floating point.
- */
-static const double SYMMETRY_TOLERANCE = 1e-12;
-
-/* --- room for intermediate values ------------------------------------------------ */
+/* --- room for intermediate values ------------------------------------------- */
 
 typedef struct {
     double stack[STACK_DOUBLES];
@@ -52,39 +49,33 @@ scratch_free(scratch_t *self)
     rtl_memory_free(self->heap);
 }
 
-/* --- checks ----------------------------------------------------------------------- */
+/* --- checks ----------------------------------------------------------------- */
 
-/* Fill `fault` for component `component` at point i of the n in x. */
-static void
-set_fault(rtl_fault_t *fault, const char *what, size_t dim, const double *x, size_t n,
-    size_t i, size_t component, size_t columns, double value)
-{
-    if (fault == NULL) {
-        return;
-    }
-    fault->what = what;
-    fault->dim = dim < RTL_MAX_DIM ? dim : RTL_MAX_DIM;
-    for (size_t k = 0; k < fault->dim; k++) {
-        fault->x[k] = x[k * n + i];
-    }
-    fault->component = component;
-    fault->columns = columns;
-    fault->value = value;
-}
-
+/* What is being checked, where it was evaluated, and whom to tell. */
 typedef struct {
     const char *what;
     size_t dim, n;
     size_t columns; /* of a tensor's rows; 0: not a tensor */
     const double *x;
-    rtl_fault_t *fault;
+    rtl_fault_t *fault; /* may be NULL */
 } place_t;
 
+/* Note component `component` at point i; returns `status`. */
 static int
 fail(const place_t *at, int status, size_t i, size_t component, double value)
 {
-    set_fault(
-        at->fault, at->what, at->dim, at->x, at->n, i, component, at->columns, value);
+    rtl_fault_t *fault = at->fault;
+
+    if (fault != NULL) {
+        fault->what = at->what;
+        fault->dim = at->dim < RTL_MAX_DIM ? at->dim : RTL_MAX_DIM;
+        for (size_t k = 0; k < fault->dim; k++) {
+            fault->x[k] = at->x[k * at->n + i];
+        }
+        fault->component = component;
+        fault->columns = at->columns;
+        fault->value = value;
+    }
     return status;
 }
 
@@ -128,91 +119,7 @@ check_rows(const place_t *at, const double *v, size_t rows, size_t stride)
         at, isfinite(value) ? RTL_NEGATIVE : RTL_NOT_FINITE, first, component, value);
 }
 
-/* Log det of a symmetric positive semidefinite matrix a (dim, dim), whose row i of the
- * point i is at stride n; -inf if singular. Cholesky with diagonal pivoting on the
- * matrix scaled to unit diagonal, so that the verdict does not depend on the units of
- * the coordinates. `work` has dim * dim. False: not semidefinite. */
-static bool
-log_det(const double *a, size_t dim, size_t n, double *work, double *value)
-{
-    const double tiny = 4.0 * (double) dim * DBL_EPSILON;
-
-    *value = 0.0;
-    for (size_t i = 0; i < dim; i++) {
-        double d = a[(i * dim + i) * n];
-        *value += log(d);
-        for (size_t j = 0; j < dim; j++) {
-            double scale = sqrt(d) * sqrt(a[(j * dim + j) * n]);
-            double v = a[(i * dim + j) * n];
-            if (scale == 0.0 && v != 0.0) {
-                return false;
-            }
-            work[i * dim + j] = scale == 0.0 ? 0.0 : v / scale;
-        }
-    }
-    for (size_t k = 0; k < dim; k++) {
-        size_t p = k;
-        for (size_t i = k + 1; i < dim; i++) {
-            p = work[i * dim + i] > work[p * dim + p] ? i : p;
-        }
-        for (size_t j = 0; j < dim; j++) { /* swap rows, then columns, p and k */
-            double t = work[k * dim + j];
-            work[k * dim + j] = work[p * dim + j];
-            work[p * dim + j] = t;
-        }
-        for (size_t i = 0; i < dim; i++) {
-            double t = work[i * dim + k];
-            work[i * dim + k] = work[i * dim + p];
-            work[i * dim + p] = t;
-        }
-        double pivot = work[k * dim + k];
-        if (pivot <= tiny) { /* what is left must vanish */
-            *value = -INFINITY;
-            for (size_t i = k; i < dim; i++) {
-                for (size_t j = k; j < dim; j++) {
-                    if (fabs(work[i * dim + j]) > SYMMETRY_TOLERANCE) {
-                        return false;
-                    }
-                }
-            }
-            return true;
-        }
-        *value += log(pivot);
-        for (size_t i = k + 1; i < dim; i++) {
-            double l = work[i * dim + k] / pivot;
-            for (size_t j = k + 1; j < dim; j++) {
-                work[i * dim + j] -= l * work[k * dim + j];
-            }
-        }
-    }
-    return true;
-}
-
-/* Symmetric up to round-off; then exactly so. */
-static int
-symmetrise(const place_t *at, double *d)
-{
-    size_t dim = at->dim, n = at->n;
-
-    for (size_t i = 0; i < dim; i++) {
-        for (size_t j = i + 1; j < dim; j++) {
-            double *upper = d + (i * dim + j) * n, *lower = d + (j * dim + i) * n;
-            const double *di = d + (i * dim + i) * n, *dj = d + (j * dim + j) * n;
-            for (size_t s = 0; s < n; s++) {
-                double size = di[s] + dj[s] + fabs(upper[s]) + fabs(lower[s]);
-                if (fabs(upper[s] - lower[s]) > SYMMETRY_TOLERANCE * size) {
-                    return fail(
-                        at, RTL_NOT_SYMMETRIC, s, i * dim + j, upper[s] - lower[s]);
-                }
-                upper[s] = lower[s] = 0.5 * (upper[s] + lower[s]);
-            }
-        }
-    }
-    return 0;
-}
-
-/* --- the raw fields -----------------------------------------------------------------
- */
+/* --- the raw fields --------------------------------------------------------- */
 
 /* evaluate_diffusion, below, gives the diagonal of D (or its one value), not a matrix.
  */
@@ -253,7 +160,9 @@ evaluate(const rtl_field_t *field, const place_t *at, double *out)
     if (field->evaluate == rtl_expression_evaluate) {
         return code; /* ours: a status */
     }
-    set_fault(at->fault, at->what, 0, NULL, 0, 0, 0, 0, (double) code);
+    if (at->fault != NULL) { /* no point in particular */
+        *at->fault = (rtl_fault_t) {.what = at->what, .value = (double) code};
+    }
     return RTL_CALLBACK;
 }
 
@@ -277,15 +186,13 @@ evaluate_diffusion(
     if (status != 0) {
         return status;
     }
-    status = check_rows(&at, out, rows,
-        amplitude                            ? 0
-        : self->kind == RTL_DIFFUSION_TENSOR ? dim + 1
-                                             : 1);
+    /* which of the rows are on the diagonal of D */
+    size_t stride = amplitude ? 0 : self->kind == RTL_DIFFUSION_TENSOR ? dim + 1 : 1;
+    status = check_rows(&at, out, rows, stride);
     if (status != 0) {
         return status;
     }
-    if (self->kind == RTL_DIFFUSION_NOISE_SCALAR ||
-        self->kind == RTL_DIFFUSION_NOISE_DIAGONAL) {
+    if (amplitude && self->kind != RTL_DIFFUSION_NOISE) {
         for (size_t i = 0; i < rows * n; i++) {
             out[i] = 0.5 * out[i] * out[i];
         }
@@ -295,30 +202,7 @@ evaluate_diffusion(
     return status;
 }
 
-/* D = G G^T / 2, (dim, dim, n). */
-static void
-tensor_of_noise(const double *g, size_t dim, size_t n_noise, size_t n, double *d)
-{
-    for (size_t i = 0; i < dim; i++) {
-        for (size_t j = 0; j <= i; j++) {
-            double *restrict dij = d + (i * dim + j) * n;
-            memset(dij, 0, n * sizeof *dij);
-            for (size_t k = 0; k < n_noise; k++) {
-                const double *gi = g + (i * n_noise + k) * n;
-                const double *gj = g + (j * n_noise + k) * n;
-                for (size_t s = 0; s < n; s++) {
-                    dij[s] += 0.5 * gi[s] * gj[s];
-                }
-            }
-            if (j < i) {
-                memcpy(d + (j * dim + i) * n, dij, n * sizeof *d);
-            }
-        }
-    }
-}
-
-/* --- public -------------------------------------------------------------------------
- */
+/* --- public ----------------------------------------------------------------- */
 
 int
 rtl_model_check(const rtl_model_t *self)
@@ -365,64 +249,97 @@ spread_scalar(const rtl_model_t *self, size_t n, double *d)
     }
 }
 
-int
-rtl_model_tensor(
-    const rtl_model_t *self, const double *x, size_t n, double *d, rtl_fault_t *fault)
+/* Row k of the diagonal, (dim, n), to its place in a (dim, dim, n), from the last on.
+ */
+static void
+expand_diagonal(double *d, size_t dim, size_t n)
 {
-    int status = 0;
-    size_t dim = self->dim, rows = diffusion_rows(self);
-    scratch_t scratch;
-    double *work = NULL;
-    place_t at = {"diffusion", dim, n, dim, x, fault};
+    for (size_t k = dim; k-- > 1;) {
+        memcpy(d + k * (dim + 1) * n, d + k * n, n * sizeof *d);
+    }
+    for (size_t r = 1; r < dim * dim; r++) {
+        if (r % (dim + 1) != 0) {
+            memset(d + r * n, 0, n * sizeof *d);
+        }
+    }
+}
 
-    if (gives_diagonal(self)) {
-        status = rtl_model_diagonal(self, x, n, d, fault);
-        for (size_t k = dim; k-- > 1;) { /* row k to its place, from the last on */
-            memcpy(d + k * (dim + 1) * n, d + k * n, n * sizeof *d);
-        }
-        for (size_t r = 1; r < dim * dim; r++) {
-            if (r % (dim + 1) != 0) {
-                memset(d + r * n, 0, n * sizeof *d);
-            }
-        }
-        return status;
-    }
-    if (self->kind == RTL_DIFFUSION_NOISE) {
-        work = scratch_init(&scratch, rows, n);
-        status =
-            work == NULL ? RTL_NO_MEMORY : evaluate_diffusion(self, x, n, work, fault);
-        if (status == 0) {
-            tensor_of_noise(work, dim, self->n_noise, n, d);
-            status = check_rows(&at, d, dim * dim, 0); /* products may overflow */
-        }
-        scratch_free(&scratch);
-        return status;
-    }
-    work = scratch_init(&scratch, dim, dim);
-    status = work == NULL ? RTL_NO_MEMORY : evaluate_diffusion(self, x, n, d, fault);
+static int
+tensor_from_noise(const rtl_model_t *self, const place_t *at, double *d)
+{
+    scratch_t scratch;
+    double *g = scratch_init(&scratch, diffusion_rows(self), at->n);
+    int status = g == NULL ? RTL_NO_MEMORY
+                           : evaluate_diffusion(self, at->x, at->n, g, at->fault);
+
     if (status == 0) {
-        status = symmetrise(&at, d);
-    }
-    for (size_t i = 0; status == 0 && i < n; i++) {
-        double unused;
-        if (!log_det(d + i, dim, n, work, &unused)) {
-            status = fail(&at, RTL_NOT_POSITIVE_DEFINITE, i, 0, NAN);
-        }
+        rtl_tensor_from_noise(g, at->dim, self->n_noise, at->n, d);
+        status = check_rows(at, d, at->dim * at->dim, 0); /* products may overflow */
     }
     scratch_free(&scratch);
     return status;
 }
 
-/* The diagonal of a full tensor, whose other values must vanish: exactly when the user
- * gave D, up to round-off of the sums when G G^T gave it. */
+/* Symmetric and positive semidefinite; the diagonal is known to be >= 0. */
+static int
+check_tensor(const place_t *at, double *d)
+{
+    size_t dim = at->dim, n = at->n, point, component;
+    scratch_t scratch;
+    double *work = scratch_init(&scratch, dim, dim);
+    int status = RTL_NO_MEMORY;
+
+    if (work == NULL) {
+        goto out;
+    }
+    status = rtl_tensor_symmetrise(d, dim, n, &point, &component);
+    if (status != 0) {
+        size_t mirror = component % dim * dim + component / dim;
+        fail(at, status, point, component,
+            d[component * n + point] - d[mirror * n + point]);
+    }
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        double unused;
+        if (!rtl_tensor_log_det(d + i, dim, n, work, &unused)) {
+            status = fail(at, RTL_NOT_POSITIVE_DEFINITE, i, 0, NAN);
+        }
+    }
+out:
+    scratch_free(&scratch);
+    return status;
+}
+
+int
+rtl_model_tensor(
+    const rtl_model_t *self, const double *x, size_t n, double *d, rtl_fault_t *fault)
+{
+    size_t dim = self->dim;
+    place_t at = {"diffusion", dim, n, dim, x, fault};
+
+    if (self->kind == RTL_DIFFUSION_NOISE) {
+        return tensor_from_noise(self, &at, d);
+    }
+    int status = evaluate_diffusion(self, x, n, d, fault);
+    if (status != 0) {
+        return status;
+    }
+    if (!gives_diagonal(self)) {
+        return check_tensor(&at, d);
+    }
+    spread_scalar(self, n, d);
+    expand_diagonal(d, dim, n);
+    return 0;
+}
+
+/* The diagonal of a full tensor, whose other values must vanish up to the round-off of
+ * the sums that made them. */
 static int
 diagonal_of_tensor(
     const rtl_model_t *self, const place_t *at, const double *full, double *d)
 {
     size_t dim = self->dim, n = at->n;
-    double tolerance = self->kind == RTL_DIFFUSION_NOISE
-                           ? 4.0 * (double) self->n_noise * DBL_EPSILON
-                           : 0.0;
+    size_t terms = self->kind == RTL_DIFFUSION_NOISE ? self->n_noise : dim;
+    double tolerance = 4.0 * (double) terms * DBL_EPSILON;
 
     for (size_t i = 0; i < dim; i++) {
         const double *di = full + (i * dim + i) * n;
@@ -431,8 +348,7 @@ diagonal_of_tensor(
             const double *dj = full + (j * dim + j) * n;
             const double *off = full + (j * dim + i) * n;
             for (size_t s = 0; s < n; s++) {
-                if (off[s] != 0.0 &&
-                    fabs(off[s]) > tolerance * sqrt(di[s]) * sqrt(dj[s])) {
+                if (fabs(off[s]) > tolerance * sqrt(di[s]) * sqrt(dj[s])) {
                     return fail(at, RTL_NOT_DIAGONAL, s, j * dim + i, off[s]);
                 }
             }
@@ -450,7 +366,9 @@ rtl_model_diagonal(
 
     if (gives_diagonal(self)) {
         status = evaluate_diffusion(self, x, n, d, fault);
-        spread_scalar(self, n, d);
+        if (status == 0) {
+            spread_scalar(self, n, d);
+        }
         return status;
     }
     scratch_t scratch;
@@ -494,7 +412,7 @@ rtl_model_rattling(
             }
         } else {
             double value;
-            if (!log_det(d + i, dim, n, work, &value)) {
+            if (!rtl_tensor_log_det(d + i, dim, n, work, &value)) {
                 place_t at = {"diffusion", dim, n, dim, x, fault};
                 status = fail(&at, RTL_NOT_POSITIVE_DEFINITE, i, 0, NAN);
             }
@@ -508,8 +426,7 @@ out:
     return status;
 }
 
-/* --- the Ito drift
- * -------------------------------------------------------------------- */
+/* --- the Ito drift ---------------------------------------------------------- */
 
 /* What the noise-induced drift differentiates: D where D is enough (tensor for
  * anti-Ito), else G. */
@@ -605,14 +522,15 @@ add_noise_induced_drift(
     size_t rows = with_g || gives_diagonal(self) ? diffusion_rows(self) : dim * dim;
     scratch_t scratch;
     double *shifted = scratch_init(&scratch, dim + 3 * rows, n);
-    double *minus = shifted + dim * n, *derivative = minus + rows * n;
-    double *g = derivative + rows * n;
     place_t at = {"noise-induced drift", dim, n, 0, x, fault};
 
     if (shifted == NULL) {
         status = RTL_NO_MEMORY;
         goto out;
     }
+    double *minus = shifted + dim * n;
+    double *derivative = minus + rows * n;
+    double *g = derivative + rows * n;
     if (with_g) {
         status = evaluate_diffusion(self, x, n, g, fault);
     }

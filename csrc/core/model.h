@@ -58,12 +58,13 @@ bool rtl_model_is_diagonal(const rtl_model_t *self);
  * NULL) receives the first point where they are not. RTL_CALLBACK: a user's function
  * returned something other than 0, which is in fault->value. For an interpretation
  * other than Ito the noise-induced drift is added from central differences of step
- * cbrt(epsilon) * max(1, |x_k|). */
+ * cbrt(epsilon) * max(1, |x_k|), so the diffusion is evaluated that far beyond the
+ * points too. */
 int rtl_model_drift(const rtl_model_t *self, const double *x, size_t n, double *f,
     rtl_fault_t *fault) RTL_MUST_CHECK;
 
 /* Diagonal of D at n points, (dim, n), checked finite and >= 0. Off-diagonal values
- * other than 0 (for D from G: than round-off) are RTL_NOT_DIAGONAL. */
+ * beyond round-off are RTL_NOT_DIAGONAL. */
 int rtl_model_diagonal(const rtl_model_t *self, const double *x, size_t n, double *d,
     rtl_fault_t *fault) RTL_MUST_CHECK;
 

@@ -5,7 +5,7 @@
 
 #include <ctype.h>
 
-/* --- interruption and progress ---------------------------------------------------- */
+/* --- interruption and progress ---------------------------------------------- */
 
 static int
 poll_python(void *data, double done)
@@ -31,8 +31,7 @@ rtl_callbacks_monitor(rtl_monitor_t *monitor, PyObject *progress)
     monitor->next = 0.0;
 }
 
-/* --- Python functions ---------------------------------------------------------------
- */
+/* --- Python functions ------------------------------------------------------- */
 
 /* Set "drift must return an array of shape (2, 512), but returned ..."; -1. */
 static int
@@ -155,8 +154,7 @@ rtl_callbacks_evaluate(const double *x, double *out, intptr_t n, void *data)
     return status;
 }
 
-/* --- C functions
- * ---------------------------------------------------------------------- */
+/* --- C functions ------------------------------------------------------------ */
 
 /* The spellings of intptr_t on a platform whose pointers, longs and long longs all have
  * 64 bits; `long` is left out elsewhere. */

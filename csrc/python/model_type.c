@@ -19,8 +19,7 @@ rtl_model_type_get(PyObject *self)
     return &((model_object_t *) self)->model;
 }
 
-/* --- construction
- * --------------------------------------------------------------------- */
+/* --- construction ----------------------------------------------------------- */
 
 /* Fill one field from an Expression, a capsule or a Python callable. The callback has
  * its name and shape already. */
@@ -183,8 +182,7 @@ model_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-/* --- evaluation
- * ------------------------------------------------------------------------- */
+/* --- evaluation ------------------------------------------------------------- */
 
 typedef int (*evaluate_fn)(const rtl_model_t *model, const double *x, size_t n,
     double *out, rtl_fault_t *fault);
