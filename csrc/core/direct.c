@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+#include "direct.h"
+
+#include <math.h>
+
+#include "memory.h"
+
+void
+rtl_direct_normalise(size_t n, double *y)
+{
+    double top = -INFINITY, sum = 0.0, lost = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        top = fmax(top, y[i]);
+    }
+    for (size_t i = 0; i < n; i++) { /* Kahan: n can be 1e8 */
+        double term = exp(y[i] - top) - lost, next = sum + term;
+        lost = (next - sum) - term;
+        sum = next;
+    }
+    double log_sum = top + log(sum);
+    for (size_t i = 0; i < n; i++) {
+        y[i] -= log_sum;
+    }
+}
+
+void
+rtl_direct_eliminate(size_t n, double *w)
+{
+    for (size_t k = n - 1; k > 0; k--) {
+        double leave = 0.0;
+        for (size_t i = 0; i < k; i++) {
+            leave += w[i * n + k];
+        }
+        w[k * n + k] = leave;
+        if (leave == 0.0) {
+            continue;
+        }
+        for (size_t i = 0; i < k; i++) {
+            double share = w[i * n + k] / leave;
+            if (share == 0.0) {
+                continue;
+            }
+            for (size_t j = 0; j < k; j++) {
+                w[i * n + j] += share * w[k * n + j];
+            }
+        }
+    }
+}
+
+int
+rtl_direct_dense(const rtl_generator_t *chain, double *y)
+{
+    size_t n = chain->n;
+    double *w = rtl_memory_alloc(n * n, sizeof *w);
+
+    if (w == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            w[i * n + (size_t) chain->source[e]] += chain->rate[e];
+        }
+    }
+    rtl_direct_eliminate(n, w);
+    y[0] = 0.0;
+    for (size_t k = 1; k < n; k++) { /* p_k leave_k = sum_j<k w(j -> k) p_j */
+        double top = -INFINITY, sum = 0.0;
+        for (size_t j = 0; j < k; j++) {
+            if (w[k * n + j] > 0.0) {
+                top = fmax(top, y[j]);
+            }
+        }
+        for (size_t j = 0; j < k; j++) {
+            if (w[k * n + j] > 0.0) {
+                sum += w[k * n + j] * exp(y[j] - top);
+            }
+        }
+        y[k] = top + log(sum / w[k * n + k]);
+    }
+    rtl_direct_normalise(n, y);
+    rtl_memory_free(w);
+    return 0;
+}
+
+/* Rates from a to b; 0 if there is no entry. */
+static double
+rate_between(const rtl_generator_t *chain, size_t a, size_t b)
+{
+    double sum = 0.0;
+
+    for (size_t e = chain->start[b]; e < chain->start[b + 1]; e++) {
+        sum += (size_t) chain->source[e] == a ? chain->rate[e] : 0.0;
+    }
+    return sum;
+}
+
+bool
+rtl_direct_is_ring(const rtl_generator_t *chain)
+{
+    size_t n = chain->n;
+
+    if (n < 3) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t above = (i + 1) % n, below = (i + n - 1) % n;
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            size_t j = (size_t) chain->source[e];
+            if (j != above && j != below && chain->rate[e] > 0.0) {
+                return false;
+            }
+        }
+        bool up = rate_between(chain, i, above) > 0.0;
+        bool down = rate_between(chain, above, i) > 0.0;
+        if (up != down || (!up && above != 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* log(exp(a) + exp(b)) */
+static double
+log_add(double a, double b)
+{
+    double top = fmax(a, b);
+    return top == -INFINITY ? top : top + log1p(exp(fmin(a, b) - top));
+}
+
+/* With u_m, d_m the rates of link m up and down, phi_i = sum_{m<i} log(u_m / d_m), a
+ * tree is the ring less one link m, and the trees rooted at i add up to
+ *
+ *     p_i ~ e^phi_i [ e^phi_n sum_{m>=i} e^-phi_m / u_m + sum_{m<i} e^-phi_m / u_m ].
+ *
+ * A line has one tree: p_i ~ e^phi_i. */
+int
+rtl_direct_ring(const rtl_generator_t *chain, double *y)
+{
+    size_t n = chain->n;
+    double phi = 0.0, lost = 0.0, sum = -INFINITY;
+    double *link = rtl_memory_alloc(n, sizeof *link); /* -phi_m - log u_m */
+
+    if (link == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    for (size_t m = 0; m < n; m++) { /* y = phi, in a compensated sum */
+        double up = rate_between(chain, m, (m + 1) % n);
+        double down = rate_between(chain, (m + 1) % n, m);
+        y[m] = phi;
+        link[m] = -phi - log(up);
+        double term = log(up / down) - lost, next = phi + term;
+        lost = (next - phi) - term;
+        phi = next;
+    }
+    if (rate_between(chain, n - 1, 0) > 0.0) {
+        /* first the sums from the right into link, then those from the left on the fly
+         */
+        for (size_t m = n; m-- > 0;) {
+            double term = link[m];
+            link[m] = log_add(sum, term);
+            sum = link[m];
+        }
+        sum = -INFINITY;
+        for (size_t i = 0; i < n; i++) {
+            double term = -y[i] - log(rate_between(chain, i, (i + 1) % n));
+            y[i] += log_add(phi + link[i], sum);
+            sum = log_add(sum, term);
+        }
+    }
+    rtl_direct_normalise(n, y);
+    rtl_memory_free(link);
+    return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Steady states by elimination without subtraction, exact to rounding in each entry.
+ *
+ * GTH (Grassmann, Taksar & Heyman 1985, Oper. Res. 33, 1107) for dense chains, and
+ * Kirchhoff's sum over spanning trees for lines and rings. */
+#ifndef RTL_DIRECT_H
+#define RTL_DIRECT_H
+
+#include <stdbool.h>
+
+#include "generator.h"
+
+/* Eliminate states n-1, ..., 1 of a dense chain in place. w[i n + j] = rate j -> i;
+ * what the diagonal holds is ignored. Afterwards w[k n + j] and w[j n + k], j < k, are
+ * the rates of the chain watched on states 0 .. k, and w[k n + k] is the rate at which
+ * k leaves for states below it. That is 0 only if no state below k can be reached. */
+void rtl_direct_eliminate(size_t n, double *w);
+
+/* log p of a chain by GTH; O(n^3) time, 8 n^2 bytes. The chain has one recurrent class
+ * and no transient state. */
+int rtl_direct_dense(const rtl_generator_t *chain, double *y) RTL_MUST_CHECK;
+
+/* Whether states are linked only to i +- 1 (mod n), all such rates are positive and at
+ * most the link from n-1 to 0 is missing. */
+bool rtl_direct_is_ring(const rtl_generator_t *chain);
+
+/* log p of such a chain, O(n). */
+int rtl_direct_ring(const rtl_generator_t *chain, double *y) RTL_MUST_CHECK;
+
+/* Subtract log sum exp(y), so that p sums to 1. */
+void rtl_direct_normalise(size_t n, double *y);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* From a model on a grid to a Markov generator: exponentially fitted finite volumes.
+ *
+ * J = f p - d(D p)/dx on the faces; see finite_volume.c for the rates. A new boundary
+ * condition begins in grid.h (its name, who neighbours whom) and ends in axis_faces and
+ * fill_rows here. */
+#ifndef RTL_FINITE_VOLUME_H
+#define RTL_FINITE_VOLUME_H
+
+#include "generator.h"
+#include "grid.h"
+#include "model.h"
+#include "monitor.h"
+
+/* The generator of a model with diagonal diffusion. On a grid the entries of row i
+ * stand in the order of the axes, the lower neighbour before the upper one, so their
+ * places follow from the grid alone. Nothing is evaluated outside the box. *peclet
+ * receives the largest |integral of f/D| between neighbouring centres. */
+int rtl_finite_volume_assemble(rtl_generator_t *self, const rtl_model_t *model,
+    const rtl_grid_t *grid, double *peclet, rtl_monitor_t *monitor, rtl_fault_t *fault)
+    RTL_MUST_CHECK;
+
+/* Bernoulli function z / (exp(z) - 1), for any finite z. */
+double rtl_finite_volume_bernoulli(double z);
+
+#endif

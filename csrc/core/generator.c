@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+#include "generator.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "memory.h"
+
+void
+rtl_generator_free(rtl_generator_t *self)
+{
+    rtl_memory_free(self->start);
+    rtl_memory_free(self->source);
+    rtl_memory_free(self->rate);
+    rtl_memory_free(self->exit_rate);
+    memset(self, 0, sizeof *self);
+}
+
+int
+rtl_generator_init(rtl_generator_t *self, size_t n, size_t n_entries)
+{
+    memset(self, 0, sizeof *self);
+    self->n = n;
+    self->n_entries = n_entries;
+    self->start = rtl_memory_alloc(n + 1, sizeof *self->start);
+    self->source = rtl_memory_alloc(n_entries, sizeof *self->source);
+    self->rate = rtl_memory_alloc(n_entries, sizeof *self->rate);
+    self->exit_rate = rtl_memory_alloc(n, sizeof *self->exit_rate);
+    if (self->start == NULL || self->source == NULL || self->rate == NULL ||
+        self->exit_rate == NULL) {
+        rtl_generator_free(self);
+        return RTL_NO_MEMORY;
+    }
+    return 0;
+}
+
+/* --- from other chains ------------------------------------------------------------ */
+
+/* Every row of w becomes free of repeats: equal sources within a row are added up. Rows
+ * come in with their entries grouped by row but unsorted. */
+static void
+merge_repeats(rtl_generator_t *self, size_t *place)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < self->n; i++) {
+        size_t row = kept;
+        for (size_t e = self->start[i]; e < self->start[i + 1]; e++) {
+            size_t j = (size_t) self->source[e];
+            if (place[j] > row) {
+                self->rate[place[j] - 1] += self->rate[e];
+                continue;
+            }
+            self->source[kept] = self->source[e];
+            self->rate[kept] = self->rate[e];
+            place[j] = ++kept;
+        }
+        self->start[i] = row;
+    }
+    self->start[self->n] = kept;
+    self->n_entries = kept;
+}
+
+int
+rtl_generator_from_rates(rtl_generator_t *self, size_t n, size_t n_entries,
+    const int64_t *source, const int64_t *target, const double *rates, size_t *bad)
+{
+    int status = 0;
+    size_t *place = NULL;
+
+    memset(self, 0, sizeof *self);
+    if (n > INT32_MAX) {
+        return RTL_TOO_LARGE;
+    }
+    for (*bad = 0; *bad < n_entries; ++*bad) {
+        double rate = rates[*bad];
+        bool inside = source[*bad] >= 0 && (uint64_t) source[*bad] < n &&
+                      target[*bad] >= 0 && (uint64_t) target[*bad] < n;
+        if (!inside) {
+            return RTL_BAD_ARGUMENT;
+        }
+        if (source[*bad] != target[*bad] && !(rate >= 0.0 && isfinite(rate))) {
+            return isfinite(rate) ? RTL_NEGATIVE : RTL_NOT_FINITE;
+        }
+    }
+    status = rtl_generator_init(self, n, n_entries);
+    if (status != 0) {
+        goto out;
+    }
+    place = rtl_memory_alloc(n, sizeof *place);
+    if (place == NULL) {
+        status = RTL_NO_MEMORY;
+        goto out;
+    }
+    /* count, then place: start[i] ends up as the end of row i - 1 */
+    for (size_t e = 0; e < n_entries; e++) {
+        if (source[e] != target[e] && rates[e] > 0.0) {
+            place[target[e]]++;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        self->start[i + 1] = self->start[i] + place[i];
+        place[i] = self->start[i];
+    }
+    for (size_t e = 0; e < n_entries; e++) {
+        if (source[e] != target[e] && rates[e] > 0.0) {
+            size_t k = place[target[e]]++;
+            self->source[k] = (int32_t) source[e];
+            self->rate[k] = rates[e];
+            self->exit_rate[source[e]] += rates[e];
+        }
+    }
+    memset(place, 0, n * sizeof *place);
+    merge_repeats(self, place);
+out:
+    rtl_memory_free(place);
+    if (status != 0) {
+        rtl_generator_free(self);
+    }
+    return status;
+}
+
+int
+rtl_generator_restrict(rtl_generator_t *self, const rtl_generator_t *whole,
+    const int32_t *keep, size_t n_keep)
+{
+    int status = 0;
+    size_t n_entries = 0, e_new = 0;
+    int32_t *number = rtl_memory_alloc(whole->n, sizeof *number);
+
+    memset(self, 0, sizeof *self);
+    if (number == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    for (size_t i = 0; i < n_keep; i++) {
+        number[keep[i]] = (int32_t) i + 1;
+        n_entries += whole->start[keep[i] + 1] - whole->start[keep[i]];
+    }
+    status = rtl_generator_init(self, n_keep, n_entries);
+    if (status != 0) {
+        goto out;
+    }
+    for (size_t i = 0; i < n_keep; i++) {
+        for (size_t e = whole->start[keep[i]]; e < whole->start[keep[i] + 1]; e++) {
+            int32_t j = number[whole->source[e]];
+            if (j == 0) {
+                continue;
+            }
+            self->source[e_new] = j - 1;
+            self->rate[e_new++] = whole->rate[e];
+            self->exit_rate[j - 1] += whole->rate[e];
+        }
+        self->start[i + 1] = e_new;
+    }
+    self->n_entries = e_new;
+out:
+    rtl_memory_free(number);
+    return status;
+}
+
+/* --- classes ---------------------------------------------------------------------- */
+
+/* Tarjan's algorithm without recursion, on the edges i <- j of the rows. Classes of
+ * mutual access are the same whichever way the edges are followed. */
+typedef struct {
+    int32_t *order; /* visit number + 1; 0: not visited */
+    int32_t *low;   /* lowest visit number reachable */
+    int32_t *stack; /* visited, class not known yet */
+    int32_t *path;  /* the depth-first path */
+    size_t *edge;   /* (n,) next edge of each state on the path */
+    int32_t *label; /* class, -1 while unknown */
+    size_t n_visited, n_stack, n_classes;
+} search_t;
+
+static void
+search_close(search_t *s, int32_t root)
+{
+    int32_t state;
+
+    do {
+        state = s->stack[--s->n_stack];
+        s->label[state] = (int32_t) s->n_classes;
+    } while (state != root);
+    s->n_classes++;
+}
+
+static void
+search_from(search_t *s, const rtl_generator_t *chain, int32_t root)
+{
+    size_t depth = 0;
+
+    s->path[depth++] = root;
+    while (depth > 0) {
+        int32_t i = s->path[depth - 1];
+        if (s->order[i] == 0) {
+            s->order[i] = s->low[i] = (int32_t) ++s->n_visited;
+            s->stack[s->n_stack++] = i;
+            s->edge[i] = chain->start[i];
+        }
+        bool descended = false;
+        while (s->edge[i] < chain->start[i + 1]) {
+            size_t e = s->edge[i]++;
+            int32_t j = chain->source[e];
+            if (!(chain->rate[e] > 0.0)) {
+                continue;
+            }
+            if (s->order[j] == 0) {
+                s->path[depth++] = j;
+                descended = true;
+                break;
+            }
+            if (s->label[j] < 0 && s->order[j] < s->low[i]) {
+                s->low[i] = s->order[j];
+            }
+        }
+        if (descended) {
+            continue;
+        }
+        depth--;
+        if (s->low[i] == s->order[i]) {
+            search_close(s, i);
+        }
+        if (depth > 0 && s->label[i] < 0) {
+            int32_t parent = s->path[depth - 1];
+            s->low[parent] = s->low[i] < s->low[parent] ? s->low[i] : s->low[parent];
+        }
+    }
+}
+
+/* Number the classes that no rate leaves 0, 1, ... and mark the others' states -1.
+ * `closed` is work of length n_classes. */
+static size_t
+keep_recurrent(const rtl_generator_t *chain, int32_t *label, int32_t *closed, size_t n)
+{
+    size_t n_recurrent = 0;
+
+    for (size_t c = 0; c < n; c++) {
+        closed[c] = 0;
+    }
+    for (size_t i = 0; i < chain->n; i++) {
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            int32_t from = label[chain->source[e]];
+            if (chain->rate[e] > 0.0 && from != label[i]) {
+                closed[from] = -1;
+            }
+        }
+    }
+    for (size_t c = 0; c < n; c++) {
+        closed[c] = closed[c] < 0 ? -1 : (int32_t) n_recurrent++;
+    }
+    for (size_t i = 0; i < chain->n; i++) {
+        label[i] = closed[label[i]];
+    }
+    return n_recurrent;
+}
+
+int
+rtl_generator_recurrent_classes(
+    const rtl_generator_t *self, int32_t *label, size_t *n_classes)
+{
+    int status = 0;
+    search_t search = {.label = label};
+
+    search.order = rtl_memory_alloc(self->n, sizeof *search.order);
+    search.low = rtl_memory_alloc(self->n, sizeof *search.low);
+    search.stack = rtl_memory_alloc(self->n, sizeof *search.stack);
+    search.path = rtl_memory_alloc(self->n, sizeof *search.path);
+    search.edge = rtl_memory_alloc(self->n, sizeof *search.edge);
+    if (search.order == NULL || search.low == NULL || search.stack == NULL ||
+        search.path == NULL || search.edge == NULL) {
+        status = RTL_NO_MEMORY;
+        goto out;
+    }
+    for (size_t i = 0; i < self->n; i++) {
+        label[i] = -1;
+    }
+    for (size_t i = 0; i < self->n; i++) {
+        if (search.order[i] == 0) {
+            search_from(&search, self, (int32_t) i);
+        }
+    }
+    *n_classes = keep_recurrent(self, label, search.order, search.n_classes);
+out:
+    rtl_memory_free(search.order);
+    rtl_memory_free(search.low);
+    rtl_memory_free(search.stack);
+    rtl_memory_free(search.path);
+    rtl_memory_free(search.edge);
+    return status;
+}
+
+/* --- products --------------------------------------------------------------------- */
+
+void
+rtl_generator_apply(const rtl_generator_t *self, const double *p, double *out)
+{
+    for (size_t i = 0; i < self->n; i++) {
+        double sum = 0.0;
+        for (size_t e = self->start[i]; e < self->start[i + 1]; e++) {
+            sum += self->rate[e] * p[self->source[e]];
+        }
+        out[i] = sum - self->exit_rate[i] * p[i];
+    }
+}
+
+void
+rtl_generator_balance(const rtl_generator_t *self, const double *y, double *r)
+{
+    for (size_t i = 0; i < self->n; i++) {
+        double sum = 0.0;
+        for (size_t e = self->start[i]; e < self->start[i + 1]; e++) {
+            sum += self->rate[e] * exp(y[self->source[e]] - y[i]);
+        }
+        r[i] = sum - self->exit_rate[i];
+    }
+}

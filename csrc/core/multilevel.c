@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+/* One cycle: forward Gauss-Seidel from zero, the aggregates' correction, backward
+ * Gauss-Seidel. The correction is two steps of GCR with the cycle of the next level as
+ * preconditioner (K-cycle), which makes up for the prolongation being constant. */
+#include "multilevel.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "aggregate.h"
+#include "direct.h"
+#include "memory.h"
+
+/* vectors of one level; the finest needs RESIDUAL alone */
+enum { RESIDUAL, RHS, CORRECTION, IMAGE_1, SECOND, IMAGE_2, WORK };
+enum { SMALLEST = 64, LARGEST_DENSE = 512 };
+
+/* The second GCR step is skipped if the first reduced the residual by this much. */
+static const double good_enough = 0.25;
+
+static double *
+vector(const rtl_level_t *level, int which)
+{
+    return level->work + (size_t) which * level->chain->n;
+}
+
+/* exp that stays finite: far from the solution log p may jump by thousands. */
+static double
+bounded_exp(double x)
+{
+    return exp(fmin(fmax(x, -600.0), 600.0));
+}
+
+/* --- numbers ---------------------------------------------------------------------- */
+
+static void
+update_coarse(rtl_level_t *fine, rtl_level_t *coarse)
+{
+    const rtl_generator_t *chain = fine->chain;
+
+    rtl_aggregate_rates(chain, fine->y, fine->aggregate, fine->target, &coarse->own,
+        coarse->y, fine->share, vector(coarse, RHS));
+    for (size_t i = 0; i < chain->n; i++) {
+        double q = coarse->own.exit_rate[fine->aggregate[i]];
+        fine->restriction[i] = q > 0.0 ? fine->share[i] * chain->exit_rate[i] / q : 0.0;
+    }
+}
+
+static void
+update_values(rtl_level_t *level)
+{
+    const rtl_generator_t *chain = level->chain;
+
+    for (size_t i = 0; i < chain->n; i++) {
+        double scale = chain->exit_rate[i] > 0.0 ? 1.0 / chain->exit_rate[i] : 0.0;
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            level->value[e] = scale * chain->rate[e] *
+                              bounded_exp(level->y[chain->source[e]] - level->y[i]);
+        }
+    }
+}
+
+static void
+update_dense(rtl_multilevel_t *self)
+{
+    const rtl_level_t *last = &self->level[self->n_levels - 1];
+    const rtl_generator_t *chain = last->chain;
+    size_t n = chain->n;
+
+    memset(self->dense, 0, n * n * sizeof(double));
+    for (size_t i = 0; i < n; i++) {
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            self->dense[i * n + (size_t) chain->source[e]] += chain->rate[e];
+        }
+    }
+    rtl_direct_eliminate(n, self->dense);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            self->dense[i * n + j] *= bounded_exp(last->y[j] - last->y[i]);
+        }
+    }
+}
+
+void
+rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
+{
+    memcpy(self->level[0].y, y, self->level[0].chain->n * sizeof *y);
+    for (size_t l = 0; l < self->n_levels; l++) {
+        update_values(&self->level[l]);
+        if (l + 1 < self->n_levels) {
+            update_coarse(&self->level[l], &self->level[l + 1]);
+        }
+    }
+    if (self->dense != NULL) {
+        update_dense(self);
+    }
+}
+
+/* --- hierarchy -------------------------------------------------------------------- */
+
+static int
+level_init(rtl_level_t *level, const rtl_generator_t *chain, size_t n_vectors)
+{
+    level->chain = chain;
+    level->y = rtl_memory_alloc(chain->n, sizeof(double));
+    level->value = rtl_memory_alloc(chain->n_entries, sizeof(double));
+    level->work = rtl_memory_alloc(n_vectors * chain->n, sizeof(double));
+    if (level->y == NULL || level->value == NULL || level->work == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    return 0;
+}
+
+static void
+level_free(rtl_level_t *level)
+{
+    rtl_generator_free(&level->own);
+    rtl_memory_free(level->y);
+    rtl_memory_free(level->value);
+    rtl_memory_free(level->aggregate);
+    rtl_memory_free(level->target);
+    rtl_memory_free(level->share);
+    rtl_memory_free(level->restriction);
+    rtl_memory_free(level->work);
+}
+
+/* Add the next level below `fine`; *grew is false if matching no longer shrinks it. */
+static int
+add_level(rtl_level_t *fine, rtl_level_t *coarse, bool *grew)
+{
+    size_t n = fine->chain->n, n_groups = 0;
+    int status = RTL_NO_MEMORY;
+
+    fine->aggregate = rtl_memory_alloc(n, sizeof(int32_t));
+    fine->target = rtl_memory_alloc(fine->chain->n_entries, sizeof(int32_t));
+    fine->share = rtl_memory_alloc(n, sizeof(double));
+    fine->restriction = rtl_memory_alloc(n, sizeof(double));
+    if (fine->aggregate == NULL || fine->target == NULL || fine->share == NULL ||
+        fine->restriction == NULL) {
+        return status;
+    }
+    status = rtl_aggregate_match(fine->chain, fine->y, fine->aggregate, &n_groups);
+    *grew = (double) n_groups < 0.8 * (double) n;
+    if (status != 0 || !*grew) {
+        return status;
+    }
+    status = rtl_aggregate_pattern(
+        fine->chain, fine->aggregate, n_groups, &coarse->own, fine->target);
+    if (status != 0) {
+        return status;
+    }
+    status = level_init(coarse, &coarse->own, WORK);
+    if (status == 0) {
+        update_coarse(fine, coarse);
+    }
+    return status;
+}
+
+int
+rtl_multilevel_init(
+    rtl_multilevel_t *self, const rtl_generator_t *chain, const double *y)
+{
+    int status;
+    bool grew = true;
+    rtl_level_t *last = &self->level[0];
+
+    memset(self, 0, sizeof *self);
+    status = level_init(last, chain, RHS);
+    if (status != 0) {
+        goto out;
+    }
+    memcpy(last->y, y, chain->n * sizeof *y);
+    self->n_levels = 1;
+    while (last->chain->n > SMALLEST && self->n_levels < RTL_MULTILEVEL_MAX) {
+        status = add_level(last, last + 1, &grew);
+        if (status != 0) {
+            goto out;
+        }
+        if (!grew) {
+            break;
+        }
+        last++;
+        self->n_levels++;
+    }
+    if (last->chain->n <= LARGEST_DENSE) {
+        self->dense = rtl_memory_alloc(last->chain->n * last->chain->n, sizeof(double));
+        if (self->dense == NULL) {
+            status = RTL_NO_MEMORY;
+            goto out;
+        }
+    }
+    rtl_multilevel_update(self, y);
+out:
+    if (status != 0) {
+        rtl_multilevel_free(self);
+    }
+    return status;
+}
+
+void
+rtl_multilevel_free(rtl_multilevel_t *self)
+{
+    for (size_t l = 0; l < RTL_MULTILEVEL_MAX; l++) {
+        level_free(&self->level[l]);
+    }
+    rtl_memory_free(self->dense);
+    memset(self, 0, sizeof *self);
+}
+
+size_t
+rtl_multilevel_bytes(const rtl_multilevel_t *self)
+{
+    size_t bytes = 0;
+
+    for (size_t l = 0; l < self->n_levels; l++) {
+        const rtl_generator_t *chain = self->level[l].chain;
+        size_t vectors = l == 0 ? RHS + 3 : WORK + 3;
+        bytes += chain->n * (vectors * sizeof(double) + sizeof(int32_t));
+        bytes += chain->n_entries * (sizeof(double) + sizeof(int32_t));
+        if (l > 0) {
+            bytes += chain->n_entries * (sizeof(double) + sizeof(int32_t));
+            bytes += chain->n * (sizeof(double) + sizeof(size_t));
+        }
+    }
+    return bytes;
+}
+
+/* --- the cycle -------------------------------------------------------------------- */
+
+static void
+apply(const rtl_level_t *level, const double *x, double *out)
+{
+    const rtl_generator_t *chain = level->chain;
+
+    for (size_t i = 0; i < chain->n; i++) {
+        double sum = -x[i];
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            sum += level->value[e] * x[chain->source[e]];
+        }
+        out[i] = sum;
+    }
+}
+
+static void
+relax(const rtl_level_t *level, const double *b, double *x, size_t i)
+{
+    const rtl_generator_t *chain = level->chain;
+    double sum = -b[i];
+
+    for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+        sum += level->value[e] * x[chain->source[e]];
+    }
+    x[i] = sum;
+}
+
+static double
+dot(size_t n, const double *a, const double *b)
+{
+    double sum[4] = {0.0, 0.0, 0.0, 0.0}; /* four chains hide the latency of adding */
+    size_t i = 0;
+
+    for (; i + 4 <= n; i += 4) {
+        for (size_t k = 0; k < 4; k++) {
+            sum[k] += a[i + k] * b[i + k];
+        }
+    }
+    for (; i < n; i++) {
+        sum[0] += a[i] * b[i];
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+/* Solve on the coarsest level: eliminate downwards, x_0 = 0, substitute upwards. */
+static void
+solve_dense(const rtl_multilevel_t *self, double *b, double *x)
+{
+    const rtl_generator_t *chain = self->level[self->n_levels - 1].chain;
+    const double *w = self->dense;
+    size_t n = chain->n;
+
+    for (size_t i = 0; i < n; i++) {
+        b[i] *= chain->exit_rate[i];
+    }
+    for (size_t k = n - 1; k > 0; k--) {
+        double pivot = w[k * n + k];
+        b[k] = pivot > 0.0 ? b[k] / pivot : 0.0;
+        for (size_t i = 0; i < k; i++) {
+            b[i] += w[i * n + k] * b[k];
+        }
+    }
+    x[0] = 0.0;
+    for (size_t k = 1; k < n; k++) {
+        double pivot = w[k * n + k];
+        x[k] = (pivot > 0.0 ? dot(k, w + k * n, x) / pivot : 0.0) - b[k];
+    }
+}
+
+static void correct(rtl_multilevel_t *self, size_t l);
+
+static void
+cycle(rtl_multilevel_t *self, size_t l, const double *b, double *x)
+{
+    rtl_level_t *fine = &self->level[l], *coarse = &self->level[l + 1];
+    size_t n = fine->chain->n;
+    double *r = vector(fine, RESIDUAL), *rhs, *correction;
+
+    memset(x, 0, n * sizeof *x);
+    for (size_t i = 0; i < n; i++) {
+        relax(fine, b, x, i);
+    }
+    if (l + 1 < self->n_levels) {
+        rhs = vector(coarse, RHS);
+        correction = vector(coarse, CORRECTION);
+        apply(fine, x, r);
+        memset(rhs, 0, coarse->chain->n * sizeof *rhs);
+        for (size_t i = 0; i < n; i++) {
+            rhs[fine->aggregate[i]] += fine->restriction[i] * (b[i] - r[i]);
+        }
+        correct(self, l + 1);
+        for (size_t i = 0; i < n; i++) {
+            x[i] += correction[fine->aggregate[i]];
+        }
+    }
+    for (size_t i = n; i-- > 0;) {
+        relax(fine, b, x, i);
+    }
+}
+
+/* CORRECTION of level l from its RHS: directly on the last, else by at most two steps
+ * of GCR. */
+static void
+correct(rtl_multilevel_t *self, size_t l)
+{
+    rtl_level_t *level = &self->level[l];
+    size_t n = level->chain->n;
+    double *b = vector(level, RHS), *x = vector(level, CORRECTION);
+    double *image_1 = vector(level, IMAGE_1), *image_2 = vector(level, IMAGE_2);
+    double *second = vector(level, SECOND);
+
+    if (l + 1 == self->n_levels && self->dense != NULL) {
+        solve_dense(self, b, x);
+        return;
+    }
+    double before = dot(n, b, b);
+    cycle(self, l, b, x);
+    apply(level, x, image_1);
+    double norm_1 = dot(n, image_1, image_1);
+    if (!(norm_1 > 0.0)) {
+        return;
+    }
+    double step_1 = dot(n, image_1, b) / norm_1;
+    for (size_t i = 0; i < n; i++) {
+        b[i] -= step_1 * image_1[i];
+        x[i] *= step_1;
+    }
+    if (dot(n, b, b) <= good_enough * good_enough * before) {
+        return;
+    }
+    cycle(self, l, b, second);
+    apply(level, second, image_2);
+    double overlap = dot(n, image_2, image_1) / norm_1;
+    double norm_2 = dot(n, image_2, image_2) - overlap * overlap * norm_1;
+    if (!(norm_2 > 0.0)) {
+        return;
+    }
+    double step_2 = dot(n, image_2, b) / norm_2;
+    double back = overlap * step_2 / (step_1 != 0.0 ? step_1 : 1.0);
+    for (size_t i = 0; i < n; i++) { /* x holds step_1 times the first direction */
+        x[i] += step_2 * second[i] - back * x[i];
+    }
+}
+
+void
+rtl_multilevel_apply(const rtl_multilevel_t *self, const double *x, double *out)
+{
+    apply(&self->level[0], x, out);
+}
+
+void
+rtl_multilevel_cycle(rtl_multilevel_t *self, const double *b, double *x)
+{
+    cycle(self, 0, b, x);
+}
+
+/* --- a start from nothing --------------------------------------------------------- */
+
+/* y_i = log(sum_j w(j -> i) e^{y_j} / q_i), there and back. */
+static void
+sweep_log(const rtl_generator_t *chain, double *y)
+{
+    for (size_t step = 0; step < 2 * chain->n; step++) {
+        size_t i = step < chain->n ? step : 2 * chain->n - 1 - step;
+        double sum = 0.0;
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            sum += chain->rate[e] * bounded_exp(y[chain->source[e]] - y[i]);
+        }
+        if (sum > 0.0 && chain->exit_rate[i] > 0.0) {
+            y[i] += log(sum / chain->exit_rate[i]);
+        }
+    }
+}
+
+int
+rtl_multilevel_start(rtl_multilevel_t *self, double *y)
+{
+    enum { SWEEPS = 2 };
+    rtl_level_t *last = &self->level[self->n_levels - 1];
+    size_t n = self->level[0].chain->n;
+
+    if (self->dense != NULL) {
+        int status = rtl_direct_dense(last->chain, last->y);
+        if (status != 0) {
+            return status;
+        }
+    }
+    for (size_t l = self->n_levels - 1; l-- > 0;) {
+        rtl_level_t *fine = &self->level[l];
+        for (size_t i = 0; i < fine->chain->n; i++) {
+            double share = fmax(fine->share[i], 1e-300);
+            fine->y[i] = self->level[l + 1].y[fine->aggregate[i]] + log(share);
+        }
+        for (int s = 0; s < SWEEPS; s++) {
+            sweep_log(fine->chain, fine->y);
+        }
+    }
+    memcpy(y, self->level[0].y, n * sizeof *y);
+    rtl_multilevel_update(self, y);
+    return 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* Aggregation multigrid for the balance of a chain: the steady state's preconditioner.
+ *
+ * Every level is a Markov chain. The chain of aggregates has the rates
+ * W_IJ = sum_{i in I, j in J} w(j -> i) p_j / P_J and log P_I = log sum_I p, so exit
+ * rates need no subtraction and nothing underflows. On each level
+ *
+ *     A = diag(1/(p q)) W diag(p),   A_ij = w(j -> i) p_j / (p_i q_i),   A_ii = -1.
+ *
+ * Notay 2012, SIAM J. Sci. Comput. 34, A2288 (double pairwise aggregation); Notay &
+ * Vassilevski 2008, Numer. Linear Algebra Appl. 15, 473 (K-cycle). */
+#ifndef RTL_MULTILEVEL_H
+#define RTL_MULTILEVEL_H
+
+#include "generator.h"
+
+typedef struct {
+    const rtl_generator_t *chain; /* finest: borrowed; coarser: points to `own` */
+    rtl_generator_t own;
+    double *y;           /* (n,) log p; owned */
+    double *value;       /* (n_entries,) A off the diagonal; owned */
+    int32_t *aggregate;  /* (n,) state of the next level; owned, NULL on the last */
+    int32_t *target;     /* (n_entries,) entry of the next level, -1 inside; owned */
+    double *share;       /* (n,) p_i / P_I; owned */
+    double *restriction; /* (n,) p_i q_i / (P_I q_I); owned */
+    double *work;        /* (WORK, n) vectors of the cycle; owned */
+} rtl_level_t;
+
+enum { RTL_MULTILEVEL_MAX = 40 };
+
+typedef struct {
+    size_t n_levels;
+    rtl_level_t level[RTL_MULTILEVEL_MAX];
+    double *dense; /* (n, n) eliminated coarsest chain, entries times p_j / p_i; owned.
+                     NULL if the coarsest chain is large: then it is only smoothed */
+} rtl_multilevel_t;
+
+/* Aggregates chosen for probabilities e^y. `chain` is borrowed and must outlive self.
+ */
+int rtl_multilevel_init(rtl_multilevel_t *self, const rtl_generator_t *chain,
+    const double *y) RTL_MUST_CHECK;
+void rtl_multilevel_free(rtl_multilevel_t *self);
+
+/* New probabilities, same aggregates. */
+void rtl_multilevel_update(rtl_multilevel_t *self, const double *y);
+
+/* out = A x on the finest level. */
+void rtl_multilevel_apply(const rtl_multilevel_t *self, const double *x, double *out);
+
+/* x = M b, one cycle. */
+void rtl_multilevel_cycle(rtl_multilevel_t *self, const double *b, double *x);
+
+/* log p from the aggregates alone: exact on the coarsest chain, then carried up with a
+ * few multiplicative Gauss-Seidel sweeps on each level. Leaves self updated to y. */
+int rtl_multilevel_start(rtl_multilevel_t *self, double *y) RTL_MUST_CHECK;
+
+size_t rtl_multilevel_bytes(const rtl_multilevel_t *self);
+
+#endif

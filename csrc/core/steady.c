@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/* Two phases with one linear operator, A = diag(1/(p q)) W diag(p), whose system is
+ * consistent at every iterate because p^T diag(q) A = 0:
+ *
+ *   warm    solve A z = -r, y += log(max(1 + z, floor)): a step in p, which crosses far
+ *           tails quickly, where Newton's method in log p gains one unit a step;
+ *   finish  KINSOL, Newton with line search for log p, the same A as Jacobian.
+ *
+ * Both use SUNDIALS' FGMRES with one multilevel cycle as right preconditioner. */
+#include "steady.h"
+
+#include <kinsol/kinsol.h>
+#include <math.h>
+#include <string.h>
+#include <sunlinsol/sunlinsol_spfgmr.h>
+
+#include "direct.h"
+#include "memory.h"
+#include "multilevel.h"
+
+enum { KRYLOV_VECTORS = 12, KRYLOV_RESTARTS = 3, DIRECT_LARGEST = 1000 };
+
+static const double warm_floor = 0.05;     /* smallest factor of p in one warm step */
+static const double warm_until = 1e-2;     /* residual at which KINSOL takes over */
+static const double warm_tolerance = 0.02; /* of the linear solves */
+static const double newton_tolerance = 1e-4;
+
+typedef struct {
+    const rtl_generator_t *chain;
+    const rtl_steady_options_t *options;
+    rtl_steady_info_t *info;
+    rtl_multilevel_t hierarchy;
+    rtl_sun_t sun;
+    void *kinsol;
+    SUNLinearSolver krylov;
+    N_Vector y, scale, step, rhs;
+    int status; /* why a callback stopped SUNDIALS */
+    double first_residual;
+} solver_t;
+
+rtl_steady_options_t
+rtl_steady_defaults(void)
+{
+    return (rtl_steady_options_t) {.rtol = 1e-10, .max_steps = 100};
+}
+
+/* r_i / q_i for all i; the largest magnitude is returned. */
+static double
+scaled_balance(const rtl_generator_t *chain, const double *y, double *r, size_t *worst)
+{
+    double largest = 0.0;
+
+    rtl_generator_balance(chain, y, r);
+    for (size_t i = 0; i < chain->n; i++) {
+        r[i] /= chain->exit_rate[i];
+        if (!(fabs(r[i]) <= largest)) {
+            largest = fabs(r[i]);
+            *worst = i;
+        }
+    }
+    return largest;
+}
+
+double
+rtl_steady_residual(const rtl_generator_t *chain, const double *y, size_t *worst)
+{
+    double largest = 0.0;
+
+    *worst = 0;
+    for (size_t i = 0; i < chain->n; i++) {
+        double sum = 0.0;
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            sum += chain->rate[e] * exp(y[chain->source[e]] - y[i]);
+        }
+        double r = fabs(sum / chain->exit_rate[i] - 1.0);
+        if (!(r <= largest)) { /* a NaN is the worst of all */
+            largest = r;
+            *worst = i;
+        }
+    }
+    return largest;
+}
+
+/* Fraction done, in the logarithm of the residual. */
+static int
+poll(solver_t *self, double residual)
+{
+    double done = 0.0;
+
+    if (self->first_residual > self->options->rtol && residual > 0.0) {
+        done = log(self->first_residual / residual) /
+               log(self->first_residual / self->options->rtol);
+    }
+    self->status = rtl_monitor_poll(self->options->monitor, fmin(fmax(done, 0.0), 1.0));
+    return self->status;
+}
+
+/* --- what SUNDIALS calls ---------------------------------------------------------- */
+
+static int
+kinsol_function(N_Vector y, N_Vector r, void *data)
+{
+    solver_t *self = data;
+    size_t worst = 0;
+    double residual = scaled_balance(
+        self->chain, N_VGetArrayPointer(y), N_VGetArrayPointer(r), &worst);
+
+    self->info->products++;
+    if (poll(self, residual) != 0) {
+        return -1;
+    }
+    return isfinite(residual) ? 0 : 1;
+}
+
+static int
+krylov_times(void *data, N_Vector v, N_Vector out)
+{
+    solver_t *self = data;
+
+    self->info->products++;
+    rtl_multilevel_apply(
+        &self->hierarchy, N_VGetArrayPointer(v), N_VGetArrayPointer(out));
+    return poll(self, 0.0);
+}
+
+static int
+krylov_precondition(void *data, N_Vector r, N_Vector z, sunrealtype tolerance, int side)
+{
+    solver_t *self = data;
+
+    (void) tolerance;
+    (void) side;
+    rtl_multilevel_cycle(
+        &self->hierarchy, N_VGetArrayPointer(r), N_VGetArrayPointer(z));
+    return poll(self, 0.0);
+}
+
+static int
+kinsol_times(N_Vector v, N_Vector out, N_Vector y, int *new_y, void *data)
+{
+    (void) y; /* the set-up at the same y came first */
+    (void) new_y;
+    return krylov_times(data, v, out);
+}
+
+static int
+kinsol_setup(N_Vector y, N_Vector y_scale, N_Vector r, N_Vector r_scale, void *data)
+{
+    solver_t *self = data;
+
+    (void) y_scale;
+    (void) r;
+    (void) r_scale;
+    rtl_multilevel_update(&self->hierarchy, N_VGetArrayPointer(y));
+    return 0;
+}
+
+static int
+kinsol_precondition(
+    N_Vector y, N_Vector y_scale, N_Vector r, N_Vector r_scale, N_Vector v, void *data)
+{
+    solver_t *self = data;
+
+    (void) y;
+    (void) y_scale;
+    (void) r;
+    (void) r_scale;
+    memcpy(N_VGetArrayPointer(self->rhs), N_VGetArrayPointer(v),
+        self->chain->n * sizeof(double));
+    return krylov_precondition(data, self->rhs, v, 0.0, SUN_PREC_RIGHT);
+}
+
+/* --- phases ----------------------------------------------------------------------- */
+
+static void
+solver_free(solver_t *self)
+{
+    if (self->kinsol != NULL) {
+        KINFree(&self->kinsol);
+    }
+    if (self->krylov != NULL) {
+        SUNLinSolFree(self->krylov);
+    }
+    N_Vector vectors[] = {self->y, self->scale, self->step, self->rhs};
+    for (size_t k = 0; k < 4; k++) {
+        if (vectors[k] != NULL) {
+            N_VDestroy(vectors[k]);
+        }
+    }
+    rtl_sun_free(&self->sun);
+    rtl_multilevel_free(&self->hierarchy);
+}
+
+static int
+solver_init(solver_t *self)
+{
+    size_t n = self->chain->n;
+    int status = rtl_sun_init(&self->sun);
+
+    if (status != 0) {
+        return status;
+    }
+    self->y = rtl_sun_vector(&self->sun, n);
+    self->scale = rtl_sun_vector(&self->sun, n);
+    self->step = rtl_sun_vector(&self->sun, n);
+    self->rhs = rtl_sun_vector(&self->sun, n);
+    if (self->y == NULL || self->scale == NULL || self->step == NULL ||
+        self->rhs == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    N_VConst(1.0, self->scale);
+    self->krylov =
+        SUNLinSol_SPFGMR(self->y, SUN_PREC_RIGHT, KRYLOV_VECTORS, self->sun.context);
+    if (self->krylov == NULL ||
+        SUNLinSol_SPFGMRSetMaxRestarts(self->krylov, KRYLOV_RESTARTS) != 0) {
+        return RTL_NO_MEMORY;
+    }
+    return 0;
+}
+
+static int
+warm_init(solver_t *self)
+{
+    bool good = SUNLinSolSetATimes(self->krylov, self, krylov_times) == 0 &&
+                SUNLinSolSetPreconditioner(
+                    self->krylov, self, NULL, krylov_precondition) == 0 &&
+                SUNLinSolInitialize(self->krylov) == 0;
+    return good ? 0 : RTL_SUNDIALS;
+}
+
+/* One step in p from the scaled balance r at y. */
+static int
+warm_step(solver_t *self, const double *r)
+{
+    size_t n = self->chain->n;
+    double *y = N_VGetArrayPointer(self->y), *z = N_VGetArrayPointer(self->step);
+    double *b = N_VGetArrayPointer(self->rhs), norm = 0.0;
+
+    rtl_multilevel_update(&self->hierarchy, y);
+    for (size_t i = 0; i < n; i++) {
+        b[i] = -r[i];
+        norm += r[i] * r[i];
+    }
+    N_VConst(0.0, self->step);
+    int flag = SUNLinSolSetZeroGuess(self->krylov, 1);
+    flag = SUNLinSolSolve(
+        self->krylov, NULL, self->step, self->rhs, warm_tolerance * sqrt(norm));
+    self->info->krylov_iterations += SUNLinSolNumIters(self->krylov);
+    self->info->warm_steps++;
+    if (self->status != 0) {
+        return self->status;
+    }
+    if (flag < 0) {
+        return RTL_SUNDIALS;
+    }
+    for (size_t i = 0; i < n; i++) {
+        y[i] += log(fmax(1.0 + z[i], warm_floor));
+    }
+    return 0;
+}
+
+/* Steps in p until KINSOL's quadratic convergence is near. */
+static int
+warm_up(solver_t *self)
+{
+    double *r = N_VGetArrayPointer(self->step), *y = N_VGetArrayPointer(self->y);
+    size_t worst = 0;
+    int status = warm_init(self);
+
+    self->first_residual = scaled_balance(self->chain, y, r, &worst);
+    double residual = self->first_residual;
+    while (status == 0 && residual > warm_until &&
+           self->info->warm_steps < self->options->max_steps) {
+        /* r lives in the step vector: warm_step reads it before it writes z */
+        status = warm_step(self, r);
+        self->info->products++;
+        residual = scaled_balance(self->chain, y, r, &worst);
+        if (status == 0) {
+            status = poll(self, residual);
+        }
+    }
+    return status;
+}
+
+static int
+finish_init(solver_t *self)
+{
+    self->kinsol = KINCreate(self->sun.context);
+    if (self->kinsol == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    int status = rtl_sun_capture_kinsol(&self->sun, self->kinsol);
+    if (status != 0) {
+        return status;
+    }
+    bool good =
+        KINInit(self->kinsol, kinsol_function, self->y) == KIN_SUCCESS &&
+        KINSetUserData(self->kinsol, self) == KIN_SUCCESS &&
+        KINSetFuncNormTol(self->kinsol, self->options->rtol) == KIN_SUCCESS &&
+        KINSetScaledStepTol(self->kinsol, 1e-14) == KIN_SUCCESS &&
+        KINSetNumMaxIters(self->kinsol, self->options->max_steps) == KIN_SUCCESS &&
+        KINSetMaxSetupCalls(self->kinsol, 1) == KIN_SUCCESS &&
+        KINSetEtaForm(self->kinsol, KIN_ETACONSTANT) == KIN_SUCCESS &&
+        KINSetEtaConstValue(self->kinsol, newton_tolerance) == KIN_SUCCESS &&
+        KINSetLinearSolver(self->kinsol, self->krylov, NULL) == KIN_SUCCESS &&
+        KINSetPreconditioner(self->kinsol, kinsol_setup, kinsol_precondition) ==
+            KIN_SUCCESS &&
+        KINSetJacTimesVecFn(self->kinsol, kinsol_times) == KIN_SUCCESS;
+    return good ? 0 : RTL_SUNDIALS;
+}
+
+static int
+finish(solver_t *self)
+{
+    long count = 0;
+    int status = finish_init(self);
+
+    if (status != 0) {
+        return status;
+    }
+    int flag = KINSol(self->kinsol, self->y, KIN_LINESEARCH, self->scale, self->scale);
+    if (KINGetNumNonlinSolvIters(self->kinsol, &count) == KIN_SUCCESS) {
+        self->info->newton_steps += count;
+    }
+    if (KINGetNumLinIters(self->kinsol, &count) == KIN_SUCCESS) {
+        self->info->krylov_iterations += count;
+    }
+    memcpy(self->info->message, self->sun.message, RTL_SUN_MESSAGE);
+    if (self->status != 0) {
+        return self->status;
+    }
+    if (flag == KIN_MEM_FAIL || flag == KIN_MEM_NULL) {
+        return RTL_NO_MEMORY;
+    }
+    return 0; /* whether it converged is for the residual to say */
+}
+
+static int
+solve_krylov(solver_t *self, int has_guess, double *y)
+{
+    size_t n = self->chain->n;
+    int status;
+
+    if (!has_guess) {
+        memset(y, 0, n * sizeof *y);
+    }
+    status = rtl_multilevel_init(&self->hierarchy, self->chain, y);
+    if (status == 0 && !has_guess) {
+        status = rtl_multilevel_start(&self->hierarchy, y);
+        if (status == 0) { /* aggregates of the real thing */
+            rtl_multilevel_free(&self->hierarchy);
+            status = rtl_multilevel_init(&self->hierarchy, self->chain, y);
+        }
+    }
+    if (status == 0) {
+        status = solver_init(self);
+    }
+    if (status == 0) {
+        memcpy(N_VGetArrayPointer(self->y), y, n * sizeof *y);
+        status = warm_up(self);
+    }
+    if (status == 0) {
+        status = finish(self);
+    }
+    if (self->y != NULL) {
+        memcpy(y, N_VGetArrayPointer(self->y), n * sizeof *y);
+        rtl_direct_normalise(n, y);
+    }
+    self->info->levels = self->hierarchy.n_levels;
+    self->info->bytes = rtl_multilevel_bytes(&self->hierarchy) +
+                        (2 * KRYLOV_VECTORS + 12) * n * sizeof(double);
+    return status;
+}
+
+int
+rtl_steady_solve(const rtl_generator_t *chain, const rtl_steady_options_t *options,
+    int has_guess, double *y, rtl_steady_info_t *info)
+{
+    int status;
+    solver_t solver = {.chain = chain, .options = options, .info = info};
+
+    memset(info, 0, sizeof *info);
+    info->method = options->method;
+    if (chain->n == 1) {
+        info->method = RTL_STEADY_CLOSED_FORM;
+        y[0] = 0.0;
+        return 0;
+    }
+    if (options->method == RTL_STEADY_AUTO) {
+        info->method = rtl_direct_is_ring(chain)    ? RTL_STEADY_CLOSED_FORM
+                       : chain->n <= DIRECT_LARGEST ? RTL_STEADY_DIRECT
+                                                    : RTL_STEADY_KRYLOV;
+    }
+    switch (info->method) {
+    case RTL_STEADY_CLOSED_FORM:
+        status =
+            rtl_direct_is_ring(chain) ? rtl_direct_ring(chain, y) : RTL_BAD_ARGUMENT;
+        info->bytes = chain->n * sizeof(double);
+        break;
+    case RTL_STEADY_DIRECT:
+        status = rtl_direct_dense(chain, y);
+        info->bytes = chain->n * chain->n * sizeof(double);
+        break;
+    default:
+        status = solve_krylov(&solver, has_guess, y);
+        solver_free(&solver);
+    }
+    if (status == 0) {
+        info->residual = rtl_steady_residual(chain, y, &info->worst);
+        status = info->residual <= options->rtol ? 0 : RTL_NOT_CONVERGED;
+    }
+    return status;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The steady state W p = 0 of a chain, as y = log p.
+ *
+ *     r_i(y) = sum_j w(j -> i) e^{y_j - y_i} - q_i = 0
+ *
+ * is the balance of state i divided by its probability: solved through KINSOL until
+ * |r_i| / q_i is small in every state, tails included. */
+#ifndef RTL_STEADY_H
+#define RTL_STEADY_H
+
+#include "generator.h"
+#include "monitor.h"
+#include "sun.h"
+
+typedef enum {
+    RTL_STEADY_AUTO,
+    RTL_STEADY_KRYLOV,
+    RTL_STEADY_DIRECT,
+    RTL_STEADY_CLOSED_FORM
+} rtl_steady_method_t;
+
+typedef struct {
+    double rtol;                /* bound on max |r_i| / q_i */
+    rtl_steady_method_t method; /* AUTO: closed form for rings, direct for small n */
+    int max_steps;              /* outer iterations before giving up */
+    rtl_monitor_t *monitor;     /* borrowed; NULL for none */
+} rtl_steady_options_t;
+
+/* All numbers about a run. */
+typedef struct {
+    rtl_steady_method_t method;    /* what ran */
+    double residual;               /* max |r_i| / q_i, recomputed at the end */
+    size_t worst;                  /* the state where it is reached */
+    long warm_steps;               /* outer steps in p */
+    long newton_steps;             /* KINSOL's steps in log p */
+    long krylov_iterations;        /* FGMRES iterations, all steps */
+    long products;                 /* products with the generator, cycles not counted */
+    size_t levels;                 /* of the aggregation hierarchy */
+    size_t bytes;                  /* of the solver's own memory, without the chain */
+    char message[RTL_SUN_MESSAGE]; /* SUNDIALS' last words, "" if none */
+} rtl_steady_info_t;
+
+/* The options everybody starts from: rtol 1e-10, AUTO, 100 steps. */
+rtl_steady_options_t rtl_steady_defaults(void);
+
+/* log p of a chain that is irreducible. y (n,) holds a first guess if `has_guess`, and
+ * the best iterate when RTL_NOT_CONVERGED is returned. */
+int rtl_steady_solve(const rtl_generator_t *chain, const rtl_steady_options_t *options,
+    int has_guess, double *y, rtl_steady_info_t *info) RTL_MUST_CHECK;
+
+/* max |r_i| / q_i and where. */
+double rtl_steady_residual(
+    const rtl_generator_t *chain, const double *y, size_t *worst);
+
+#endif
