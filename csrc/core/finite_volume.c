@@ -193,18 +193,6 @@ axis_faces(assembly_t *self, size_t axis, size_t first, size_t n, rtl_fault_t *f
     return 0;
 }
 
-/* The lower neighbour of a cell along an axis; false at a wall. */
-static bool
-grid_previous(const rtl_grid_t *grid, size_t cell, size_t axis, size_t *previous)
-{
-    if (rtl_grid_index(grid, cell, axis) > 0) {
-        *previous = cell - grid->stride[axis];
-        return true;
-    }
-    *previous = cell + (grid->shape[axis] - 1) * grid->stride[axis];
-    return grid->lower[axis] == RTL_PERIODIC;
-}
-
 static void
 fill_rows(rtl_generator_t *self, const assembly_t *assembly)
 {
@@ -215,7 +203,7 @@ fill_rows(rtl_generator_t *self, const assembly_t *assembly)
     for (size_t i = 0; i < n; i++) {
         self->start[i] = e;
         for (size_t k = 0; k < grid->dim; k++) {
-            if (grid_previous(grid, i, k, &other)) {
+            if (rtl_grid_previous(grid, i, k, &other)) {
                 self->source[e] = (int32_t) other;
                 self->rate[e++] = assembly->up[k * n + other];
                 self->exit_rate[i] += assembly->down[k * n + other];

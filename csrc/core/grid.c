@@ -121,6 +121,17 @@ rtl_grid_next(
     return true;
 }
 
+bool
+rtl_grid_previous(const rtl_grid_t *self, size_t cell, size_t axis, size_t *previous)
+{
+    if (rtl_grid_index(self, cell, axis) > 0) {
+        *previous = cell - self->stride[axis];
+        return true;
+    }
+    *previous = cell + (self->shape[axis] - 1) * self->stride[axis];
+    return self->lower[axis] == RTL_PERIODIC;
+}
+
 void
 rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x)
 {

@@ -44,6 +44,10 @@ size_t rtl_grid_index(const rtl_grid_t *self, size_t cell, size_t axis);
 bool rtl_grid_next(
     const rtl_grid_t *self, size_t cell, size_t axis, size_t *next, double *distance);
 
+/* The neighbour one step down. */
+bool rtl_grid_previous(
+    const rtl_grid_t *self, size_t cell, size_t axis, size_t *previous);
+
 /* Centres of n cells from `first` on, (dim, n). */
 void rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x);
 

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "current.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "memory.h"
+
+/* Number of a face in the array of shape[axis] + 1 faces: that above index `i` - 1. */
+static size_t
+face_number(const rtl_grid_t *grid, size_t cell, size_t axis, size_t i)
+{
+    size_t stride = grid->stride[axis], n = grid->shape[axis];
+    return cell / (stride * n) * stride * (n + 1) + i * stride + cell % stride;
+}
+
+void
+rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
+    size_t axis, double *current)
+{
+    size_t n = grid->shape[axis], next = 0, previous = 0;
+    double h;
+
+    memset(current, 0, grid->n_cells / n * (n + 1) * sizeof *current);
+    for (size_t i = 0; i < grid->n_cells; i++) {
+        size_t e = chain->start[i];
+        for (size_t k = 0; k <= axis; k++) {
+            size_t index = rtl_grid_index(grid, i, k);
+            if (rtl_grid_previous(grid, i, k, &previous)) {
+                if (k == axis) { /* flow up into i */
+                    current[face_number(grid, i, axis, index)] +=
+                        chain->rate[e] * exp(y[previous]);
+                }
+                e++;
+            }
+            if (rtl_grid_next(grid, i, k, &next, &h)) {
+                if (k == axis) { /* flow down into i */
+                    current[face_number(grid, i, axis, index + 1)] -=
+                        chain->rate[e] * exp(y[next]);
+                }
+                e++;
+            }
+        }
+    }
+    for (size_t i = 0; i < grid->n_cells; i++) {
+        size_t index = rtl_grid_index(grid, i, axis);
+        double area = rtl_grid_volume(grid, i) / rtl_grid_width(grid, axis, index);
+        if (index == 0 && grid->lower[axis] == RTL_PERIODIC) {
+            /* each end has seen one of the two directions */
+            size_t first = face_number(grid, i, axis, 0);
+            size_t last = face_number(grid, i, axis, n);
+            current[first] = current[last] = (current[first] + current[last]) / area;
+        }
+        if (index > 0) {
+            current[face_number(grid, i, axis, index)] /= area;
+        }
+    }
+}
+
+void
+rtl_current_centres(
+    const rtl_grid_t *grid, size_t axis, const double *faces, double *current)
+{
+    for (size_t i = 0; i < grid->n_cells; i++) {
+        size_t index = rtl_grid_index(grid, i, axis);
+        current[i] = 0.5 * (faces[face_number(grid, i, axis, index)] +
+                               faces[face_number(grid, i, axis, index + 1)]);
+    }
+}
+
+/* Entries by their source: those with source j are list[first[j]] ..
+ * list[first[j+1]-1]; row[] tells the row of each entry of the chain. */
+static void
+list_by_source(const rtl_generator_t *chain, size_t *first, size_t *list, int32_t *row)
+{
+    for (size_t e = 0; e < chain->n_entries; e++) {
+        first[chain->source[e] + 1]++;
+    }
+    for (size_t j = 0; j < chain->n; j++) {
+        first[j + 1] += first[j];
+    }
+    for (size_t i = chain->n; i-- > 0;) {
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            row[e] = (int32_t) i;
+            list[--first[chain->source[e] + 1]] = e;
+        }
+    }
+    for (size_t j = 0; j < chain->n; j++) { /* first[j + 1] is now where j starts */
+        first[j] = first[j + 1];
+    }
+    first[chain->n] = chain->n_entries;
+}
+
+int
+rtl_current_entropy_production(
+    const rtl_generator_t *chain, const double *y, double *sigma)
+{
+    int status = 0;
+    size_t n = chain->n;
+    size_t *first = rtl_memory_alloc(n + 1, sizeof *first);
+    size_t *list = rtl_memory_alloc(chain->n_entries, sizeof *list);
+    int32_t *row = rtl_memory_alloc(chain->n_entries, sizeof *row);
+    double *back = rtl_memory_alloc(n, sizeof *back); /* rates i -> j by j */
+    double *into = rtl_memory_alloc(n, sizeof *into); /* rates j -> i by j */
+
+    if (first == NULL || list == NULL || row == NULL || back == NULL || into == NULL) {
+        status = RTL_NO_MEMORY;
+        goto out;
+    }
+    list_by_source(chain, first, list, row);
+    memset(sigma, 0, n * sizeof *sigma);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = first[i]; k < first[i + 1]; k++) {
+            back[row[list[k]]] += chain->rate[list[k]];
+        }
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            into[chain->source[e]] += chain->rate[e];
+        }
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            size_t j = (size_t) chain->source[e];
+            double in = into[j], out = back[j];
+            into[j] = 0.0; /* a repeated entry adds nothing more */
+            if (!(in > 0.0) || y[j] == -INFINITY) {
+                continue;
+            }
+            /* each pair is met from both sides, and shared by its two states */
+            double force = log(in / out) + y[j] - y[i];
+            double net = in * exp(y[j]) - out * exp(y[i]);
+            double produced = isfinite(force) ? 0.25 * net * force : INFINITY;
+            sigma[i] += produced;
+            sigma[j] += produced;
+        }
+        for (size_t k = first[i]; k < first[i + 1]; k++) {
+            back[row[list[k]]] = 0.0;
+        }
+    }
+out:
+    rtl_memory_free(first);
+    rtl_memory_free(list);
+    rtl_memory_free(row);
+    rtl_memory_free(back);
+    rtl_memory_free(into);
+    return status;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+/* _core.Generator: owns an rtl_generator_t; immutable. One from a model and a grid keeps
+ * both, for the coarser grids that the steady state starts from. */
+#include "generator_type.h"
+
+#include "current.h"
+#include "finite_volume.h"
+#include "grid_type.h"
+#include "memory.h"
+#include "model_type.h"
+#include "nested.h"
+#include "steady.h"
+
+typedef struct {
+    PyObject_HEAD
+    rtl_generator_t chain;
+    PyObject *model, *grid; /* NULL for a chain without a grid */
+    double peclet;
+} generator_object_t;
+
+static generator_object_t *
+cast(PyObject *self)
+{
+    return (generator_object_t *) self;
+}
+
+const rtl_generator_t *
+rtl_generator_type_get(PyObject *self)
+{
+    return &cast(self)->chain;
+}
+
+/* --- making ----------------------------------------------------------------------- */
+
+/* from_model(model, grid, progress) */
+static PyObject *
+generator_from_model(PyObject *type, PyObject *args)
+{
+    PyObject *model, *grid, *progress;
+    rtl_state_t *state;
+    rtl_monitor_t monitor = {0};
+    rtl_fault_t fault = {0};
+    int status;
+
+    state = rtl_module_state_of_type((PyTypeObject *) type);
+    if (state == NULL || !PyArg_ParseTuple(args, "O!O!O", state->model_type, &model,
+                             state->grid_type, &grid, &progress)) {
+        return NULL;
+    }
+    const rtl_model_t *m = rtl_model_type_get(model);
+    const rtl_grid_t *g = rtl_grid_type_get(grid);
+    if (m->dim != g->dim) {
+        return PyErr_Format(PyExc_ValueError,
+            "the model has %zu dimension%s, but the grid has %zu", m->dim,
+            m->dim == 1 ? "" : "s", g->dim);
+    }
+    generator_object_t *self = PyObject_New(generator_object_t, state->generator_type);
+    if (self == NULL) {
+        return NULL;
+    }
+    memset(&self->chain, 0, sizeof self->chain);
+    self->model = Py_NewRef(model);
+    self->grid = Py_NewRef(grid);
+    rtl_callbacks_monitor(&monitor, progress);
+    Py_BEGIN_ALLOW_THREADS
+    status =
+        rtl_finite_volume_assemble(&self->chain, m, g, &self->peclet, &monitor, &fault);
+    Py_END_ALLOW_THREADS
+    if (status != 0) {
+        Py_DECREF(self);
+        return rtl_module_raise(status, &fault);
+    }
+    return (PyObject *) self;
+}
+
+static PyArrayObject *
+index_array(PyObject *value, const char *name, npy_intp length)
+{
+    PyArrayObject *array = (PyArrayObject *) PyArray_FROMANY(
+        value, NPY_INT64, 1, 1, NPY_ARRAY_IN_ARRAY);
+    if (array != NULL && PyArray_DIM(array, 0) != length) {
+        PyErr_Format(PyExc_ValueError, "%s must have length %zd", name, (Py_ssize_t) length);
+        Py_CLEAR(array);
+    }
+    return array;
+}
+
+static void
+raise_bad_rate(int status, size_t bad, PyArrayObject *source, PyArrayObject *target,
+    PyArrayObject *rates)
+{
+    if (status != RTL_NEGATIVE && status != RTL_NOT_FINITE) {
+        rtl_module_raise(status, NULL);
+        return;
+    }
+    PyObject *rate = PyFloat_FromDouble(rtl_arrays_data(rates)[bad]);
+    if (rate != NULL) {
+        PyErr_Format(PyExc_ValueError,
+            "rates must be finite and >= 0, but the rate %lld -> %lld is %S",
+            (long long) ((npy_int64 *) PyArray_DATA(source))[bad],
+            (long long) ((npy_int64 *) PyArray_DATA(target))[bad], rate);
+        Py_DECREF(rate);
+    }
+}
+
+/* from_rates(n, source, target, rates) */
+static PyObject *
+generator_from_rates(PyObject *type, PyObject *args)
+{
+    Py_ssize_t n;
+    PyObject *objects[3];
+    PyArrayObject *source = NULL, *target = NULL, *rates = NULL;
+    generator_object_t *self = NULL;
+    size_t bad = 0;
+    int status;
+
+    rtl_state_t *state = rtl_module_state_of_type((PyTypeObject *) type);
+    if (state == NULL ||
+        !PyArg_ParseTuple(args, "nOOO", &n, &objects[0], &objects[1], &objects[2])) {
+        return NULL;
+    }
+    if (n < 1) {
+        return PyErr_Format(PyExc_ValueError, "a chain needs at least 1 state, not %zd", n);
+    }
+    rates = rtl_arrays_input(objects[2], "rates", 1);
+    if (rates != NULL) {
+        source = index_array(objects[0], "source", PyArray_DIM(rates, 0));
+        target = index_array(objects[1], "target", PyArray_DIM(rates, 0));
+    }
+    if (source == NULL || target == NULL) {
+        goto out;
+    }
+    self = PyObject_New(generator_object_t, state->generator_type);
+    if (self == NULL) {
+        goto out;
+    }
+    self->model = self->grid = NULL;
+    self->peclet = 0.0;
+    Py_BEGIN_ALLOW_THREADS
+    status = rtl_generator_from_rates(&self->chain, (size_t) n,
+        (size_t) PyArray_DIM(rates, 0), PyArray_DATA(source), PyArray_DATA(target),
+        rtl_arrays_data(rates), &bad);
+    Py_END_ALLOW_THREADS
+    if (status != 0) {
+        Py_CLEAR(self);
+        raise_bad_rate(status, bad, source, target, rates);
+    }
+out:
+    Py_XDECREF(source);
+    Py_XDECREF(target);
+    Py_XDECREF(rates);
+    return (PyObject *) self;
+}
+
+static void
+generator_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    rtl_generator_free(&cast(self)->chain);
+    Py_XDECREF(cast(self)->model);
+    Py_XDECREF(cast(self)->grid);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* --- reading ---------------------------------------------------------------------- */
+
+static PyObject *
+copy_out(const void *data, size_t n, int type, size_t size)
+{
+    npy_intp length = (npy_intp) n;
+    PyObject *array = PyArray_SimpleNew(1, &length, type);
+
+    if (array != NULL && n > 0) {
+        memcpy(PyArray_DATA((PyArrayObject *) array), data, n * size);
+    }
+    return array;
+}
+
+/* rows() -> (start, source, rate): W without its diagonal, by rows */
+static PyObject *
+generator_rows(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+    PyObject *start = copy_out(chain->start, chain->n + 1, NPY_INTP, sizeof(size_t));
+    PyObject *source =
+        copy_out(chain->source, chain->n_entries, NPY_INT32, sizeof(int32_t));
+    PyObject *rate = copy_out(chain->rate, chain->n_entries, NPY_DOUBLE, sizeof(double));
+    PyObject *rows = NULL;
+
+    if (start != NULL && source != NULL && rate != NULL) {
+        rows = PyTuple_Pack(3, start, source, rate);
+    }
+    Py_XDECREF(start);
+    Py_XDECREF(source);
+    Py_XDECREF(rate);
+    return rows;
+}
+
+static PyObject *
+generator_exit_rates(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+    return copy_out(chain->exit_rate, chain->n, NPY_DOUBLE, sizeof(double));
+}
+
+/* apply(p) -> W p */
+static PyObject *
+generator_apply(PyObject *self, PyObject *value)
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+    npy_intp n = (npy_intp) chain->n;
+    PyArrayObject *p = rtl_arrays_input(value, "p", 1), *out = NULL;
+
+    if (p != NULL && rtl_arrays_check_length(p, "p", 0, n) == 0) {
+        out = rtl_arrays_new(1, &n);
+    }
+    if (out != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        rtl_generator_apply(chain, rtl_arrays_data(p), rtl_arrays_data(out));
+        Py_END_ALLOW_THREADS
+    }
+    Py_XDECREF(p);
+    return (PyObject *) out;
+}
+
+/* recurrent_classes() -> (labels, number): labels are -1 where transient */
+static PyObject *
+generator_recurrent_classes(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+    npy_intp n = (npy_intp) chain->n;
+    size_t n_classes = 0;
+    int status;
+    PyObject *labels = PyArray_SimpleNew(1, &n, NPY_INT32);
+
+    if (labels == NULL) {
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    status = rtl_generator_recurrent_classes(
+        chain, PyArray_DATA((PyArrayObject *) labels), &n_classes);
+    Py_END_ALLOW_THREADS
+    if (status != 0) {
+        Py_DECREF(labels);
+        return rtl_module_raise(status, NULL);
+    }
+    return Py_BuildValue("Nn", labels, (Py_ssize_t) n_classes);
+}
+
+/* restrict(states) -> the chain on these states (int32, increasing) */
+static PyObject *
+generator_restrict(PyObject *self, PyObject *value)
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+    PyArrayObject *keep =
+        (PyArrayObject *) PyArray_FROMANY(value, NPY_INT32, 1, 1, NPY_ARRAY_IN_ARRAY);
+    if (keep == NULL) {
+        return NULL;
+    }
+    npy_intp n = PyArray_DIM(keep, 0);
+    const int32_t *states = PyArray_DATA(keep);
+    for (npy_intp i = 0; i < n; i++) {
+        if (states[i] < 0 || (size_t) states[i] >= chain->n ||
+            (i > 0 && states[i] <= states[i - 1])) {
+            Py_DECREF(keep);
+            PyErr_SetString(PyExc_ValueError, "states must be increasing numbers of states");
+            return NULL;
+        }
+    }
+    generator_object_t *part = PyObject_New(generator_object_t, Py_TYPE(self));
+    if (part != NULL) {
+        part->model = part->grid = NULL;
+        part->peclet = 0.0;
+        int status = rtl_generator_restrict(&part->chain, chain, states, (size_t) n);
+        if (status != 0) {
+            Py_CLEAR(part);
+            rtl_module_raise(status, NULL);
+        }
+    }
+    Py_DECREF(keep);
+    return (PyObject *) part;
+}
+
+/* --- the steady state ------------------------------------------------------------- */
+
+static PyObject *
+info_dictionary(const rtl_steady_info_t *info, double seconds)
+{
+    static const char *const methods[] = {"auto", "krylov", "direct", "closed-form"};
+
+    return Py_BuildValue("{s:s,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}", "method",
+        methods[info->method], "residual", info->residual, "worst_state",
+        (Py_ssize_t) info->worst, "warm_steps", info->warm_steps, "newton_steps",
+        info->newton_steps, "krylov_iterations", info->krylov_iterations,
+        "matrix_products", info->products, "levels", (Py_ssize_t) info->levels, "seconds",
+        seconds, "peak_bytes", (Py_ssize_t) info->bytes, "message", info->message);
+}
+
+/* steady(rtol, method, initial or None, progress) -> (log_p, converged, info) */
+static PyObject *
+generator_steady(PyObject *self, PyObject *args)
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+    PyObject *initial, *progress;
+    int method, status;
+    npy_intp n = (npy_intp) chain->n;
+    rtl_monitor_t monitor = {0};
+    rtl_fault_t fault = {0};
+    rtl_steady_info_t info = {0};
+    rtl_steady_options_t options = rtl_steady_defaults();
+
+    if (!PyArg_ParseTuple(args, "diOO", &options.rtol, &method, &initial, &progress)) {
+        return NULL;
+    }
+    PyArrayObject *y = rtl_arrays_new(1, &n);
+    if (y == NULL) {
+        return NULL;
+    }
+    if (initial != Py_None) {
+        PyArrayObject *guess = rtl_arrays_input(initial, "initial", 1);
+        if (guess == NULL || rtl_arrays_check_length(guess, "initial", 0, n) < 0) {
+            Py_XDECREF(guess);
+            Py_DECREF(y);
+            return NULL;
+        }
+        memcpy(rtl_arrays_data(y), rtl_arrays_data(guess), chain->n * sizeof(double));
+        Py_DECREF(guess);
+    }
+    options.method = (rtl_steady_method_t) method;
+    options.monitor = &monitor;
+    rtl_callbacks_monitor(&monitor, progress);
+    double start = rtl_monitor_clock();
+    Py_BEGIN_ALLOW_THREADS
+    if (initial == Py_None && cast(self)->model != NULL) {
+        status = rtl_nested_solve(chain, rtl_model_type_get(cast(self)->model),
+            rtl_grid_type_get(cast(self)->grid), &options, rtl_arrays_data(y), &info,
+            &fault);
+    } else {
+        status = rtl_steady_solve(
+            chain, &options, initial != Py_None, rtl_arrays_data(y), &info);
+    }
+    Py_END_ALLOW_THREADS
+    if (status != 0 && status != RTL_NOT_CONVERGED) {
+        Py_DECREF(y);
+        return rtl_module_raise(status, &fault);
+    }
+    PyObject *dictionary = info_dictionary(&info, rtl_monitor_clock() - start);
+    if (dictionary == NULL) {
+        Py_DECREF(y);
+        return NULL;
+    }
+    return Py_BuildValue("NNN", y, PyBool_FromLong(status == 0), dictionary);
+}
+
+/* --- at a given log p ------------------------------------------------------------- */
+
+/* log_p as an array of the right length */
+static PyArrayObject *
+log_p_input(const rtl_generator_t *chain, PyObject *value)
+{
+    PyArrayObject *y = rtl_arrays_input(value, "log_p", 1);
+
+    if (y != NULL && rtl_arrays_check_length(y, "log_p", 0, (npy_intp) chain->n) < 0) {
+        Py_CLEAR(y);
+    }
+    return y;
+}
+
+/* entropy_production(log_p) -> (n,) */
+static PyObject *
+generator_entropy_production(PyObject *self, PyObject *value)
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+    npy_intp n = (npy_intp) chain->n;
+    PyArrayObject *y = log_p_input(chain, value);
+    PyArrayObject *sigma = y == NULL ? NULL : rtl_arrays_new(1, &n);
+    int status = 0;
+
+    if (sigma != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        status = rtl_current_entropy_production(
+            chain, rtl_arrays_data(y), rtl_arrays_data(sigma));
+        Py_END_ALLOW_THREADS
+    }
+    Py_XDECREF(y);
+    if (status != 0) {
+        Py_DECREF(sigma);
+        return rtl_module_raise(status, NULL);
+    }
+    return (PyObject *) sigma;
+}
+
+/* face_currents(log_p) -> a tuple with one array an axis */
+static PyObject *
+generator_face_currents(PyObject *self, PyObject *value)
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+
+    if (cast(self)->grid == NULL) {
+        PyErr_SetString(PyExc_ValueError, "a chain without a grid has no faces");
+        return NULL;
+    }
+    const rtl_grid_t *grid = rtl_grid_type_get(cast(self)->grid);
+    PyArrayObject *y = log_p_input(chain, value);
+    PyObject *out = y == NULL ? NULL : PyTuple_New((Py_ssize_t) grid->dim);
+    for (size_t k = 0; out != NULL && k < grid->dim; k++) {
+        npy_intp shape[RTL_MAX_DIM];
+        for (size_t a = 0; a < grid->dim; a++) {
+            shape[a] = (npy_intp) (grid->shape[a] + (a == k ? 1 : 0));
+        }
+        PyArrayObject *faces = rtl_arrays_new((int) grid->dim, shape);
+        if (faces == NULL) {
+            Py_CLEAR(out);
+            break;
+        }
+        rtl_current_faces(chain, grid, rtl_arrays_data(y), k, rtl_arrays_data(faces));
+        PyTuple_SET_ITEM(out, (Py_ssize_t) k, (PyObject *) faces);
+    }
+    Py_XDECREF(y);
+    return out;
+}
+
+static PyObject *
+generator_peclet(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyFloat_FromDouble(cast(self)->peclet);
+}
+
+static PyObject *
+generator_size(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(cast(self)->chain.n);
+}
+
+static PyMethodDef generator_methods[] = {
+    {"from_model", generator_from_model, METH_VARARGS | METH_CLASS,
+        "from_model(model, grid, progress)"},
+    {"from_rates", generator_from_rates, METH_VARARGS | METH_CLASS,
+        "from_rates(n, source, target, rates)"},
+    {"rows", generator_rows, METH_NOARGS, "(start, source, rate) of W by rows."},
+    {"exit_rates", generator_exit_rates, METH_NOARGS, "Exit rates, (n,)."},
+    {"apply", generator_apply, METH_O, "apply(p): W p."},
+    {"recurrent_classes", generator_recurrent_classes, METH_NOARGS,
+        "(labels, number of recurrent classes); -1 labels transient states."},
+    {"restrict", generator_restrict, METH_O, "restrict(states): the chain on them."},
+    {"steady", generator_steady, METH_VARARGS,
+        "steady(rtol, method, initial, progress) -> (log_p, converged, info)"},
+    {"entropy_production", generator_entropy_production, METH_O,
+        "entropy_production(log_p): by state, (n,)."},
+    {"face_currents", generator_face_currents, METH_O,
+        "face_currents(log_p): one array an axis."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef generator_getset[] = {
+    {"peclet", generator_peclet, NULL, "Largest cell Peclet number.", NULL},
+    {"n", generator_size, NULL, "Number of states.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot generator_slots[] = {
+    {Py_tp_dealloc, generator_dealloc},
+    {Py_tp_methods, generator_methods},
+    {Py_tp_getset, generator_getset},
+    {Py_tp_doc, "A Markov generator; made by from_model or from_rates."},
+    {0, NULL},
+};
+
+static PyType_Spec generator_spec = {
+    .name = "rattling._core.Generator",
+    .basicsize = sizeof(generator_object_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = generator_slots,
+};
+
+int
+rtl_generator_type_add(PyObject *module, rtl_state_t *state)
+{
+    return rtl_module_add_type(module, &generator_spec, &state->generator_type);
+}
