@@ -64,7 +64,7 @@ define variant
 build/$(1)/core/%.o: csrc/core/%.c $(wildcard csrc/core/*.h) | system
 	@mkdir -p $$(@D)
 	@$(CC) $(C_FLAGS) $($(1)_FLAGS) -c -o $$@ $$<
-build/$(1)/test_%: tests/c/test_%.c tests/c/test.h $(CORE:csrc/core/%.c=build/$(1)/core/%.o)
+build/$(1)/test_%: tests/c/test_%.c $(wildcard tests/c/*.h) $(CORE:csrc/core/%.c=build/$(1)/core/%.o)
 	@$(CC) $(C_FLAGS) $($(1)_FLAGS) -o $$@ $$< $(CORE:csrc/core/%.c=build/$(1)/core/%.o) $(SUNDIALS_LIBS) -lm
 build/$(1)/test_%.passed: build/$(1)/test_%
 	@echo "$(strip $(2) build/$(1)/test_$$*)"; $(2) $$<

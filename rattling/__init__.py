@@ -1,16 +1,22 @@
 """Steady states, rattling and typicality of driven stochastic systems."""
 
 from rattling._core import ConvergenceError, ReducibleError
+from rattling.fokker_planck import SteadyState, generator, steady_state
 from rattling.grids import Grid
+from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
 from rattling.typicality import Typicality, typicality
 
 __all__ = [
     "ConvergenceError",
+    "Generator",
     "Grid",
     "Model",
     "ReducibleError",
+    "SteadyState",
     "Typicality",
     "exact_rattling",
+    "generator",
+    "steady_state",
     "typicality",
 ]

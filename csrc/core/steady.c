@@ -44,18 +44,28 @@ rtl_steady_defaults(void)
     return (rtl_steady_options_t) {.rtol = 1e-10, .max_steps = 100};
 }
 
-/* r_i / q_i for all i; the largest magnitude is returned. */
-static double
-scaled_balance(const rtl_generator_t *chain, const double *y, double *r, size_t *worst)
+/* r_i / q_i for all i. */
+static void
+scaled_balance(const rtl_generator_t *chain, const double *y, double *r)
 {
-    double largest = 0.0;
-
     rtl_generator_balance(chain, y, r);
     for (size_t i = 0; i < chain->n; i++) {
         r[i] /= chain->exit_rate[i];
+    }
+}
+
+/* The largest magnitude; NaN if there is one. */
+static double
+largest_of(size_t n, const double *r)
+{
+    double largest = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
         if (!(fabs(r[i]) <= largest)) {
             largest = fabs(r[i]);
-            *worst = i;
+        }
+        if (isnan(largest)) {
+            break;
         }
     }
     return largest;
@@ -73,9 +83,12 @@ rtl_steady_residual(const rtl_generator_t *chain, const double *y, size_t *worst
             sum += chain->rate[e] * exp(y[chain->source[e]] - y[i]);
         }
         double r = fabs(sum / chain->exit_rate[i] - 1.0);
-        if (!(r <= largest)) { /* a NaN is the worst of all */
+        if (!(r <= largest)) {
             largest = r;
             *worst = i;
+        }
+        if (isnan(r)) { /* nothing is worse */
+            break;
         }
     }
     return largest;
@@ -101,10 +114,9 @@ static int
 kinsol_function(N_Vector y, N_Vector r, void *data)
 {
     solver_t *self = data;
-    size_t worst = 0;
-    double residual = scaled_balance(
-        self->chain, N_VGetArrayPointer(y), N_VGetArrayPointer(r), &worst);
 
+    scaled_balance(self->chain, N_VGetArrayPointer(y), N_VGetArrayPointer(r));
+    double residual = largest_of(self->chain->n, N_VGetArrayPointer(r));
     self->info->products++;
     if (poll(self, residual) != 0) {
         return -1;
@@ -264,17 +276,17 @@ static int
 warm_up(solver_t *self)
 {
     double *r = N_VGetArrayPointer(self->step), *y = N_VGetArrayPointer(self->y);
-    size_t worst = 0;
     int status = warm_init(self);
 
-    self->first_residual = scaled_balance(self->chain, y, r, &worst);
-    double residual = self->first_residual;
+    scaled_balance(self->chain, y, r);
+    double residual = self->first_residual = largest_of(self->chain->n, r);
     while (status == 0 && residual > warm_until &&
            self->info->warm_steps < self->options->max_steps) {
         /* r lives in the step vector: warm_step reads it before it writes z */
         status = warm_step(self, r);
         self->info->products++;
-        residual = scaled_balance(self->chain, y, r, &worst);
+        scaled_balance(self->chain, y, r);
+        residual = largest_of(self->chain->n, r);
         if (status == 0) {
             status = poll(self, residual);
         }
@@ -372,12 +384,32 @@ solve_krylov(solver_t *self, int has_guess, double *y)
     return status;
 }
 
+/* The answer's own check, from scratch. */
+static int
+verify(const rtl_generator_t *chain, const rtl_steady_options_t *options,
+    const double *y, rtl_steady_info_t *info)
+{
+    info->residual = rtl_steady_residual(chain, y, &info->worst);
+    return info->residual <= options->rtol ? 0 : RTL_NOT_CONVERGED;
+}
+
+static int
+iterate(const rtl_generator_t *chain, const rtl_steady_options_t *options,
+    int has_guess, double *y, rtl_steady_info_t *info)
+{
+    solver_t solver = {.chain = chain, .options = options, .info = info};
+
+    info->method = RTL_STEADY_KRYLOV;
+    int status = solve_krylov(&solver, has_guess, y);
+    solver_free(&solver);
+    return status == 0 ? verify(chain, options, y, info) : status;
+}
+
 int
 rtl_steady_solve(const rtl_generator_t *chain, const rtl_steady_options_t *options,
     int has_guess, double *y, rtl_steady_info_t *info)
 {
     int status;
-    solver_t solver = {.chain = chain, .options = options, .info = info};
 
     memset(info, 0, sizeof *info);
     info->method = options->method;
@@ -402,12 +434,15 @@ rtl_steady_solve(const rtl_generator_t *chain, const rtl_steady_options_t *optio
         info->bytes = chain->n * chain->n * sizeof(double);
         break;
     default:
-        status = solve_krylov(&solver, has_guess, y);
-        solver_free(&solver);
+        return iterate(chain, options, has_guess, y, info);
     }
-    if (status == 0) {
-        info->residual = rtl_steady_residual(chain, y, &info->worst);
-        status = info->residual <= options->rtol ? 0 : RTL_NOT_CONVERGED;
+    if (status != 0) {
+        return status;
+    }
+    status = verify(chain, options, y, info);
+    if (status == RTL_NOT_CONVERGED && options->method == RTL_STEADY_AUTO) {
+        /* rates of the eliminated chain underflowed: p spans more than e^700 */
+        status = iterate(chain, options, 1, y, info);
     }
     return status;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* _core.Generator: owns an rtl_generator_t; immutable. One from a model and a grid keeps
- * both, for the coarser grids that the steady state starts from. */
+/* _core.Generator: owns an rtl_generator_t; immutable. One from a model and a grid
+ * keeps both, for the coarser grids that the steady state starts from. */
 #include "generator_type.h"
 
 #include "current.h"
@@ -12,8 +12,7 @@
 #include "steady.h"
 
 typedef struct {
-    PyObject_HEAD
-    rtl_generator_t chain;
+    PyObject_HEAD rtl_generator_t chain;
     PyObject *model, *grid; /* NULL for a chain without a grid */
     double peclet;
 } generator_object_t;
@@ -42,7 +41,7 @@ generator_from_model(PyObject *type, PyObject *args)
     rtl_fault_t fault = {0};
     int status;
 
-    state = rtl_module_state_of_type((PyTypeObject *) type);
+    state = PyType_GetModuleState((PyTypeObject *) type);
     if (state == NULL || !PyArg_ParseTuple(args, "O!O!O", state->model_type, &model,
                              state->grid_type, &grid, &progress)) {
         return NULL;
@@ -62,11 +61,10 @@ generator_from_model(PyObject *type, PyObject *args)
     self->model = Py_NewRef(model);
     self->grid = Py_NewRef(grid);
     rtl_callbacks_monitor(&monitor, progress);
-    Py_BEGIN_ALLOW_THREADS
-    status =
+    Py_BEGIN_ALLOW_THREADS status =
         rtl_finite_volume_assemble(&self->chain, m, g, &self->peclet, &monitor, &fault);
-    Py_END_ALLOW_THREADS
-    if (status != 0) {
+    Py_END_ALLOW_THREADS if (status != 0)
+    {
         Py_DECREF(self);
         return rtl_module_raise(status, &fault);
     }
@@ -76,10 +74,11 @@ generator_from_model(PyObject *type, PyObject *args)
 static PyArrayObject *
 index_array(PyObject *value, const char *name, npy_intp length)
 {
-    PyArrayObject *array = (PyArrayObject *) PyArray_FROMANY(
-        value, NPY_INT64, 1, 1, NPY_ARRAY_IN_ARRAY);
+    PyArrayObject *array =
+        (PyArrayObject *) PyArray_FROMANY(value, NPY_INT64, 1, 1, NPY_ARRAY_IN_ARRAY);
     if (array != NULL && PyArray_DIM(array, 0) != length) {
-        PyErr_Format(PyExc_ValueError, "%s must have length %zd", name, (Py_ssize_t) length);
+        PyErr_Format(
+            PyExc_ValueError, "%s must have length %zd", name, (Py_ssize_t) length);
         Py_CLEAR(array);
     }
     return array;
@@ -114,13 +113,14 @@ generator_from_rates(PyObject *type, PyObject *args)
     size_t bad = 0;
     int status;
 
-    rtl_state_t *state = rtl_module_state_of_type((PyTypeObject *) type);
+    rtl_state_t *state = PyType_GetModuleState((PyTypeObject *) type);
     if (state == NULL ||
         !PyArg_ParseTuple(args, "nOOO", &n, &objects[0], &objects[1], &objects[2])) {
         return NULL;
     }
     if (n < 1) {
-        return PyErr_Format(PyExc_ValueError, "a chain needs at least 1 state, not %zd", n);
+        return PyErr_Format(
+            PyExc_ValueError, "a chain needs at least 1 state, not %zd", n);
     }
     rates = rtl_arrays_input(objects[2], "rates", 1);
     if (rates != NULL) {
@@ -136,12 +136,11 @@ generator_from_rates(PyObject *type, PyObject *args)
     }
     self->model = self->grid = NULL;
     self->peclet = 0.0;
-    Py_BEGIN_ALLOW_THREADS
-    status = rtl_generator_from_rates(&self->chain, (size_t) n,
+    Py_BEGIN_ALLOW_THREADS status = rtl_generator_from_rates(&self->chain, (size_t) n,
         (size_t) PyArray_DIM(rates, 0), PyArray_DATA(source), PyArray_DATA(target),
         rtl_arrays_data(rates), &bad);
-    Py_END_ALLOW_THREADS
-    if (status != 0) {
+    Py_END_ALLOW_THREADS if (status != 0)
+    {
         Py_CLEAR(self);
         raise_bad_rate(status, bad, source, target, rates);
     }
@@ -186,7 +185,8 @@ generator_rows(PyObject *self, PyObject *Py_UNUSED(ignored))
     PyObject *start = copy_out(chain->start, chain->n + 1, NPY_INTP, sizeof(size_t));
     PyObject *source =
         copy_out(chain->source, chain->n_entries, NPY_INT32, sizeof(int32_t));
-    PyObject *rate = copy_out(chain->rate, chain->n_entries, NPY_DOUBLE, sizeof(double));
+    PyObject *rate =
+        copy_out(chain->rate, chain->n_entries, NPY_DOUBLE, sizeof(double));
     PyObject *rows = NULL;
 
     if (start != NULL && source != NULL && rate != NULL) {
@@ -217,8 +217,8 @@ generator_apply(PyObject *self, PyObject *value)
         out = rtl_arrays_new(1, &n);
     }
     if (out != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        rtl_generator_apply(chain, rtl_arrays_data(p), rtl_arrays_data(out));
+        Py_BEGIN_ALLOW_THREADS rtl_generator_apply(
+            chain, rtl_arrays_data(p), rtl_arrays_data(out));
         Py_END_ALLOW_THREADS
     }
     Py_XDECREF(p);
@@ -238,11 +238,10 @@ generator_recurrent_classes(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (labels == NULL) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS
-    status = rtl_generator_recurrent_classes(
+    Py_BEGIN_ALLOW_THREADS status = rtl_generator_recurrent_classes(
         chain, PyArray_DATA((PyArrayObject *) labels), &n_classes);
-    Py_END_ALLOW_THREADS
-    if (status != 0) {
+    Py_END_ALLOW_THREADS if (status != 0)
+    {
         Py_DECREF(labels);
         return rtl_module_raise(status, NULL);
     }
@@ -265,7 +264,8 @@ generator_restrict(PyObject *self, PyObject *value)
         if (states[i] < 0 || (size_t) states[i] >= chain->n ||
             (i > 0 && states[i] <= states[i - 1])) {
             Py_DECREF(keep);
-            PyErr_SetString(PyExc_ValueError, "states must be increasing numbers of states");
+            PyErr_SetString(
+                PyExc_ValueError, "states must be increasing numbers of states");
             return NULL;
         }
     }
@@ -294,8 +294,9 @@ info_dictionary(const rtl_steady_info_t *info, double seconds)
         methods[info->method], "residual", info->residual, "worst_state",
         (Py_ssize_t) info->worst, "warm_steps", info->warm_steps, "newton_steps",
         info->newton_steps, "krylov_iterations", info->krylov_iterations,
-        "matrix_products", info->products, "levels", (Py_ssize_t) info->levels, "seconds",
-        seconds, "peak_bytes", (Py_ssize_t) info->bytes, "message", info->message);
+        "matrix_products", info->products, "levels", (Py_ssize_t) info->levels,
+        "seconds", seconds, "peak_bytes", (Py_ssize_t) info->bytes, "message",
+        info->message);
 }
 
 /* steady(rtol, method, initial or None, progress) -> (log_p, converged, info) */
@@ -332,17 +333,19 @@ generator_steady(PyObject *self, PyObject *args)
     options.monitor = &monitor;
     rtl_callbacks_monitor(&monitor, progress);
     double start = rtl_monitor_clock();
-    Py_BEGIN_ALLOW_THREADS
-    if (initial == Py_None && cast(self)->model != NULL) {
+    Py_BEGIN_ALLOW_THREADS if (initial == Py_None && cast(self)->model != NULL)
+    {
         status = rtl_nested_solve(chain, rtl_model_type_get(cast(self)->model),
             rtl_grid_type_get(cast(self)->grid), &options, rtl_arrays_data(y), &info,
             &fault);
-    } else {
+    }
+    else
+    {
         status = rtl_steady_solve(
             chain, &options, initial != Py_None, rtl_arrays_data(y), &info);
     }
-    Py_END_ALLOW_THREADS
-    if (status != 0 && status != RTL_NOT_CONVERGED) {
+    Py_END_ALLOW_THREADS if (status != 0 && status != RTL_NOT_CONVERGED)
+    {
         Py_DECREF(y);
         return rtl_module_raise(status, &fault);
     }
@@ -379,8 +382,7 @@ generator_entropy_production(PyObject *self, PyObject *value)
     int status = 0;
 
     if (sigma != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        status = rtl_current_entropy_production(
+        Py_BEGIN_ALLOW_THREADS status = rtl_current_entropy_production(
             chain, rtl_arrays_data(y), rtl_arrays_data(sigma));
         Py_END_ALLOW_THREADS
     }

@@ -185,7 +185,8 @@ module_exec(PyObject *module)
     }
     if (rtl_grid_type_add(module, state) < 0 ||
         rtl_expression_type_add(module, state) < 0 ||
-        rtl_model_type_add(module, state) < 0) {
+        rtl_model_type_add(module, state) < 0 ||
+        rtl_generator_type_add(module, state) < 0) {
         return -1;
     }
     if (PyModule_AddFunctions(module, rtl_typicality_functions) < 0) {
@@ -204,6 +205,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->grid_type);
     Py_VISIT(state->expression_type);
     Py_VISIT(state->model_type);
+    Py_VISIT(state->generator_type);
     return 0;
 }
 
@@ -217,6 +219,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->grid_type);
     Py_CLEAR(state->expression_type);
     Py_CLEAR(state->model_type);
+    Py_CLEAR(state->generator_type);
     return 0;
 }
 

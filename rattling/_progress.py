@@ -1,0 +1,30 @@
+"""The one place that turns ``progress=`` into a hook for the core."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress_hook(progress, label):
+    """Give what the core calls with the fraction done, or None.
+
+    Parameters
+    ----------
+    progress : bool or callable
+        False: nothing; True: a tqdm bar called ``label``; a callable: itself.
+    """
+    if progress is False or progress is None:
+        yield None
+    elif progress is True:
+        from rattling.results import import_extra
+
+        with import_extra("tqdm.auto", "progress").tqdm(
+            total=1.0, desc=label, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}"
+        ) as bar:
+            yield lambda done: bar.update(done - bar.n) if done > bar.n else None
+            bar.update(1.0 - bar.n)
+    elif callable(progress):
+        yield progress
+    else:
+        raise TypeError(f"progress must be True, False or a callable; got {progress!r}")

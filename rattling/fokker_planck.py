@@ -1,0 +1,254 @@
+"""Fokker-Planck operators on grids and their steady states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rattling import _core
+from rattling._progress import progress_hook
+from rattling.grids import Grid
+from rattling.markov import Generator, irreducible_part
+from rattling.results import Result
+
+_METHODS = {"auto": 0, "krylov": 1, "direct": 2, "closed-form": 3}
+_FLUXES = ("auto", "exponential")
+
+
+def generator(model, grid, *, progress=False):
+    """The Markov generator of a model on a grid.
+
+    Finite volumes with exponential fitting on each face: rates are non-negative,
+    columns sum to 0, zero-flux steady states are exact up to quadrature.
+
+    Parameters
+    ----------
+    model : Model
+        With diagonal diffusion.
+    grid : Grid
+        Of the model's dimension.
+    progress : bool or callable
+        True shows a bar (tqdm); a callable is given the fraction done.
+
+    Returns
+    -------
+    Generator
+
+    Raises
+    ------
+    ValueError
+        If dimensions differ, the drift is not finite, or the diffusion is not finite,
+        negative, or not diagonal; the message names the first such point.
+
+    References
+    ----------
+    Scharfetter & Gummel, IEEE Trans. Electron Devices 16, 64 (1969);
+    Chang & Cooper, J. Comput. Phys. 6, 1 (1970).
+    """
+    if not isinstance(grid, Grid):
+        raise TypeError(f"grid must be a rattling.Grid, not {type(grid).__name__}")
+    if not hasattr(model, "_compiled"):
+        raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
+    if model.dim != grid.dim:
+        raise ValueError(f"the model has {model.dim} dimension(s), but the grid has {grid.dim}")
+    corner = np.array([grid.centres(axis)[:1] for axis in range(grid.dim)])
+    with progress_hook(progress, "generator") as hook:
+        core = _core.Generator.from_model(model._compiled(corner), grid._core, hook)
+    return Generator(core, grid, model.variables)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SteadyState(Result):
+    """The steady state of a generator.
+
+    Attributes
+    ----------
+    log_density : ndarray, shape ``grid.shape`` or (n,)
+        Log of the probability density; of the probability for a chain without a grid.
+        -inf where a state is transient.
+    residual : float
+        Largest relative residual over all cells, max |(W p)_i| / (q_i p_i).
+    entropy_production : float
+        Rate, in units of Boltzmann's constant per unit time.
+    entropy_production_field : ndarray, shape ``grid.shape`` or (n,)
+        What each cell's faces contribute to it.
+    face_currents : tuple of ndarray, or None
+        Probability current density through the faces of each axis: the shape of the
+        grid with one more along that axis.
+    exit_rates : ndarray, shape ``grid.shape`` or (n,)
+    info : dict
+        Numbers about the run: method, iterations, matrix_products, seconds, peak_bytes,
+        peclet (the largest cell Péclet number).
+    grid : Grid or None
+    variables : tuple of str or None
+    """
+
+    log_density: np.ndarray
+    residual: float
+    entropy_production: float
+    entropy_production_field: np.ndarray
+    face_currents: tuple | None
+    exit_rates: np.ndarray
+    info: dict
+    grid: Grid | None = None
+    variables: tuple | None = None
+
+    _dims = {
+        "log_density": ("grid",),
+        "density": ("grid",),
+        "probability": ("grid",),
+        "entropy_production_field": ("grid",),
+        "exit_rates": ("grid",),
+        "current": ("component", "grid"),
+    }
+
+    @property
+    def density(self):
+        """Probability density, shape ``grid.shape`` or (n,)."""
+        return np.exp(self.log_density)
+
+    @property
+    def probability(self):
+        """Probability of each cell or state; sums to 1."""
+        return self.density if self.grid is None else self.density * self.grid.volumes
+
+    @property
+    def current(self):
+        """Cell-centred probability current J, (dim, \\*grid.shape); None for a chain."""
+        if self.grid is None:
+            return None
+        return np.array([0.5 * (np.delete(J, 0, k) + np.delete(J, -1, k)) for k, J in enumerate(self.face_currents)])
+
+    def plot(self, ax=None):
+        """Draw the density, with current arrows in two dimensions. Returns the axes."""
+        from rattling.plotting import plot_density
+
+        if self.grid is None:
+            raise ValueError("a chain without a grid has no picture of its density")
+        return plot_density(ax, self.grid, self.density, self.current, variables=self.variables)
+
+
+def steady_state(
+    model,
+    grid=None,
+    *,
+    rtol=1e-10,
+    method="auto",
+    flux="auto",
+    initial=None,
+    threads=None,
+    progress=False,
+):
+    """The steady state of a model on a grid, or of any generator.
+
+    Solves W p = 0 for log p, so that every cell, however improbable, is right to
+    ``rtol``: Newton-Krylov through KINSOL with aggregation multigrid, started from
+    coarser grids; elimination without subtraction (GTH) for small chains; closed forms
+    for lines and rings.
+
+    Parameters
+    ----------
+    model : Model or Generator
+    grid : Grid, optional
+        Needed with a model.
+    rtol : float
+        Bound on the largest relative residual over all cells, between 1e-13 and 1.
+    method : {"auto", "krylov", "direct", "closed-form"}
+    flux : {"auto", "exponential"}
+        Flux between cells; "auto" is the exponential one.
+    initial : ndarray, optional
+        First guess of the log density, in the shape of the result.
+    threads : int, optional
+        Largest number of threads. The solver runs on one, so this only bounds it.
+    progress : bool or callable
+        True shows a bar (tqdm); a callable is given the fraction done.
+
+    Returns
+    -------
+    SteadyState
+
+    Raises
+    ------
+    ReducibleError
+        If there are several recurrent classes; ``.classes`` lists their cells.
+    ConvergenceError
+        If ``rtol`` is not reached; it carries the best iterate.
+    ValueError, TypeError
+        For arguments that are out of range or of the wrong kind.
+
+    References
+    ----------
+    Notay, SIAM J. Sci. Comput. 34, A2288 (2012); Grassmann, Taksar & Heyman, Oper. Res.
+    33, 1107 (1985).
+    """
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
+    if flux not in _FLUXES:
+        raise ValueError(f"flux must be one of {', '.join(map(repr, _FLUXES))}; got {flux!r}")
+    if not 1e-13 <= rtol < 1:
+        raise ValueError(f"rtol must be at least 1e-13 and below 1; got {rtol!r}")
+    if threads is not None and (not isinstance(threads, (int, np.integer)) or threads < 1):
+        raise ValueError(f"threads must be None or a whole number >= 1; got {threads!r}")
+    if isinstance(model, Generator):
+        if grid is not None:
+            raise TypeError("grid must be left out with a Generator: it has its own")
+        whole = model
+    else:
+        if grid is None:
+            raise TypeError("grid is needed with a model")
+        whole = generator(model, grid)
+    return _solve(whole, rtol, method, initial, progress)
+
+
+def _solve(whole, rtol, method, initial, progress):
+    chain, states = irreducible_part(whole)
+    log_volume = 0.0 if whole.grid is None else np.log(whole.grid.volumes)
+    if initial is not None:
+        initial = np.asarray(initial, dtype=float)
+        if initial.shape != whole.shape:
+            raise ValueError(f"initial must have shape {whole.shape}; got {initial.shape}")
+        initial = (initial + log_volume).ravel()
+        initial = initial if states is None else initial[states]
+        if not np.isfinite(initial).all():
+            raise ValueError("initial must be finite: it is a log density")
+    with progress_hook(progress, "steady state") as hook:
+        log_p, converged, info = chain.steady(rtol, _METHODS[method], initial, hook)
+    if states is not None:
+        part, log_p = log_p, np.full(whole.n, -np.inf)
+        log_p[states] = part
+    info["peclet"] = whole.peclet
+    log_density = log_p.reshape(whole.shape) - log_volume
+    if not converged:
+        raise _not_converged(log_density, info, rtol, whole)
+    sigma = whole._core.entropy_production(log_p)
+    return SteadyState(
+        log_density=log_density,
+        residual=info["residual"],
+        entropy_production=float(sigma.sum()),
+        entropy_production_field=sigma.reshape(whole.shape),
+        face_currents=None if whole.grid is None else whole._core.face_currents(log_p),
+        exit_rates=whole.exit_rates,
+        info=info,
+        grid=whole.grid,
+        variables=whole.variables,
+    )
+
+
+def _not_converged(log_density, info, rtol, whole):
+    """The exception that says where the solver is stuck and what to try."""
+    state = info["worst_state"]
+    where = f"state {state}"
+    if whole.grid is not None:
+        point = ", ".join(f"{x:.6g}" for x in whole.grid.points()[state])
+        where = f"the cell at ({point})"
+    error = _core.ConvergenceError(
+        f"the largest relative residual is {info['residual']:.3g}, above rtol = {rtol:.3g}, at {where}"
+        f" after {info['warm_steps'] + info['newton_steps']} steps; try a finer grid, a smaller box,"
+        " a larger rtol, or method='direct' for fewer than about 2000 states"
+        + (f" (SUNDIALS: {info['message']})" if info["message"] else "")
+    )
+    error.log_density = log_density
+    error.residual = info["residual"]
+    error.info = info
+    return error

@@ -1,0 +1,145 @@
+"""Markov generators: the one object that both grids and chains become."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rattling import _core
+
+
+class Generator:
+    """A Markov generator W: ``dp/dt = W p``, columns sum to 0.
+
+    Made by :func:`rattling.generator` from a model on a grid, or by
+    :meth:`from_rates` from any rate matrix.
+
+    Attributes
+    ----------
+    n : int
+        Number of states (cells).
+    grid : Grid or None
+    matrix : scipy.sparse.csc_array, shape (n, n)
+        ``matrix[i, j]`` is the rate j -> i, per unit time; the diagonal is minus the
+        exit rates.
+    exit_rates : ndarray, shape ``grid.shape`` or (n,)
+        Rate at which each state is left, per unit time.
+    peclet : float
+        Largest cell Péclet number: the integral of drift over diffusion between
+        neighbouring cells. Where it is well above 2 the generator is only first-order
+        accurate. 0 for a chain without a grid.
+    """
+
+    def __init__(self, core, grid=None, variables=None):
+        self._core = core
+        self.grid = grid
+        self.variables = variables
+
+    @classmethod
+    def from_rates(cls, rates):
+        """A generator from transition rates.
+
+        Parameters
+        ----------
+        rates : array_like or scipy.sparse array, shape (n, n)
+            ``rates[i, j]`` is the rate i -> j, per unit time, at least 0. The diagonal
+            is ignored.
+
+        Returns
+        -------
+        Generator
+
+        Raises
+        ------
+        ValueError
+            If ``rates`` is not square, or a rate is negative or not finite (it is named).
+        TypeError
+            If ``rates`` does not hold real numbers.
+        """
+        if hasattr(rates, "tocoo"):
+            entries = rates.tocoo()
+            shape, source, target, values = entries.shape, entries.row, entries.col, entries.data
+        else:
+            dense = np.asarray(rates)
+            if dense.dtype.kind not in "biuf":
+                raise TypeError(f"rates must be an array of real numbers, not of {dense.dtype}")
+            shape = dense.shape
+            if dense.ndim == 2:
+                source, target = np.nonzero(dense)
+                values = dense[source, target]
+        if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 1:
+            raise ValueError(f"rates must be a square matrix, (n, n) with n >= 1; got shape {shape}")
+        return cls(_core.Generator.from_rates(shape[0], source, target, values))
+
+    @property
+    def n(self):
+        return self._core.n
+
+    @property
+    def shape(self):
+        """Shape of a field over the states: that of the grid, or (n,)."""
+        return (self.n,) if self.grid is None else self.grid.shape
+
+    @property
+    def peclet(self):
+        return self._core.peclet
+
+    @property
+    def exit_rates(self):
+        return self._core.exit_rates().reshape(self.shape)
+
+    @property
+    def matrix(self):
+        from scipy import sparse
+
+        start, source, rate = self._core.rows()
+        flow = sparse.csr_array((rate, source, start), shape=(self.n, self.n))
+        return (flow - sparse.diags_array(self._core.exit_rates(), format="csr")).tocsc()
+
+    def recurrent_classes(self):
+        """States of each recurrent class, as a list of index arrays, and the transient ones.
+
+        Returns
+        -------
+        classes : list of ndarray of int
+        transient : ndarray of int
+            Numbers of states; on a grid in C order of the cells.
+        """
+        labels, number = self._core.recurrent_classes()
+        order = np.argsort(labels, kind="stable")
+        bounds = np.searchsorted(labels[order], np.arange(number + 1))
+        return np.split(order[bounds[0] :], bounds[1:-1] - bounds[0]), order[: bounds[0]]
+
+    def __repr__(self):
+        where = f"grid of shape {self.grid.shape}" if self.grid is not None else "chain"
+        return f"Generator({where}, {self.n} states)"
+
+
+def irreducible_part(generator):
+    """The core chain on the one recurrent class, and that class; None for all states.
+
+    Raises ReducibleError if there are several.
+    """
+    classes, transient = generator.recurrent_classes()
+    if len(classes) > 1:
+        error = _core.ReducibleError(
+            f"the steady state is not unique: there are {len(classes)} recurrent classes, "
+            + "; ".join(_describe(states, generator.grid) for states in classes[:3])
+            + ("; ..." if len(classes) > 3 else "")
+        )
+        error.classes = classes
+        raise error
+    if len(transient) == 0:
+        return generator._core, None
+    return generator._core.restrict(classes[0].astype(np.int32)), classes[0]
+
+
+def _describe(states, grid):
+    """ "120 cells within [-1, 0] x [2, 3]" """
+    if grid is None:
+        numbers = ", ".join(map(str, states[:4])) + (", ..." if len(states) > 4 else "")
+        return f"{len(states)} state{'s' if len(states) > 1 else ''} ({numbers})"
+    index = np.unravel_index(states, grid.shape)
+    box = " x ".join(
+        f"[{grid.edges(axis)[i.min()]:.6g}, {grid.edges(axis)[i.max() + 1]:.6g}]" for axis, i in enumerate(index)
+    )
+    return f"{len(states)} cell{'s' if len(states) > 1 else ''} within {box}"

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "aggregate.h"
+#include "direct.h"
+#include "models.h"
+
+enum { N = 100 };
+
+/* On a uniform line groups are runs of four. */
+static void
+test_match_line(void)
+{
+    rtl_generator_t chain;
+    double ones[N], y[N] = {0.0};
+    int32_t group[N];
+    size_t n_groups = 0;
+
+    for (int i = 0; i < N; i++) {
+        ones[i] = 1.0;
+    }
+    make_ring(&chain, N, ones, ones);
+    CHECK(rtl_aggregate_match(&chain, y, group, &n_groups) == 0);
+    CHECK(n_groups >= N / 5 && n_groups <= N / 3);
+    for (int i = 0; i < N; i++) {
+        CHECK(group[i] >= 0 && (size_t) group[i] < n_groups);
+    }
+    rtl_generator_free(&chain);
+}
+
+/* The chain of groups is Markov (columns sum to 0), and its steady state is the group
+ * probabilities when y is the steady state. */
+static void
+test_coarse_chain(void)
+{
+    rtl_generator_t chain, coarse;
+    double y[N], share[N], coarse_y[N], work[N], solved[N];
+    int32_t group[N], *target;
+    size_t n_groups = 0;
+
+    make_random_chain(&chain, N, 4, 7);
+    CHECK(rtl_direct_dense(&chain, y) == 0);
+    CHECK(rtl_aggregate_match(&chain, y, group, &n_groups) == 0);
+    target = calloc(chain.n_entries, sizeof *target);
+    CHECK(target != NULL && n_groups < N);
+    CHECK(rtl_aggregate_pattern(&chain, group, n_groups, &coarse, target) == 0);
+    rtl_aggregate_rates(&chain, y, group, target, &coarse, coarse_y, share, work);
+    for (size_t c = 0; c < n_groups; c++) {
+        double mass = 0.0, total = 0.0;
+        for (size_t i = 0; i < N; i++) {
+            mass += (size_t) group[i] == c ? exp(y[i]) : 0.0;
+            total += (size_t) group[i] == c ? share[i] : 0.0;
+        }
+        CHECK_CLOSE(exp(coarse_y[c]), mass, 1e-14);
+        CHECK_CLOSE(total, 1.0, 1e-14);
+    }
+    for (size_t i = 0; i < N; i++) { /* every entry goes where it belongs */
+        for (size_t e = chain.start[i]; e < chain.start[i + 1]; e++) {
+            int32_t t = target[e];
+            if (group[i] == group[chain.source[e]]) {
+                CHECK(t == -1);
+            } else {
+                CHECK(coarse.source[t] == group[chain.source[e]]);
+                CHECK((size_t) t >= coarse.start[group[i]]);
+                CHECK((size_t) t < coarse.start[group[i] + 1]);
+            }
+        }
+    }
+    CHECK(rtl_direct_dense(&coarse, solved) == 0);
+    for (size_t c = 0; c < n_groups; c++) {
+        CHECK_CLOSE(solved[c], coarse_y[c], 1e-12);
+    }
+    free(target);
+    rtl_generator_free(&chain);
+    rtl_generator_free(&coarse);
+}
+
+static int
+match(void *data)
+{
+    double y[N] = {0.0};
+    int32_t group[N], target[4 * N];
+    size_t n_groups;
+    rtl_generator_t coarse;
+
+    int status = rtl_aggregate_match(data, y, group, &n_groups);
+    if (status == 0) {
+        status = rtl_aggregate_pattern(data, group, n_groups, &coarse, target);
+        rtl_generator_free(&coarse);
+    }
+    return status;
+}
+
+int
+main(void)
+{
+    rtl_generator_t chain;
+
+    test_match_line();
+    test_coarse_chain();
+    make_random_chain(&chain, N, 4, 3);
+    CHECK(check_every_allocation_failure(match, &chain) >= 15);
+    rtl_generator_free(&chain);
+    return 0;
+}
