@@ -2,6 +2,8 @@
 #include "direct.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "memory.h"
 
@@ -48,39 +50,100 @@ rtl_direct_eliminate(size_t n, double *w)
     }
 }
 
+typedef struct {
+    double y;
+    int32_t state;
+} ranked_t;
+
+static int
+by_falling_y(const void *a, const void *b)
+{
+    const ranked_t *p = a, *q = b;
+
+    if (p->y != q->y) {
+        return p->y > q->y ? -1 : 1;
+    }
+    return p->state < q->state ? -1 : 1; /* ties: the same on every system */
+}
+
+int
+rtl_direct_order(size_t n, const double *y, int32_t *order)
+{
+    ranked_t *ranked = rtl_memory_alloc(n, sizeof *ranked);
+
+    if (ranked == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    for (size_t i = 0; i < n; i++) {
+        ranked[i] = (ranked_t) {.y = y[i], .state = (int32_t) i};
+    }
+    qsort(ranked, n, sizeof *ranked, by_falling_y);
+    for (size_t i = 0; i < n; i++) {
+        order[i] = ranked[i].state;
+    }
+    rtl_memory_free(ranked);
+    return 0;
+}
+
+void
+rtl_direct_gather(
+    const rtl_generator_t *chain, const int32_t *order, int32_t *place, double *w)
+{
+    size_t n = chain->n;
+
+    memset(w, 0, n * n * sizeof *w);
+    for (size_t k = 0; k < n; k++) {
+        place[order[k]] = (int32_t) k;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double *row = w + (size_t) place[i] * n;
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            row[place[chain->source[e]]] += chain->rate[e];
+        }
+    }
+}
+
+/* p_k leave_k = sum_{j<k} w(j -> k) p_j, upwards from p_0 = 1, in logarithms. */
+static void
+substitute(size_t n, const double *w, const int32_t *order, double *y)
+{
+    y[order[0]] = 0.0;
+    for (size_t k = 1; k < n; k++) {
+        double top = -INFINITY, sum = 0.0;
+        for (size_t j = 0; j < k; j++) {
+            if (w[k * n + j] > 0.0) {
+                top = fmax(top, y[order[j]]);
+            }
+        }
+        for (size_t j = 0; j < k; j++) {
+            if (w[k * n + j] > 0.0) {
+                sum += w[k * n + j] * exp(y[order[j]] - top);
+            }
+        }
+        y[order[k]] = top + log(sum / w[k * n + k]);
+    }
+}
+
 int
 rtl_direct_dense(const rtl_generator_t *chain, double *y)
 {
     size_t n = chain->n;
     double *w = rtl_memory_alloc(n * n, sizeof *w);
+    int32_t *order = rtl_memory_alloc(2 * n, sizeof *order);
+    int status = w == NULL || order == NULL ? RTL_NO_MEMORY : 0;
 
-    if (w == NULL) {
-        return RTL_NO_MEMORY;
+    if (status == 0) {
+        status = rtl_direct_order(n, y, order);
     }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
-            w[i * n + (size_t) chain->source[e]] += chain->rate[e];
-        }
+    if (status == 0) {
+        rtl_direct_gather(chain, order, order + n, w);
+        rtl_direct_eliminate(n, w);
+        substitute(n, w, order, y);
+        rtl_direct_normalise(n, y);
     }
-    rtl_direct_eliminate(n, w);
-    y[0] = 0.0;
-    for (size_t k = 1; k < n; k++) { /* p_k leave_k = sum_j<k w(j -> k) p_j */
-        double top = -INFINITY, sum = 0.0;
-        for (size_t j = 0; j < k; j++) {
-            if (w[k * n + j] > 0.0) {
-                top = fmax(top, y[j]);
-            }
-        }
-        for (size_t j = 0; j < k; j++) {
-            if (w[k * n + j] > 0.0) {
-                sum += w[k * n + j] * exp(y[j] - top);
-            }
-        }
-        y[k] = top + log(sum / w[k * n + k]);
-    }
-    rtl_direct_normalise(n, y);
     rtl_memory_free(w);
-    return 0;
+    rtl_memory_free(order);
+    return status;
 }
 
 /* Rates from a to b; 0 if there is no entry. */

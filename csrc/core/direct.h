@@ -16,8 +16,17 @@
  * k leaves for states below it. That is 0 only if no state below k can be reached. */
 void rtl_direct_eliminate(size_t n, double *w);
 
+/* States by falling y: order[0] is the most probable. Elimination in this order, the
+ * improbable first, keeps its rates away from underflow. */
+int rtl_direct_order(size_t n, const double *y, int32_t *order) RTL_MUST_CHECK;
+
+/* Row-major dense rates of the chain with its states in this order; place[] receives
+ * the inverse of order[]. */
+void rtl_direct_gather(
+    const rtl_generator_t *chain, const int32_t *order, int32_t *place, double *w);
+
 /* log p of a chain by GTH; O(n^3) time, 8 n^2 bytes. The chain has one recurrent class
- * and no transient state. */
+ * and no transient state. On entry y holds a guess, which only sets the order. */
 int rtl_direct_dense(const rtl_generator_t *chain, double *y) RTL_MUST_CHECK;
 
 /* Whether states are linked only to i +- 1 (mod n), all such rates are positive and at

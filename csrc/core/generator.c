@@ -315,3 +315,23 @@ rtl_generator_balance(const rtl_generator_t *self, const double *y, double *r)
         r[i] = sum - self->exit_rate[i];
     }
 }
+
+void
+rtl_generator_sweep(const rtl_generator_t *self, double *y)
+{
+    for (size_t step = 0; step < 2 * self->n; step++) {
+        size_t i = step < self->n ? step : 2 * self->n - 1 - step;
+        double top = -INFINITY, sum = 0.0;
+        for (size_t e = self->start[i]; e < self->start[i + 1]; e++) {
+            if (self->rate[e] > 0.0) {
+                top = fmax(top, y[self->source[e]]);
+            }
+        }
+        for (size_t e = self->start[i]; e < self->start[i + 1]; e++) {
+            sum += self->rate[e] * exp(fmin(y[self->source[e]] - top, 0.0));
+        }
+        if (sum > 0.0 && self->exit_rate[i] > 0.0) {
+            y[i] = top + log(sum / self->exit_rate[i]);
+        }
+    }
+}

@@ -43,6 +43,10 @@ void rtl_generator_apply(const rtl_generator_t *self, const double *p, double *o
  * probability, y = log p. */
 void rtl_generator_balance(const rtl_generator_t *self, const double *y, double *r);
 
+/* One Gauss-Seidel sweep there and one back for y = log p:
+ * y_i = log(sum_j w(j -> i) e^{y_j} / q_i). Repairs what is far off locally. */
+void rtl_generator_sweep(const rtl_generator_t *self, double *y);
+
 /* Strongly connected classes that no rate leaves (Tarjan 1972). label[i] is the class
  * of state i, 0 .. *n_classes - 1, or -1 where state i is transient. */
 int rtl_generator_recurrent_classes(

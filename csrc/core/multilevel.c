@@ -11,8 +11,9 @@
 #include "direct.h"
 #include "memory.h"
 
-/* vectors of one level; the finest needs RESIDUAL alone */
-enum { RESIDUAL, RHS, CORRECTION, IMAGE_1, SECOND, IMAGE_2, WORK };
+/* vectors of one level; the finest needs RESIDUAL alone, the coarsest solve takes
+ * IMAGE_1 and the next */
+enum { RESIDUAL, RHS, CORRECTION, IMAGE_1, IMAGE_2, SECOND, WORK };
 enum { SMALLEST = 64, LARGEST_DENSE = 512 };
 
 /* The second GCR step is skipped if the first reduced the residual by this much. */
@@ -60,28 +61,30 @@ update_values(rtl_level_t *level)
     }
 }
 
-static void
+static int
 update_dense(rtl_multilevel_t *self)
 {
     const rtl_level_t *last = &self->level[self->n_levels - 1];
-    const rtl_generator_t *chain = last->chain;
-    size_t n = chain->n;
+    size_t n = last->chain->n;
+    int status = rtl_direct_order(n, last->y, self->order);
 
-    memset(self->dense, 0, n * n * sizeof(double));
-    for (size_t i = 0; i < n; i++) {
-        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
-            self->dense[i * n + (size_t) chain->source[e]] += chain->rate[e];
-        }
+    if (status != 0) {
+        return status;
     }
+    rtl_direct_gather(last->chain, self->order, self->order + n, self->dense);
     rtl_direct_eliminate(n, self->dense);
     for (size_t i = 0; i < n; i++) {
+        double y = last->y[self->order[i]];
         for (size_t j = 0; j < n; j++) {
-            self->dense[i * n + j] *= bounded_exp(last->y[j] - last->y[i]);
+            if (j != i) {
+                self->dense[i * n + j] *= bounded_exp(last->y[self->order[j]] - y);
+            }
         }
     }
+    return 0;
 }
 
-void
+int
 rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
 {
     memcpy(self->level[0].y, y, self->level[0].chain->n * sizeof *y);
@@ -91,9 +94,7 @@ rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
             update_coarse(&self->level[l], &self->level[l + 1]);
         }
     }
-    if (self->dense != NULL) {
-        update_dense(self);
-    }
+    return self->dense != NULL ? update_dense(self) : 0;
 }
 
 /* --- hierarchy -------------------------------------------------------------------- */
@@ -184,12 +185,13 @@ rtl_multilevel_init(
     }
     if (last->chain->n <= LARGEST_DENSE) {
         self->dense = rtl_memory_alloc(last->chain->n * last->chain->n, sizeof(double));
-        if (self->dense == NULL) {
+        self->order = rtl_memory_alloc(2 * last->chain->n, sizeof(int32_t));
+        if (self->dense == NULL || self->order == NULL) {
             status = RTL_NO_MEMORY;
             goto out;
         }
     }
-    rtl_multilevel_update(self, y);
+    status = rtl_multilevel_update(self, y);
 out:
     if (status != 0) {
         rtl_multilevel_free(self);
@@ -204,6 +206,7 @@ rtl_multilevel_free(rtl_multilevel_t *self)
         level_free(&self->level[l]);
     }
     rtl_memory_free(self->dense);
+    rtl_memory_free(self->order);
     memset(self, 0, sizeof *self);
 }
 
@@ -270,28 +273,34 @@ dot(size_t n, const double *a, const double *b)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-/* Solve on the coarsest level: eliminate downwards, x_0 = 0, substitute upwards. */
+/* Solve on the coarsest level: eliminate downwards, x = 0 at the most probable state,
+ * substitute upwards. `work` is (2, n). */
 static void
-solve_dense(const rtl_multilevel_t *self, double *b, double *x)
+solve_dense(const rtl_multilevel_t *self, const double *b, double *x, double *work)
 {
     const rtl_generator_t *chain = self->level[self->n_levels - 1].chain;
     const double *w = self->dense;
     size_t n = chain->n;
+    double *rhs = work, *solution = work + n;
 
-    for (size_t i = 0; i < n; i++) {
-        b[i] *= chain->exit_rate[i];
+    for (size_t k = 0; k < n; k++) {
+        rhs[k] = b[self->order[k]] * chain->exit_rate[self->order[k]];
     }
     for (size_t k = n - 1; k > 0; k--) {
         double pivot = w[k * n + k];
-        b[k] = pivot > 0.0 ? b[k] / pivot : 0.0;
+        rhs[k] = pivot > 0.0 ? rhs[k] / pivot : 0.0;
         for (size_t i = 0; i < k; i++) {
-            b[i] += w[i * n + k] * b[k];
+            rhs[i] += w[i * n + k] * rhs[k];
         }
     }
-    x[0] = 0.0;
+    solution[0] = 0.0;
     for (size_t k = 1; k < n; k++) {
         double pivot = w[k * n + k];
-        x[k] = (pivot > 0.0 ? dot(k, w + k * n, x) / pivot : 0.0) - b[k];
+        solution[k] =
+            (pivot > 0.0 ? dot(k, w + k * n, solution) / pivot : 0.0) - rhs[k];
+    }
+    for (size_t k = 0; k < n; k++) {
+        x[self->order[k]] = solution[k];
     }
 }
 
@@ -338,7 +347,7 @@ correct(rtl_multilevel_t *self, size_t l)
     double *second = vector(level, SECOND);
 
     if (l + 1 == self->n_levels && self->dense != NULL) {
-        solve_dense(self, b, x);
+        solve_dense(self, b, x, vector(level, IMAGE_1));
         return;
     }
     double before = dot(n, b, b);
@@ -384,22 +393,6 @@ rtl_multilevel_cycle(rtl_multilevel_t *self, const double *b, double *x)
 
 /* --- a start from nothing --------------------------------------------------------- */
 
-/* y_i = log(sum_j w(j -> i) e^{y_j} / q_i), there and back. */
-static void
-sweep_log(const rtl_generator_t *chain, double *y)
-{
-    for (size_t step = 0; step < 2 * chain->n; step++) {
-        size_t i = step < chain->n ? step : 2 * chain->n - 1 - step;
-        double sum = 0.0;
-        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
-            sum += chain->rate[e] * bounded_exp(y[chain->source[e]] - y[i]);
-        }
-        if (sum > 0.0 && chain->exit_rate[i] > 0.0) {
-            y[i] += log(sum / chain->exit_rate[i]);
-        }
-    }
-}
-
 int
 rtl_multilevel_start(rtl_multilevel_t *self, double *y)
 {
@@ -420,10 +413,9 @@ rtl_multilevel_start(rtl_multilevel_t *self, double *y)
             fine->y[i] = self->level[l + 1].y[fine->aggregate[i]] + log(share);
         }
         for (int s = 0; s < SWEEPS; s++) {
-            sweep_log(fine->chain, fine->y);
+            rtl_generator_sweep(fine->chain, fine->y);
         }
     }
     memcpy(y, self->level[0].y, n * sizeof *y);
-    rtl_multilevel_update(self, y);
-    return 0;
+    return rtl_multilevel_update(self, y);
 }

@@ -31,8 +31,9 @@ enum { RTL_MULTILEVEL_MAX = 40 };
 typedef struct {
     size_t n_levels;
     rtl_level_t level[RTL_MULTILEVEL_MAX];
-    double *dense; /* (n, n) eliminated coarsest chain, entries times p_j / p_i; owned.
-                     NULL if the coarsest chain is large: then it is only smoothed */
+    int32_t *order; /* (2, n) coarsest states by falling p, and the inverse; owned */
+    double *dense;  /* (n, n) eliminated coarsest chain, entries times p_j / p_i; owned.
+                      NULL if the coarsest chain is large: then it is only smoothed */
 } rtl_multilevel_t;
 
 /* Aggregates chosen for probabilities e^y. `chain` is borrowed and must outlive self.
@@ -42,7 +43,7 @@ int rtl_multilevel_init(rtl_multilevel_t *self, const rtl_generator_t *chain,
 void rtl_multilevel_free(rtl_multilevel_t *self);
 
 /* New probabilities, same aggregates. */
-void rtl_multilevel_update(rtl_multilevel_t *self, const double *y);
+int rtl_multilevel_update(rtl_multilevel_t *self, const double *y) RTL_MUST_CHECK;
 
 /* out = A x on the finest level. */
 void rtl_multilevel_apply(const rtl_multilevel_t *self, const double *x, double *out);

@@ -143,6 +143,17 @@ add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
     sum->products += part->products;
 }
 
+static int
+all_finite(size_t n, const double *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(y[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* First guess for `grid`: the answer on the next coarser one, which is asked likewise.
  * *has_guess is false if `grid` cannot be made coarser. */
 static int
@@ -174,6 +185,7 @@ guess(const rtl_model_t *model, const rtl_grid_t *grid,
         goto out;
     }
     loose.rtol = fmax(coarse_rtol, options->rtol);
+    loose.method = RTL_STEADY_AUTO;
     if (coarse.n_cells > SMALLEST_GRID) {
         status = guess(model, &coarse, options, coarse_y, has_guess, work, fault);
         if (status != 0) {
@@ -188,10 +200,13 @@ guess(const rtl_model_t *model, const rtl_grid_t *grid,
     if (status != 0) {
         goto out;
     }
+    *has_guess = all_finite(coarse.n_cells, coarse_y);
+    if (!*has_guess) { /* rates underflowed on a grid as coarse as that */
+        goto out;
+    }
     add_log_volume(&coarse, -1.0, coarse_y);
     status = rtl_nested_interpolate(&coarse, coarse_y, grid, y);
     add_log_volume(grid, 1.0, y);
-    *has_guess = 1;
 out:
     rtl_memory_free(coarse_y);
     rtl_generator_free(&chain);

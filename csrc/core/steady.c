@@ -22,6 +22,7 @@ enum { KRYLOV_VECTORS = 12, KRYLOV_RESTARTS = 3, DIRECT_LARGEST = 1000 };
 
 static const double warm_floor = 0.05;     /* smallest factor of p in one warm step */
 static const double warm_until = 1e-2;     /* residual at which KINSOL takes over */
+static const double far_off = 0.5;         /* residual that sweeps repair first */
 static const double warm_tolerance = 0.02; /* of the linear solves */
 static const double newton_tolerance = 1e-4;
 
@@ -163,8 +164,8 @@ kinsol_setup(N_Vector y, N_Vector y_scale, N_Vector r, N_Vector r_scale, void *d
     (void) y_scale;
     (void) r;
     (void) r_scale;
-    rtl_multilevel_update(&self->hierarchy, N_VGetArrayPointer(y));
-    return 0;
+    self->status = rtl_multilevel_update(&self->hierarchy, N_VGetArrayPointer(y));
+    return self->status;
 }
 
 static int
@@ -248,7 +249,10 @@ warm_step(solver_t *self, const double *r)
     double *y = N_VGetArrayPointer(self->y), *z = N_VGetArrayPointer(self->step);
     double *b = N_VGetArrayPointer(self->rhs), norm = 0.0;
 
-    rtl_multilevel_update(&self->hierarchy, y);
+    int status = rtl_multilevel_update(&self->hierarchy, y);
+    if (status != 0) {
+        return status;
+    }
     for (size_t i = 0; i < n; i++) {
         b[i] = -r[i];
         norm += r[i] * r[i];
@@ -282,6 +286,10 @@ warm_up(solver_t *self)
     double residual = self->first_residual = largest_of(self->chain->n, r);
     while (status == 0 && residual > warm_until &&
            self->info->warm_steps < self->options->max_steps) {
+        if (residual > far_off) {
+            rtl_generator_sweep(self->chain, y);
+            scaled_balance(self->chain, y, r);
+        }
         /* r lives in the step vector: warm_step reads it before it writes z */
         status = warm_step(self, r);
         self->info->products++;
@@ -430,6 +438,12 @@ rtl_steady_solve(const rtl_generator_t *chain, const rtl_steady_options_t *optio
         info->bytes = chain->n * sizeof(double);
         break;
     case RTL_STEADY_DIRECT:
+        if (!has_guess) {
+            memset(y, 0, chain->n * sizeof *y);
+        }
+        for (int sweep = 0; sweep < 4; sweep++) { /* for the order alone */
+            rtl_generator_sweep(chain, y);
+        }
         status = rtl_direct_dense(chain, y);
         info->bytes = chain->n * chain->n * sizeof(double);
         break;

@@ -32,7 +32,7 @@ static void
 test_coarse_chain(void)
 {
     rtl_generator_t chain, coarse;
-    double y[N], share[N], coarse_y[N], work[N], solved[N];
+    double y[N] = {0.0}, share[N], coarse_y[N], work[N], solved[N] = {0.0};
     int32_t group[N], *target;
     size_t n_groups = 0;
 

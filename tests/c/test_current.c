@@ -50,7 +50,7 @@ test_well(double c)
     enum { N = 12 };
     rtl_grid_t grid;
     rtl_generator_t chain;
-    double d = 1.0, peclet, y[N * N], sigma[N * N], total = 0.0;
+    double d = 1.0, peclet, y[N * N] = {0.0}, sigma[N * N], total = 0.0;
     double jx[(N + 1) * N], jy[N * (N + 1)];
     rtl_model_t model = model_of(2, well_drift, &c, constant_diffusion, &d);
 
@@ -88,7 +88,7 @@ static void
 test_one_way_links(void)
 {
     rtl_generator_t chain;
-    double up[] = {1.0, 1.0, 1.0}, down[] = {0.0, 0.0, 0.0}, y[3], sigma[3];
+    double up[] = {1.0, 1.0, 1.0}, down[] = {0.0, 0.0, 0.0}, y[3] = {0.0}, sigma[3];
 
     make_ring(&chain, 3, up, down);
     CHECK(rtl_direct_dense(&chain, y) == 0);

@@ -8,7 +8,7 @@ test_small_ring(void)
 {
     rtl_generator_t chain;
     double up[] = {1.0, 1.0, 5.0, 1.0}, down[] = {1.0, 1.0, 1.0, 1.0};
-    double expected[] = {0.3, 0.2, 0.1, 0.4}, dense[4], ring[4];
+    double expected[] = {0.3, 0.2, 0.1, 0.4}, dense[4] = {0.0}, ring[4];
 
     make_ring(&chain, 4, up, down);
     CHECK(rtl_direct_is_ring(&chain));
@@ -27,7 +27,7 @@ test_steep(double steepness, double last_up, double last_down)
 {
     enum { N = 60 };
     rtl_generator_t chain;
-    double up[N], down[N], dense[N], ring[N], r[N], smallest = 0.0;
+    double up[N], down[N], dense[N] = {0.0}, ring[N], r[N], smallest = 0.0;
     uint64_t seed = 1;
 
     for (int i = 0; i < N; i++) {
@@ -38,6 +38,9 @@ test_steep(double steepness, double last_up, double last_down)
     down[N - 1] = last_down;
     make_ring(&chain, N, up, down);
     CHECK(rtl_direct_is_ring(&chain));
+    for (int sweep = 0; sweep < 4; sweep++) {
+        rtl_generator_sweep(&chain, dense);
+    }
     CHECK(rtl_direct_dense(&chain, dense) == 0);
     CHECK(rtl_direct_ring(&chain, ring) == 0);
     rtl_generator_balance(&chain, ring, r);
@@ -83,7 +86,7 @@ test_nearly_reducible(void)
 {
     rtl_generator_t chain;
     double up[] = {1.0, 1e-300, 1.0, 0.0}, down[] = {2.0, 2e-300, 3.0, 0.0};
-    double y[4], weights[] = {1.0, 0.5, 0.25, 0.25 / 3.0};
+    double y[4] = {0.0}, weights[] = {1.0, 0.5, 0.25, 0.25 / 3.0};
 
     make_ring(&chain, 4, up, down);
     CHECK(rtl_direct_dense(&chain, y) == 0);
@@ -96,7 +99,7 @@ test_nearly_reducible(void)
 static int
 solve(void *data)
 {
-    double y[20];
+    double y[20] = {0.0};
     int status = rtl_direct_dense(data, y);
 
     return status == 0 ? rtl_direct_ring(data, y) : status;
@@ -120,7 +123,7 @@ main(void)
         ones[i] = 1.0;
     }
     make_ring(&chain, 20, ones, ones);
-    CHECK(check_every_allocation_failure(solve, &chain) == 2);
+    CHECK(check_every_allocation_failure(solve, &chain) == 4);
     rtl_generator_free(&chain);
     return 0;
 }

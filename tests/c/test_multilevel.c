@@ -119,7 +119,7 @@ test_start(void)
     enum { N = 600 };
     rtl_generator_t chain;
     rtl_multilevel_t levels;
-    double y[N] = {0.0}, exact[N];
+    double y[N] = {0.0}, exact[N] = {0.0};
 
     make_random_chain(&chain, N, 4, 5);
     CHECK(rtl_direct_dense(&chain, exact) == 0);
