@@ -31,10 +31,14 @@ MAY_INCLUDE = {
     "expression": ["parallel", "sum"],
     "tensor": ["status"],
     "model": ["sun", "random", "grid", "expression", "tensor"],
-    "generator": ["model"],
-    "multilevel": ["generator"],
-    "steady": ["multilevel"],
-    "current": ["steady"],
+    "generator": ["parallel", "sum"],
+    "finite_volume": ["generator", "model"],
+    "direct": ["generator"],
+    "aggregate": ["generator"],
+    "multilevel": ["aggregate", "direct"],
+    "steady": ["multilevel", "sun"],
+    "nested": ["steady", "finite_volume"],
+    "current": ["finite_volume"],
     "simulate": ["model", "random"],
     "estimate": ["simulate"],
     "ranks": ["memory", "monitor", "sum"],
@@ -44,7 +48,7 @@ MAY_INCLUDE = {
 
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
-    "_core grids results symbolic models markov fokker_planck trajectories estimators thermodynamics "
+    "_core grids results _progress symbolic models markov fokker_planck trajectories estimators thermodynamics "
     "typicality blowtorch systems datasets sweeps plotting report"
 ).split()
 

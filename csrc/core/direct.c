@@ -6,21 +6,21 @@
 #include <string.h>
 
 #include "memory.h"
+#include "sum.h"
 
 void
 rtl_direct_normalise(size_t n, double *y)
 {
-    double top = -INFINITY, sum = 0.0, lost = 0.0;
+    double top = -INFINITY;
+    rtl_sum_t sum = {0};
 
     for (size_t i = 0; i < n; i++) {
         top = fmax(top, y[i]);
     }
-    for (size_t i = 0; i < n; i++) { /* Kahan: n can be 1e8 */
-        double term = exp(y[i] - top) - lost, next = sum + term;
-        lost = (next - sum) - term;
-        sum = next;
+    for (size_t i = 0; i < n; i++) {
+        rtl_sum_add(&sum, exp(y[i] - top));
     }
-    double log_sum = top + log(sum);
+    double log_sum = top + log(rtl_sum_total(&sum));
     for (size_t i = 0; i < n; i++) {
         y[i] -= log_sum;
     }
@@ -201,34 +201,30 @@ int
 rtl_direct_ring(const rtl_generator_t *chain, double *y)
 {
     size_t n = chain->n;
-    double phi = 0.0, lost = 0.0, sum = -INFINITY;
+    double right = -INFINITY, left = -INFINITY;
     double *link = rtl_memory_alloc(n, sizeof *link); /* -phi_m - log u_m */
+    rtl_sum_t phi = {0};
 
     if (link == NULL) {
         return RTL_NO_MEMORY;
     }
-    for (size_t m = 0; m < n; m++) { /* y = phi, in a compensated sum */
+    for (size_t m = 0; m < n; m++) { /* y = phi */
         double up = rate_between(chain, m, (m + 1) % n);
         double down = rate_between(chain, (m + 1) % n, m);
-        y[m] = phi;
-        link[m] = -phi - log(up);
-        double term = log(up / down) - lost, next = phi + term;
-        lost = (next - phi) - term;
-        phi = next;
+        y[m] = rtl_sum_total(&phi);
+        link[m] = -y[m] - log(up);
+        rtl_sum_add(&phi, log(up / down));
     }
     if (rate_between(chain, n - 1, 0) > 0.0) {
-        /* first the sums from the right into link, then those from the left on the fly
-         */
-        for (size_t m = n; m-- > 0;) {
-            double term = link[m];
-            link[m] = log_add(sum, term);
-            sum = link[m];
+        double around = rtl_sum_total(&phi);
+        for (size_t m = n; m-- > 0;) { /* link = the sums over m' >= m */
+            right = log_add(right, link[m]);
+            link[m] = right;
         }
-        sum = -INFINITY;
         for (size_t i = 0; i < n; i++) {
-            double term = -y[i] - log(rate_between(chain, i, (i + 1) % n));
-            y[i] += log_add(phi + link[i], sum);
-            sum = log_add(sum, term);
+            double here = -y[i] - log(rate_between(chain, i, (i + 1) % n));
+            y[i] += log_add(around + link[i], left);
+            left = log_add(left, here);
         }
     }
     rtl_direct_normalise(n, y);
