@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "step.h"
+#include "test.h"
+
+enum { N = 37 };
+
+static const double ways[2] = {0.3, -0.2};
+
+/* f = (x1 + 0.3, -x0 - 0.2) */
+static int
+turn(const double *x, double *out, intptr_t n, void *data)
+{
+    (void) data;
+    for (intptr_t i = 0; i < n; i++) {
+        out[i] = x[n + i] + ways[0];
+        out[n + i] = -x[i] + ways[1];
+    }
+    return 0;
+}
+
+/* D from data: rows of one number each */
+static int
+constant(const double *x, double *out, intptr_t n, void *data)
+{
+    const double *rows = data;
+
+    (void) x;
+    for (size_t r = 0; r < (size_t) rows[0]; r++) {
+        for (intptr_t i = 0; i < n; i++) {
+            out[(intptr_t) r * n + i] = rows[r + 1];
+        }
+    }
+    return 0;
+}
+
+/* NaN beyond x0 = 1 */
+static int
+unknown_beyond(const double *x, double *out, intptr_t n, void *data)
+{
+    (void) data;
+    for (intptr_t i = 0; i < n; i++) {
+        out[i] = out[n + i] = x[i] > 1.0 ? NAN : 0.0;
+    }
+    return 0;
+}
+
+static rtl_model_t
+make_model(rtl_diffusion_kind_t kind, double *rows)
+{
+    rtl_model_t model = {.dim = 2,
+        .kind = kind,
+        .drift = {turn, NULL, 2, true},
+        .diffusion = {constant, rows, (size_t) rows[0], true}};
+
+    return model;
+}
+
+static void
+start(rtl_step_block_t *block)
+{
+    CHECK(rtl_step_block_init(block, 2, 10, N) == 0);
+    for (size_t i = 0; i < 2 * N; i++) {
+        block->x[i] = 0.02 * (double) i - 0.7;
+    }
+}
+
+/* One step against x + f dt + L xi with the two entries of L written out. */
+static void
+check_step(rtl_model_t model, const double l[3])
+{
+    rtl_step_t method = {.model = &model, .random = {3}, .dt = 0.01};
+    double x[2 * N], xi[2 * N];
+    rtl_step_block_t block;
+    rtl_fault_t fault = {0};
+    size_t path = 0;
+
+    start(&block);
+    memcpy(x, block.x, sizeof x);
+    rtl_random_normals(&method.random, 10, N, 5, 2, xi);
+    CHECK(rtl_model_check(&model) == 0);
+    CHECK(rtl_step_run(&method, &block, 5, &path, &fault) == 0);
+    for (size_t i = 0; i < N; i++) {
+        double s = sqrt(2.0 * method.dt);
+        double a = x[i] + (x[N + i] + ways[0]) * method.dt + s * l[0] * xi[i];
+        double b = x[N + i] + (ways[1] - x[i]) * method.dt +
+                   s * (l[1] * xi[i] + l[2] * xi[N + i]);
+        CHECK_CLOSE(block.x[i], a, 1e-15);
+        CHECK_CLOSE(block.x[N + i], b, 1e-15);
+    }
+    rtl_step_block_free(&block);
+}
+
+static void
+test_noise(void)
+{
+    double scalar[] = {1, 0.49}, diagonal[] = {2, 0.25, 0.0};
+    double tensor[] = {4, 4.0, 1.0, 1.0, 2.5}, flat[] = {4, 1.0, -2.0, -2.0, 4.0};
+    double corner[] = {4, 0.0, 0.0, 0.0, 9.0}, noise[] = {4, 2.0, 0.0, 1.0, 3.0};
+
+    check_step(make_model(RTL_DIFFUSION_SCALAR, scalar), (double[]) {0.7, 0.0, 0.7});
+    check_step(
+        make_model(RTL_DIFFUSION_DIAGONAL, diagonal), (double[]) {0.5, 0.0, 0.0});
+    check_step(make_model(RTL_DIFFUSION_TENSOR, tensor), (double[]) {2.0, 0.5, 1.5});
+    /* semidefinite: noise along one direction only */
+    check_step(make_model(RTL_DIFFUSION_TENSOR, flat), (double[]) {1.0, -2.0, 0.0});
+    check_step(make_model(RTL_DIFFUSION_TENSOR, corner), (double[]) {0.0, 0.0, 3.0});
+    /* D = G G^T / 2 */
+    rtl_model_t model = make_model(RTL_DIFFUSION_NOISE, noise);
+    model.n_noise = 2;
+    double r = sqrt(0.5);
+    check_step(model, (double[]) {2.0 * r, 1.0 * r, 3.0 * r});
+}
+
+static void
+test_fold(void)
+{
+    const double inf = INFINITY;
+    const double lower[] = {-1.0, -1.0, 0.0, -inf, -inf};
+    const double upper[] = {2.0, 2.0, inf, 0.5, inf};
+    const bool periodic[] = {false, true, false, false, false};
+    const rtl_walls_t walls = {lower, upper, periodic};
+
+    CHECK(rtl_step_check_walls(&walls, 5));
+    CHECK(rtl_step_fold(&walls, 0, 0.25) == 0.25);
+    CHECK(rtl_step_fold(&walls, 0, 2.0) == 2.0);
+    CHECK_CLOSE(rtl_step_fold(&walls, 0, 2.5), 1.5, 1e-15);
+    CHECK_CLOSE(rtl_step_fold(&walls, 0, -1.25), -0.75, 1e-15);
+    CHECK_CLOSE(rtl_step_fold(&walls, 0, 2.5 + 6.0), 1.5, 1e-14);
+    CHECK_CLOSE(rtl_step_fold(&walls, 0, -1.25 - 6.0), -0.75, 1e-14);
+    CHECK_CLOSE(rtl_step_fold(&walls, 0, 2.0 + 3.0 + 0.5), -0.5, 1e-14);
+    CHECK_CLOSE(rtl_step_fold(&walls, 1, 2.5), -0.5, 1e-15);
+    CHECK(rtl_step_fold(&walls, 1, 2.0) == -1.0);
+    CHECK_CLOSE(rtl_step_fold(&walls, 1, -1.25), 1.75, 1e-15);
+    CHECK_CLOSE(rtl_step_fold(&walls, 1, -1.25 - 30.0), 1.75, 1e-13);
+    CHECK(rtl_step_fold(&walls, 1, -1.0 - 1e-17) < 2.0); /* never the upper end */
+    CHECK(
+        rtl_step_fold(&walls, 2, -7.0) == 7.0 && rtl_step_fold(&walls, 2, 7.0) == 7.0);
+    CHECK(rtl_step_fold(&walls, 3, 7.5) == -6.5 &&
+          rtl_step_fold(&walls, 3, -9.0) == -9.0);
+    CHECK(rtl_step_fold(&walls, 4, 1e300) == 1e300);
+    for (double x = -1e18; x < 1e18; x += 1.7e16) {
+        for (size_t axis = 0; axis < 2; axis++) {
+            double y = rtl_step_fold(&walls, axis, x);
+            CHECK(y >= -1.0 && y <= 2.0);
+        }
+    }
+}
+
+static void
+test_bad_walls(void)
+{
+    const bool no[] = {false}, yes[] = {true};
+    const double zero[] = {0.0}, one[] = {1.0}, inf[] = {INFINITY}, unknown[] = {NAN};
+
+    CHECK(!rtl_step_check_walls(&(rtl_walls_t) {one, zero, no}, 1));
+    CHECK(!rtl_step_check_walls(&(rtl_walls_t) {one, one, no}, 1));
+    CHECK(!rtl_step_check_walls(&(rtl_walls_t) {zero, unknown, no}, 1));
+    CHECK(!rtl_step_check_walls(&(rtl_walls_t) {zero, inf, yes}, 1));
+    CHECK(!rtl_step_check_walls(&(rtl_walls_t) {inf, inf, no}, 1));
+    CHECK(rtl_step_check_walls(&(rtl_walls_t) {zero, inf, no}, 1));
+    CHECK(rtl_step_check_walls(&(rtl_walls_t) {NULL, NULL, NULL}, 1));
+}
+
+/* A block that cannot go on stays where it was and says which path is at fault. */
+static void
+test_faults(void)
+{
+    double one[] = {1, 1.0}, negative[] = {1, -1.0}, bad[] = {4, 1.0, 2.0, 2.0, 1.0};
+    rtl_model_t model = make_model(RTL_DIFFUSION_SCALAR, one);
+    rtl_step_t method = {.model = &model, .random = {3}, .dt = 0.01};
+    rtl_step_block_t block;
+    rtl_fault_t fault = {0};
+    size_t path = 0;
+
+    start(&block);
+    block.x[5] = 1.5;
+    block.x[6] = 1.25;
+    model.drift.evaluate = unknown_beyond;
+    CHECK(rtl_step_run(&method, &block, 0, &path, &fault) == RTL_NOT_FINITE);
+    CHECK(path == 5 && fault.x[0] == 1.5 && strcmp(fault.what, "drift") == 0);
+    CHECK(block.x[5] == 1.5);
+
+    model = make_model(RTL_DIFFUSION_SCALAR, negative);
+    CHECK(rtl_step_run(&method, &block, 0, &path, &fault) == RTL_NEGATIVE);
+    CHECK(path == 0 && strcmp(fault.what, "diffusion") == 0);
+
+    model = make_model(RTL_DIFFUSION_TENSOR, bad);
+    CHECK(rtl_step_run(&method, &block, 0, &path, &fault) == RTL_NOT_POSITIVE_DEFINITE);
+
+    model = make_model(RTL_DIFFUSION_SCALAR, one);
+    block.x[N + 7] = 1e308;
+    method.dt = 100.0;
+    CHECK(rtl_step_run(&method, &block, 0, &path, &fault) == RTL_NOT_FINITE);
+    CHECK(path == 7 && fault.x[1] == 1e308 && fault.component == 0);
+    CHECK(strcmp(fault.what, "path") == 0 && isinf(fault.value));
+    CHECK(block.x[N + 7] == 1e308);
+    rtl_step_block_free(&block);
+}
+
+static int
+make_and_free(void *data)
+{
+    rtl_step_block_t block;
+    int status = rtl_step_block_init(&block, 3, 0, 100);
+
+    (void) data;
+    rtl_step_block_free(&block);
+    return status;
+}
+
+int
+main(void)
+{
+    test_noise();
+    test_fold();
+    test_bad_walls();
+    test_faults();
+    CHECK(check_every_allocation_failure(make_and_free, NULL) == 6);
+    return 0;
+}
