@@ -1,0 +1,402 @@
+"""Systems to start from: each function returns a :class:`rattling.Model`.
+
+Time and length are in the units in which the parameters are given; temperatures and
+diffusions are length²/time (mobility 1). Where p_ss is known in closed form the model has
+it as ``phi`` and ``exact_log_density``. `default_grid` gives a box that holds the system.
+"""
+
+from __future__ import annotations
+
+import numbers
+
+import numpy as np
+
+from rattling.grids import Grid
+from rattling.models import Model
+
+__all__ = [
+    "brownian_gyrator",
+    "default_grid",
+    "double_well",
+    "hot_spot_double_well",
+    "ornstein_uhlenbeck",
+    "ring",
+    "stuart_landau",
+    "vortex_double_well",
+]
+
+# bounds of one axis or of all, and the boundary
+_BOXES = {
+    "brownian_gyrator": ([(-6.0, 6.0)] * 2, "reflecting"),
+    "double_well": ([(-2.2, 2.2)], "reflecting"),
+    "hot_spot_double_well": ([(-2.2, 2.2)], "reflecting"),
+    "ornstein_uhlenbeck": ([(-6.0, 6.0)] * 2, "reflecting"),
+    "ring": ([(0.0, 2 * np.pi)], "periodic"),
+    "stuart_landau": ([(-3.0, 3.0)] * 2, "reflecting"),
+    "vortex_double_well": ([(-2.0, 2.0)] * 2, "reflecting"),
+}
+
+
+def default_grid(system, shape):
+    """The grid on which a system is usually solved.
+
+    Parameters
+    ----------
+    system : function or str
+        One of this module, or its name.
+    shape : int or sequence of int
+        Cells along each axis.
+
+    Returns
+    -------
+    Grid
+        For the default parameters p_ss is negligible at the walls, except where the
+        walls are part of the system.
+
+    Raises
+    ------
+    ValueError
+        For a system that has no usual box.
+
+    Examples
+    --------
+    >>> from rattling import systems
+    >>> systems.default_grid("ring", 4)
+    Grid([(0.0, 6.283185307179586)], (4,), boundary=[('periodic', 'periodic')])
+    """
+    name = getattr(system, "__name__", system)
+    if name not in _BOXES:
+        raise ValueError(f"system must be one of {', '.join(map(repr, _BOXES))}; got {name!r}")
+    bounds, boundary = _BOXES[name]
+    return Grid(bounds, shape, boundary)
+
+
+# --- linear -----------------------------------------------------------------------------
+
+
+def ornstein_uhlenbeck(*, relaxation=((1.0, -1.0), (1.0, 1.0)), diffusion=1.0):
+    """Linear relaxation with constant noise, dx = -B x dt + √(2D) dW.
+
+    p_ss is Gaussian with the covariance Σ of BΣ + ΣBᵀ = 2D. The current is
+    J = (DΣ⁻¹ - B) x p and the entropy production σ = tr[BᵀD⁻¹(BΣ - D)]. R is constant, so
+    correlations of log p with R are undefined.
+
+    Parameters
+    ----------
+    relaxation : float or array_like, shape (dim, dim)
+        B, 1/time; its eigenvalues have positive real parts.
+    diffusion : float or array_like, shape (dim,) or (dim, dim)
+        D, length²/time; symmetric, positive definite.
+
+    Returns
+    -------
+    Model
+        Variables x, y, z, or x0, x1, ... in more than three dimensions.
+
+    Raises
+    ------
+    ValueError
+        For matrices of other shapes, an unstable B, or a D that is not positive definite.
+
+    References
+    ----------
+    H. Risken, The Fokker-Planck Equation (1989), section 6.5.
+    """
+    import sympy
+
+    b = _matrix("relaxation", np.atleast_2d(np.asarray(relaxation, dtype=float)))
+    dim = len(b)
+    d = np.asarray(diffusion, dtype=float)
+    d = _matrix("diffusion", d * np.eye(dim) if d.ndim == 0 else np.diag(d) if d.ndim == 1 else d)
+    if d.shape != b.shape:
+        raise ValueError(f"diffusion must fit relaxation, which is {dim} by {dim}; got {d.shape}")
+    if np.linalg.eigvals(b).real.min() <= 0:
+        raise ValueError(f"relaxation must have eigenvalues with positive real parts; got {b.tolist()}")
+    if np.any(d != d.T) or np.linalg.eigvalsh(d).min() <= 0:
+        raise ValueError(f"diffusion must be symmetric and positive definite; got {d.tolist()}")
+    # in exact arithmetic the drift of with_steady_state is -B x to the letter
+    b, d = (sympy.Matrix(dim, dim, [_exact(value) for value in m.ravel()]) for m in (b, d))
+    covariance = _lyapunov(b, d)
+    names = ("x", "y", "z")[:dim] if dim <= 3 else tuple(f"x{k}" for k in range(dim))
+    x = sympy.Matrix(sympy.symbols(names, real=True))
+    phi = sympy.expand((x.T * covariance.inv() * x)[0] / 2)
+    return Model.with_steady_state(phi, d, b * covariance - d, variables=names)
+
+
+def brownian_gyrator(*, stiffness=1.0, coupling=0.5, temperatures=(0.5, 1.5)):
+    """Two coupled coordinates at two temperatures.
+
+    dx = (-k x + u y) dt + √(2T₁) dW₁,  dy = (u x - k y) dt + √(2T₂) dW₂.
+    It gyrates when T₁ ≠ T₂; σ = u²(T₁ - T₂)²/(2 k T₁ T₂).
+
+    Parameters
+    ----------
+    stiffness : float
+        k > |u|, 1/time.
+    coupling : float
+        u, 1/time.
+    temperatures : (float, float)
+        T₁, T₂ > 0, length²/time.
+
+    Returns
+    -------
+    Model
+
+    References
+    ----------
+    R. Filliger & P. Reimann, Phys. Rev. Lett. 99, 230602 (2007).
+    """
+    k, u = _number("stiffness", stiffness), _number("coupling", coupling)
+    if not k > abs(u):
+        raise ValueError(f"stiffness must be larger than the size of coupling; got {stiffness!r} and {coupling!r}")
+    if np.shape(temperatures) != (2,):
+        raise ValueError(f"temperatures must be two numbers; got {temperatures!r}")
+    t = [_positive("temperatures", value) for value in temperatures]
+    return ornstein_uhlenbeck(relaxation=[[k, -u], [-u, k]], diffusion=t)
+
+
+# --- one dimension ----------------------------------------------------------------------
+
+
+def double_well(*, height=1.0, diffusion=0.2):
+    """A particle in V(x) = h (x² - 1)² at one temperature: dx = -V' dt + √(2D) dW.
+
+    p_ss ∝ exp(-V/D), without any current. R is constant.
+
+    Parameters
+    ----------
+    height : float
+        h > 0, the barrier between the wells at ±1, length²/time.
+    diffusion : float
+        D > 0, length²/time.
+
+    Returns
+    -------
+    Model
+    """
+    values = {"height": _positive("height", height), "diffusion": _positive("diffusion", diffusion)}
+    return Model.with_steady_state("height*(x**2 - 1)**2/diffusion", "diffusion", variables="x", parameters=values)
+
+
+def hot_spot_double_well(
+    *, height=1.0, temperature=0.2, heat=4.0, position=0.5, width=0.15, interpretation="ito"
+):
+    """Landauer's blowtorch: a double well with a hot spot between its wells.
+
+    dx = -V' dt + √(2T(x)) ∘ dW,  V = h (x² - 1)²,
+    T = T₀ [1 + A exp(-(x - x_h)²/2w²)].
+    Heat on the way between the wells decides which of them is occupied, although both
+    have one energy and one temperature: p_ss is not a function of the local V and T.
+
+    Parameters
+    ----------
+    height : float
+        h > 0, length²/time.
+    temperature : float
+        T₀ > 0 away from the spot, length²/time.
+    heat : float
+        A > -1; 0 is the double well at one temperature.
+    position, width : float
+        x_h and w > 0, lengths.
+    interpretation : {"ito", "stratonovich", "anti-ito"}
+
+    Returns
+    -------
+    Model
+
+    References
+    ----------
+    R. Landauer, Phys. Rev. A 12, 636 (1975). C. Maes & K. Netočný, Ann. Henri Poincaré 14,
+    1193 (2013), arXiv:1207.1122.
+    """
+    heat = _number("heat", heat)
+    if heat <= -1:
+        raise ValueError(f"heat must be larger than -1, so that the temperature is positive; got {heat!r}")
+    values = {
+        "height": _positive("height", height),
+        "T0": _positive("temperature", temperature),
+        "A": heat,
+        "x_h": _number("position", position),
+        "w": _positive("width", width),
+    }
+    return Model.from_sympy(
+        "-4*height*x*(x**2 - 1)",
+        "T0*(1 + A*exp(-(x - x_h)**2/(2*w**2)))",
+        variables="x",
+        interpretation=interpretation,
+        parameters=values,
+    )
+
+
+def ring(*, force=1.0, ripple=1.5, diffusion=0.5, modulation=0.3, interpretation="ito"):
+    """A driven particle on the circle, with noise that depends on the angle.
+
+    dx = (F₀ + F₁ sin x) dt + √(2D(x)) ∘ dW,  D = D₀ + D₁ cos x,  0 ≤ x < 2π.
+
+    Parameters
+    ----------
+    force, ripple : float
+        F₀ and F₁, 1/time.
+    diffusion, modulation : float
+        D₀ > |D₁|, 1/time.
+    interpretation : {"ito", "stratonovich", "anti-ito"}
+
+    Returns
+    -------
+    Model
+
+    References
+    ----------
+    H. Risken, The Fokker-Planck Equation (1989), chapter 11.
+    """
+    values = {
+        "F0": _number("force", force),
+        "F1": _number("ripple", ripple),
+        "D0": _positive("diffusion", diffusion),
+        "D1": _number("modulation", modulation),
+    }
+    if not values["D0"] > abs(values["D1"]):
+        raise ValueError(f"diffusion must be larger than the size of modulation; got {diffusion!r}, {modulation!r}")
+    return Model.from_sympy(
+        "F0 + F1*sin(x)", "D0 + D1*cos(x)", variables="x", interpretation=interpretation, parameters=values
+    )
+
+
+# --- two dimensions ---------------------------------------------------------------------
+
+
+def stuart_landau(*, mu=1.0, omega=1.0, diffusion=0.25):
+    """The normal form of a limit cycle, with noise.
+
+    dx = [x (μ - r²) - ω y] dt + √(2D) dW₁,  dy = [y (μ - r²) + ω x] dt + √(2D) dW₂.
+    p_ss ∝ exp[-(r⁴/4 - μr²/2)/D], the current J = ω r p along the angle, σ = ω²⟨r²⟩/D.
+
+    Parameters
+    ----------
+    mu : float
+        μ, 1/time; the cycle has radius √μ for μ > 0.
+    omega : float
+        ω, 1/time.
+    diffusion : float
+        D > 0, length²/time.
+
+    Returns
+    -------
+    Model
+
+    References
+    ----------
+    H. Risken, The Fokker-Planck Equation (1989), chapter 12 (the laser with noise).
+    """
+    values = {
+        "mu": _number("mu", mu),
+        "omega": _number("omega", omega),
+        "diffusion": _positive("diffusion", diffusion),
+    }
+    model = Model.from_sympy(
+        ["x*(mu - x**2 - y**2) - omega*y", "y*(mu - x**2 - y**2) + omega*x"],
+        "diffusion",
+        variables="x y",
+        parameters=values,
+    )
+    return _know(model, "((x**2 + y**2)**2/4 - mu*(x**2 + y**2)/2)/diffusion")
+
+
+def vortex_double_well(*, gamma=1.5, tilt=0.4, shear=0.2, circulation=1.0, temperature=0.25, contrast=3.0):
+    """Two quiet places in a noisy plane, and a current that circles around both.
+
+    D_x = T [1 + b ((x² - 1)² + y²)],  D_y = T [1 + b ((x² - 1)²/2 + y²)],
+    φ = γ R + t x + s x y,  R = ½ log 4 D_x D_y,
+    A_xy = c (1 - x²/4)(1 - y²/4), in the box |x| < 2, |y| < 2 with reflecting walls.
+    The drift is the one for which p_ss ∝ exp(-φ) (`Model.with_steady_state`): the law
+    p ∝ exp(-γR)/Z holds up to the two terms with t and s, however strong the current.
+
+    Parameters
+    ----------
+    gamma : float
+        γ; without drift it would be 2/d = 1.
+    tilt, shear : float
+        t and s: what R does not know, 1/length and 1/length².
+    circulation : float
+        c, length²/time; 0 is equilibrium.
+    temperature : float
+        T > 0, the diffusion at the quiet places (±1, 0), length²/time.
+    contrast : float
+        b >= 0, how much the noise grows away from there.
+
+    Returns
+    -------
+    Model
+
+    References
+    ----------
+    P. Chvykov et al., Science 371, 90 (2021), for the law. Y.-A. Ma, T. Chen & E. Fox,
+    Advances in Neural Information Processing Systems 28 (2015), for the construction.
+    """
+    values = {
+        "gamma": _number("gamma", gamma),
+        "t": _number("tilt", tilt),
+        "s": _number("shear", shear),
+        "c": _number("circulation", circulation),
+        "T": _positive("temperature", temperature),
+        "b": _number("contrast", contrast),
+    }
+    if values["b"] < 0:
+        raise ValueError(f"contrast must not be negative; got {contrast!r}")
+    noise = ["T*(1 + b*((x**2 - 1)**2 + y**2))", "T*(1 + b*((x**2 - 1)**2/2 + y**2))"]
+    return Model.with_steady_state(
+        f"gamma*log(4*({noise[0]})*({noise[1]}))/2 + t*x + s*x*y",
+        noise,
+        "c*(1 - x**2/4)*(1 - y**2/4)",
+        variables="x y",
+        parameters=values,
+    )
+
+
+# --- helpers ----------------------------------------------------------------------------
+
+
+def _number(name, value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a real number; got {value!r}")
+    if not np.isfinite(float(value)):
+        raise ValueError(f"{name} must be finite; got {value!r}")
+    return value
+
+
+def _positive(name, value):
+    if not _number(name, value) > 0:
+        raise ValueError(f"{name} must be positive; got {value!r}")
+    return value
+
+
+def _matrix(name, value):
+    if value.ndim != 2 or value.shape[0] != value.shape[1] or value.size == 0:
+        raise ValueError(f"{name} must be a square matrix; got shape {value.shape}")
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} must be finite; got {value.tolist()}")
+    return value
+
+
+def _exact(value):
+    """The shortest decimal that is this float, as a fraction."""
+    import sympy
+
+    return sympy.Rational(repr(float(value)))
+
+
+def _lyapunov(b, d):
+    """Σ of BΣ + ΣBᵀ = 2D in exact arithmetic."""
+    import sympy
+
+    dim = b.shape[0]
+    sigma = sympy.Matrix(dim, dim, lambda i, j: sympy.Symbol(f"s_{min(i, j)}_{max(i, j)}"))
+    unknown = sorted(sigma.free_symbols, key=str)
+    (solution,) = sympy.linsolve(list(b * sigma + sigma * b.T - 2 * d), unknown)
+    return sigma.subs(dict(zip(unknown, solution, strict=True)))
+
+
+def _know(model, phi):
+    """Give a symbolic model the φ of its known steady state."""
+    model._parts.phi = model._parts.names.read(phi, "phi")
+    return model
