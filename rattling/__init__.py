@@ -1,5 +1,6 @@
 """Steady states, rattling and typicality of driven stochastic systems."""
 
+from rattling import systems
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.fokker_planck import SteadyState, generator, steady_state
 from rattling.grids import Grid
@@ -18,5 +19,6 @@ __all__ = [
     "exact_rattling",
     "generator",
     "steady_state",
+    "systems",
     "typicality",
 ]
