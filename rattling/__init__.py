@@ -6,6 +6,7 @@ from rattling.fokker_planck import SteadyState, generator, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
+from rattling.trajectories import Trajectories, simulate
 from rattling.typicality import Typicality, typicality
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "Model",
     "ReducibleError",
     "SteadyState",
+    "Trajectories",
     "Typicality",
     "exact_rattling",
     "generator",
+    "simulate",
     "steady_state",
     "systems",
     "typicality",

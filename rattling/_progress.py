@@ -26,5 +26,6 @@ def progress_hook(progress, label):
             bar.update(1.0 - bar.n)
     elif callable(progress):
         yield progress
+        progress(1.0)
     else:
         raise TypeError(f"progress must be True, False or a callable; got {progress!r}")

@@ -26,6 +26,7 @@
 typedef struct {
     PyObject *convergence_error, *reducible_error;
     PyTypeObject *grid_type, *expression_type, *model_type, *generator_type;
+    PyTypeObject *simulation_type;
 } rtl_state_t;
 
 extern struct PyModuleDef rtl_module_definition;
@@ -38,6 +39,11 @@ rtl_state_t *rtl_module_state_of(PyObject *self);
 /* The one place where a status becomes an exception. RTL_CALLBACK and RTL_INTERRUPTED
  * leave the exception that is already set. `fault` may be NULL. Always returns NULL. */
 PyObject *rtl_module_raise(int status, const rtl_fault_t *fault);
+
+/* "(0.5, -1.0)", and "drift is not finite: component 1 is nan at x = (0.5, -1.0)"; new
+ * references, or NULL with an exception set. */
+PyObject *rtl_module_point_text(const rtl_fault_t *fault);
+PyObject *rtl_module_fault_text(int status, const rtl_fault_t *fault);
 
 /* Create a heap type, store it in *slot (owned by the module state) and in the module.
  */
@@ -92,9 +98,12 @@ int rtl_expression_type_add(PyObject *module, rtl_state_t *state);
 PyObject *rtl_expression_type_operations(PyObject *module, PyObject *ignored);
 int rtl_model_type_add(PyObject *module, rtl_state_t *state);
 int rtl_generator_type_add(PyObject *module, rtl_state_t *state);
+int rtl_simulation_type_add(PyObject *module, rtl_state_t *state);
 
 /* --- one line a file of functions ----------------------------------------------- */
 
+extern PyMethodDef rtl_random_functions[];
+extern PyMethodDef rtl_estimate_functions[];
 extern PyMethodDef rtl_typicality_functions[];
 
 #endif

@@ -35,8 +35,8 @@ exception_class(int status)
 }
 
 /* "(0.5, -1.0)" */
-static PyObject *
-point_text(const rtl_fault_t *fault)
+PyObject *
+rtl_module_point_text(const rtl_fault_t *fault)
 {
     PyObject *point = PyTuple_New((Py_ssize_t) fault->dim);
 
@@ -68,11 +68,12 @@ component_text(const rtl_fault_t *fault, bool transposed)
 }
 
 /* "drift is not finite: component 1 is nan at x = (0.5, -1.0)" */
-static PyObject *
-fault_text(int status, const rtl_fault_t *fault)
+PyObject *
+rtl_module_fault_text(int status, const rtl_fault_t *fault)
 {
     PyObject *value = PyFloat_FromDouble(fault->value);
-    PyObject *point = point_text(fault), *component = component_text(fault, false);
+    PyObject *point = rtl_module_point_text(fault),
+             *component = component_text(fault, false);
     PyObject *mirror = component_text(fault, true), *text = NULL;
 
     if (value == NULL || point == NULL || component == NULL || mirror == NULL) {
@@ -134,7 +135,7 @@ rtl_module_raise(int status, const rtl_fault_t *fault)
         PyErr_SetString(exception_class(status), rtl_status_message(status));
         return NULL;
     }
-    PyObject *text = fault_text(status, fault);
+    PyObject *text = rtl_module_fault_text(status, fault);
     if (text != NULL) {
         PyErr_SetObject(exception_class(status), text);
         Py_DECREF(text);
@@ -186,10 +187,13 @@ module_exec(PyObject *module)
     if (rtl_grid_type_add(module, state) < 0 ||
         rtl_expression_type_add(module, state) < 0 ||
         rtl_model_type_add(module, state) < 0 ||
-        rtl_generator_type_add(module, state) < 0) {
+        rtl_generator_type_add(module, state) < 0 ||
+        rtl_simulation_type_add(module, state) < 0) {
         return -1;
     }
-    if (PyModule_AddFunctions(module, rtl_typicality_functions) < 0) {
+    if (PyModule_AddFunctions(module, rtl_random_functions) < 0 ||
+        PyModule_AddFunctions(module, rtl_estimate_functions) < 0 ||
+        PyModule_AddFunctions(module, rtl_typicality_functions) < 0) {
         return -1;
     }
     return PyModule_AddStringConstant(module, "sundials_version", rtl_sun_version());
@@ -206,6 +210,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->expression_type);
     Py_VISIT(state->model_type);
     Py_VISIT(state->generator_type);
+    Py_VISIT(state->simulation_type);
     return 0;
 }
 
@@ -220,6 +225,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->expression_type);
     Py_CLEAR(state->model_type);
     Py_CLEAR(state->generator_type);
+    Py_CLEAR(state->simulation_type);
     return 0;
 }
 

@@ -1,0 +1,342 @@
+"""Simulation: paths of a model."""
+
+from __future__ import annotations
+
+import operator
+import sys
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rattling import _core
+from rattling._progress import progress_hook
+from rattling.grids import Grid
+from rattling.models import Model
+from rattling.results import Result
+
+_METHODS = ("euler-maruyama",)
+_SIDES = ("reflecting", "periodic")
+_LARGEST_COUNT = 2**48  # the counter of the random numbers
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Trajectories(Result):
+    """Paths sampled at equal times; made by :func:`simulate`.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n_paths, n_times, dim)
+        States; the first of each path is its start.
+    t : ndarray, shape (n_times,)
+        Their times.
+    dt : float
+        Time between two states of ``x``: the integration step times ``thin``.
+    boundary : tuple or None
+        For each axis None, or (lower, upper, "reflecting" or "periodic").
+    variables : tuple of str or None
+        Names of the coordinates.
+    info : dict
+        How it was made: ``method``, ``step`` (integration step), ``n_steps``, ``thin``,
+        ``key`` of the random numbers, ``kind`` of the model ("sympy", "pointer",
+        "python"), ``seconds``.
+    """
+
+    x: np.ndarray
+    t: np.ndarray
+    dt: float
+    boundary: tuple | None = None
+    variables: tuple | None = None
+    info: dict = field(default_factory=dict)
+
+    _dims = {"x": ("path", "time", "coordinate")}
+    _coords = {"time": "t", "coordinate": "names"}
+
+    @property
+    def n_paths(self):
+        return self.x.shape[0]
+
+    @property
+    def n_times(self):
+        return self.x.shape[1]
+
+    @property
+    def dim(self):
+        return self.x.shape[2]
+
+    @property
+    def names(self):
+        """Names of the coordinates: ``variables``, or x0, x1, ..."""
+        return tuple(self.variables or (f"x{k}" for k in range(self.dim)))
+
+    @property
+    def period(self):
+        """Length of each axis that is a circle, 0 for the others; shape (dim,)."""
+        axes = self.boundary or (None,) * self.dim
+        return np.array([0.0 if a is None or a[2] != "periodic" else a[1] - a[0] for a in axes])
+
+    def plot(self, ax=None, *, n_paths=10):
+        """The coordinates against time or, in two dimensions, the paths in the plane.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+        n_paths : int
+            How many paths are drawn, the first ones.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from rattling.plotting import plot_trajectories
+
+        return plot_trajectories(self, ax=ax, n_paths=n_paths)
+
+
+def simulate(
+    model,
+    x0,
+    dt,
+    n_steps,
+    *,
+    n_paths=None,
+    method="euler-maruyama",
+    thin=1,
+    rng=None,
+    boundary=None,
+    threads=None,
+    progress=False,
+):
+    """Simulate paths of a model.
+
+    Each step is ``x + f dt + L xi``, where f is the Itô drift (whatever the model's
+    interpretation), ``L Lᵀ = 2 D dt``, and xi are standard normals.
+
+    Parameters
+    ----------
+    model : Model
+    x0 : array_like, shape (dim,) or (n_paths, dim)
+        Start, one for all paths or one for each.
+    dt : float
+        Time step.
+    n_steps : int
+        Number of steps.
+    n_paths : int, optional
+        Number of paths; 1, or the number of rows of ``x0``, if not given.
+    method : {"euler-maruyama"}
+        Strong order 1/2, weak order 1 (1/2 at reflecting walls).
+    thin : int
+        Every thin-th state is kept.
+    rng : int, SeedSequence, Generator, BitGenerator or None
+        Seed, as in `numpy.random.default_rng`. The same seed gives the same bits for any
+        number of threads. A Generator is advanced by one number.
+    boundary : Grid or sequence, optional
+        Walls: the box and the sides of a grid, or for each axis None (no walls) or
+        (lower, upper, "reflecting" or "periodic"), where a reflecting end may be
+        infinite. A path that has crossed a reflecting wall is folded back along that
+        axis, as often as needed.
+    threads : int, optional
+        At most so many threads; as many as the process may use if not given. A model
+        with Python functions runs on one.
+    progress : bool or callable
+        False; True for a bar (needs tqdm); or a function called with the share done.
+
+    Returns
+    -------
+    Trajectories
+        ``n_steps // thin + 1`` states of each path.
+
+    Raises
+    ------
+    ValueError
+        For arguments out of their range, starts outside the walls (with the first such
+        path), drift or diffusion that is not finite or not positive semidefinite and
+        paths that leave the finite numbers (with path, time and point).
+
+    Notes
+    -----
+    Random numbers are a function of (seed, path, step): Philox 4x32-10 (Salmon et al.
+    2011) with the Box-Muller transform. Folding is the reflection that belongs to zero
+    flux where D does not couple the axis of the wall to the others.
+
+    References
+    ----------
+    P. E. Kloeden & E. Platen, Numerical Solution of Stochastic Differential Equations
+    (Springer, 1992), section 10.2.
+
+    Examples
+    --------
+    >>> import rattling
+    >>> model = rattling.Model.from_sympy("-x", 0.5, variables="x")
+    >>> paths = rattling.simulate(model, [0.0], 0.01, 1000, n_paths=100, thin=10, rng=1)
+    >>> paths.x.shape
+    (100, 101, 1)
+    """
+    if not isinstance(model, Model):
+        raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
+    dt = positive(dt, "dt")
+    n_steps = whole(n_steps, "n_steps", 0)
+    thin = whole(thin, "thin", 1)
+    threads = _core.cores() if threads is None else whole(threads, "threads", 1)
+    x0 = _starts(x0, n_paths, model.dim)
+    dim = x0.shape[1]
+    walls = _walls(boundary, dim)
+    _check_inside(x0, walls)
+    n_times = n_steps // thin + 1
+    if len(x0) * n_times * dim > sys.maxsize // 8:
+        raise ValueError(
+            f"x would have {len(x0)} x {n_times} x {dim} numbers, more than memory has addresses for;"
+            " take a larger thin or fewer paths or steps"
+        )
+    key = random_key(rng)
+    started = time.perf_counter()
+    simulation = _core.Simulation(model._compiled(x0[:1].T), _core_walls(walls), key, dt, x0)
+    with progress_hook(progress, "simulate") as hook:
+        x = simulation.run(n_steps, thin, threads, hook)
+    info = {
+        "method": method,
+        "step": dt,
+        "n_steps": n_steps,
+        "thin": thin,
+        "key": key,
+        "kind": model.kind,
+        "seconds": time.perf_counter() - started,
+    }
+    return Trajectories(x, np.arange(n_times) * (dt * thin), dt * thin, walls, _names(model), info)
+
+
+# --- arguments --------------------------------------------------------------------------
+
+
+def positive(value, name):
+    """A finite number > 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}") from None
+    if not 0.0 < number < np.inf:
+        raise ValueError(f"{name} must be positive and finite; got {value!r}")
+    return number
+
+
+def whole(value, name, least):
+    """A whole number from `least` on, below 2**48."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}") from None
+    if not least <= number < _LARGEST_COUNT:
+        raise ValueError(f"{name} must be at least {least} and below 2**48; got {number}")
+    return number
+
+
+def real_array(value, name):
+    """A float64 array; complex numbers, text and objects are refused."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be an array of real numbers, not of {array.dtype}")
+    return array.astype(np.float64, copy=False)
+
+
+def random_key(rng):
+    """64 bits from a seed in any of the forms of SPEC 7."""
+    if isinstance(rng, np.random.BitGenerator):
+        rng = np.random.Generator(rng)
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2**64, dtype=np.uint64))
+    if isinstance(rng, np.random.RandomState):
+        raise TypeError("rng must not be a RandomState; take numpy.random.default_rng(seed)")
+    try:
+        if not isinstance(rng, np.random.SeedSequence):
+            rng = np.random.SeedSequence(rng)
+    except (TypeError, ValueError) as error:
+        message = f"rng must be None, an int >= 0, a SeedSequence or a Generator; got {rng!r}"
+        raise type(error)(message) from None
+    return int(rng.generate_state(1, np.uint64)[0])
+
+
+def _starts(x0, n_paths, dim):
+    """x0 as a contiguous, finite (n_paths, dim)."""
+    x0 = real_array(x0, "x0")
+    if x0.ndim == 0 and dim in (None, 1):
+        x0 = x0.reshape(1)
+    wanted = "dim" if dim is None else dim
+    if x0.ndim not in (1, 2) or x0.size == 0 or (dim is not None and x0.shape[-1] != dim):
+        raise ValueError(f"x0 must have shape ({wanted},) or (n_paths, {wanted}), but it has {x0.shape}")
+    if n_paths is not None:
+        n_paths = whole(n_paths, "n_paths", 1)
+        if x0.ndim == 2 and n_paths != len(x0):
+            raise ValueError(f"n_paths is {n_paths}, but x0 has {len(x0)} rows")
+    bad = np.argwhere(~np.isfinite(np.atleast_2d(x0)))
+    if len(bad):
+        path, axis = bad[0]
+        raise ValueError(f"x0 must be finite; coordinate {axis} of path {path} is {np.atleast_2d(x0)[path, axis]}")
+    if x0.ndim == 1:
+        count = 1 if n_paths is None else n_paths
+        if count * x0.size > sys.maxsize // 8:
+            raise ValueError(f"n_paths is {n_paths}, more than memory has addresses for")
+        x0 = np.broadcast_to(x0, (count, x0.size))
+    return np.ascontiguousarray(x0)
+
+
+def _walls(boundary, dim):
+    """One entry an axis: None or (lower, upper, side); None if no axis has any."""
+    if boundary is None:
+        return None
+    if isinstance(boundary, Grid):
+        if boundary.dim != dim:
+            raise ValueError(f"boundary has {boundary.dim} axes, but x0 has {dim} coordinates")
+        return tuple((*bounds, sides[0]) for bounds, sides in zip(boundary.bounds, boundary.boundary, strict=True))
+    if isinstance(boundary, str) or not hasattr(boundary, "__len__"):
+        raise TypeError(f"boundary must be None, a Grid or one entry for each axis; got {boundary!r}")
+    if len(boundary) != dim:
+        raise ValueError(f"boundary must have one entry for each of the {dim} axes; it has {len(boundary)}")
+    walls = tuple(_wall(entry, axis) for axis, entry in enumerate(boundary))
+    return None if all(entry is None for entry in walls) else walls
+
+
+def _wall(entry, axis):
+    if entry is None:
+        return None
+    try:
+        lower, upper, side = entry
+        lower, upper = float(lower), float(upper)
+    except (TypeError, ValueError):
+        raise ValueError(f"boundary of axis {axis} must be None or (lower, upper, side); got {entry!r}") from None
+    if side not in _SIDES:
+        raise ValueError(f"boundary of axis {axis} must be one of {', '.join(map(repr, _SIDES))}; got {side!r}")
+    if not lower < upper or lower == np.inf or upper == -np.inf:
+        raise ValueError(f"boundary of axis {axis} must have lower < upper; got ({lower}, {upper})")
+    if side == "periodic" and not np.isfinite(upper - lower):
+        raise ValueError(f"boundary of axis {axis}: a periodic axis must be finite; got ({lower}, {upper})")
+    return lower, upper, side
+
+
+def _check_inside(x0, walls):
+    for axis, entry in enumerate(walls or ()):
+        if entry is None or entry[2] == "periodic":
+            continue
+        lower, upper, _ = entry
+        outside = np.flatnonzero((x0[:, axis] < lower) | (x0[:, axis] > upper))
+        if len(outside):
+            path = outside[0]
+            raise ValueError(
+                f"x0 of path {path} lies outside the walls: coordinate {axis} must be in [{lower}, {upper}],"
+                f" but x0 = ({', '.join(map(repr, x0[path].tolist()))})"
+            )
+
+
+def _core_walls(walls):
+    if walls is None:
+        return None
+    filled = [(-np.inf, np.inf, "reflecting") if entry is None else entry for entry in walls]
+    lower, upper, sides = zip(*filled, strict=True)
+    return np.array(lower), np.array(upper), tuple(side == "periodic" for side in sides)
+
+
+def _names(model):
+    return None if model.variables is None else tuple(map(str, model.variables))
