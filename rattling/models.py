@@ -83,7 +83,9 @@ class Model:
         self._cache = {}
 
     @classmethod
-    def from_sympy(cls, drift, diffusion=None, *, noise=None, variables, interpretation="ito", parameters=None):
+    def from_sympy(
+        cls, drift, diffusion=None, *, noise=None, variables, interpretation="ito", parameters=None
+    ):
         """A model from SymPy expressions, compiled to a program that C evaluates.
 
         Parameters
@@ -130,22 +132,19 @@ class Model:
         _check_one_of(diffusion, noise)
         names = symbolic.Names(variables, parameters)
         force = names.read_vector(drift, "drift")
-        if noise is not None:
-            amplitude = names.read_matrix(noise, "noise")
-            tensor = amplitude * amplitude.T / 2
-        else:
-            amplitude = None
-            tensor = _read_diffusion(names, diffusion)
-        ito = symbolic.ito_drift(force, tensor, amplitude, interpretation, names.variables)
-        return cls._symbolic(_SymbolicParts(names, ito, tensor, force, amplitude, None), interpretation)
+        amplitude = None if noise is None else names.read_matrix(noise, "noise", square=False)
+        tensor = names.read_diffusion(diffusion) if noise is None else amplitude * amplitude.T / 2
+        ito = symbolic.ito_drift(names, force, tensor, amplitude, interpretation)
+        given = {"drift": force, **({"diffusion": tensor} if noise is None else {"noise": amplitude})}
+        return cls._symbolic(_SymbolicParts(names, given, ito, tensor, None), interpretation)
 
     @classmethod
     def with_steady_state(cls, phi, diffusion, circulation=None, *, variables, parameters=None):
         """The model with a chosen steady state p ∝ exp(-φ), diffusion and circulation.
 
         The Itô drift is f_i = Σ_j [∂_j(D_ij + A_ij) - (D_ij + A_ij) ∂_jφ], for any
-        antisymmetric A(x); the steady current is J_i = Σ_j ∂_j(A_ij p). Walls change
-        neither where the current along them has no normal part, or p is negligible there.
+        antisymmetric A(x); the steady current is J_i = Σ_j ∂_j(A_ij p). Behind reflecting
+        walls this holds where J has no component through them, or p is negligible there.
 
         Parameters
         ----------
@@ -182,10 +181,11 @@ class Model:
 
         names = symbolic.Names(variables, parameters)
         phi = names.read(phi, "phi")
-        tensor = _read_diffusion(names, diffusion)
-        matrix = symbolic.read_circulation(names, circulation)
-        drift = symbolic.steady_state_drift(phi, tensor, matrix, names.variables)
-        return cls._symbolic(_SymbolicParts(names, drift, tensor, drift, None, phi), "ito")
+        tensor = names.read_diffusion(diffusion)
+        matrix = names.read_circulation(circulation)
+        drift = symbolic.steady_state_drift(names, phi, tensor, matrix)
+        given = {"phi": phi, "diffusion": tensor, "circulation": matrix}
+        return cls._symbolic(_SymbolicParts(names, given, drift, tensor, phi), "ito")
 
     @classmethod
     def _symbolic(cls, parts, interpretation):
@@ -205,7 +205,7 @@ class Model:
 
     @property
     def interpretation(self):
-        """"ito", "stratonovich" or "anti-ito", as given."""
+        """ "ito", "stratonovich" or "anti-ito", as given."""
         return self._interpretation
 
     @property
@@ -298,9 +298,11 @@ class Model:
             For a model that was not made by `with_steady_state`.
         """
         if self.phi is None:
-            raise ValueError("exact_log_density: the steady state is known only of models from Model.with_steady_state")
+            raise ValueError(
+                "exact_log_density: the steady state is known only of models from Model.with_steady_state"
+            )
         x, tail = _points(self, points)
-        return (-self._parts.potential.evaluate(x)[0]).reshape(tail)
+        return self._parts.log_density(x).reshape(tail)
 
     def _compiled(self, probe_points):
         """The `_core.Model`. ``probe_points``, (dim, n) with n >= 1, are where functions
@@ -375,7 +377,7 @@ def _points(model, x_or_grid):
 
 
 def _check_interpretation(interpretation):
-    if interpretation not in _INTERPRETATIONS:
+    if not isinstance(interpretation, str) or interpretation not in _INTERPRETATIONS:
         names = ", ".join(map(repr, _INTERPRETATIONS))
         raise ValueError(f"interpretation must be one of {names}; got {interpretation!r}")
 
@@ -396,27 +398,17 @@ def _check_constant(tensor, what):
         raise ValueError(f"{what} must not be negative; got {tensor.tolist()}")
     lowest = np.linalg.eigvalsh(tensor)[0]
     if lowest < -1e-12 * scale:
-        raise ValueError(f"{what} must be positive semidefinite; {tensor.tolist()} has the eigenvalue {lowest:.6g}")
-
-
-def _read_diffusion(names, value):
-    from rattling import symbolic
-
-    tensor = names.read_matrix(value, "diffusion", columns=len(names.variables))
-    for i in range(tensor.shape[0]):
-        for j in range(i):
-            if symbolic.is_zero(tensor[i, j] - tensor[j, i]) is False:
-                raise ValueError(
-                    f"diffusion must be symmetric, but elements ({i}, {j}) and ({j}, {i}) are"
-                    f" {tensor[i, j]} and {tensor[j, i]}"
-                )
-    return tensor
+        raise ValueError(
+            f"{what} must be positive semidefinite; {tensor.tolist()} has the eigenvalue {lowest:.6g}"
+        )
 
 
 def _constant_tape(dim, values):
     """A program without instructions: the same values at every point."""
     values = np.ravel(values)
-    return _core.Expression(dim, values, np.zeros((0, 4), dtype=np.int32), dim + np.arange(len(values), dtype=np.int32))
+    return _core.Expression(
+        dim, values, np.zeros((0, 4), dtype=np.int32), dim + np.arange(len(values), dtype=np.int32)
+    )
 
 
 # --- symbols ------------------------------------------------------------------------------
@@ -425,12 +417,11 @@ def _constant_tape(dim, values):
 class _SymbolicParts:
     kind = "sympy"
 
-    def __init__(self, names, ito, tensor, force, amplitude, phi):
+    def __init__(self, names, given, ito_drift, tensor, phi):
         self.names = names
-        self.ito_drift = ito
+        self.given = given  # what the user wrote, by argument
+        self.ito_drift = ito_drift
         self.tensor = tensor
-        self.force = force
-        self.amplitude = amplitude
         self.phi = phi
 
     @property
@@ -451,44 +442,53 @@ class _SymbolicParts:
         expressions = [self.names.value(e) for e in expressions]
         return symbolic.compile_expressions(expressions, self.names.variables, what)
 
-    @functools.cached_property
-    def potential(self):
-        return self._tape([self.phi], "phi")
+    def log_density(self, x):
+        return -self._tape([self.phi], "phi").evaluate(x)[0]
 
     def compile(self, dim, _interpretation, _points):
-        from rattling import symbolic
-
-        tensor = self.tensor.applyfunc(self.names.value)
-        if self.names.is_constant(tensor):
-            _check_constant(np.array(tensor.evalf(25).tolist(), dtype=float), "diffusion")
-        off_diagonal = [tensor[i, j] for i in range(dim) for j in range(i)]
-        if not all(symbolic.is_zero(entry) for entry in off_diagonal):
+        names, tensor = self.names, self.tensor
+        axes = range(dim)
+        what = "noise" if "noise" in self.given else "diffusion"
+        if names.is_constant(tensor):
+            values = self._tape(list(tensor), what).evaluate(np.zeros((dim, 1)))
+            _check_constant(values.reshape(dim, dim), what)
+        if not all(names.is_zero(tensor[i, j]) for i in axes for j in axes if i != j):
             kind, entries = 2, list(tensor)
-        elif all(tensor[i, i] == tensor[0, 0] for i in range(dim)):
+        elif all(names.is_zero(tensor[i, i] - tensor[0, 0]) for i in axes):
             kind, entries = 0, [tensor[0, 0]]
         else:
-            kind, entries = 1, [tensor[i, i] for i in range(dim)]
-        what = "diffusion" if self.amplitude is None else "noise"
-        diffusion = self._tape(entries, what)
-        # the drift is that of Ito already
-        return _core.Model(dim, 0, kind, 1, self._tape(list(self.ito_drift), "drift"), diffusion)
+            kind, entries = 1, [tensor[i, i] for i in axes]
+        drift = self._tape(list(self.ito_drift), "drift")
+        return _core.Model(dim, _INTERPRETATIONS["ito"], kind, 1, drift, self._tape(entries, what))
 
     def describe(self):
-        given = ("diffusion", self.tensor) if self.amplitude is None else ("noise", self.amplitude)
-        text = f"drift={list(self.force)}, {given[0]}={given[1].tolist()}"
-        if len(text) > 200:
-            text = text[:197] + "..."
-        return f"{', '.join(self.variables)}: {text}"
+        texts = [f"{name}={_compact(value)}" for name, value in self.given.items()]
+        texts = [text if len(text) <= 120 else text[:117] + "..." for text in texts]
+        return f"({', '.join(self.variables)}), {', '.join(texts)}"
 
     def latex(self):
         import sympy
 
-        left = sympy.latex(sympy.Matrix(self.names.variables))
-        name, value = ("D", self.tensor) if self.amplitude is None else ("G", self.amplitude)
-        return rf"$\displaystyle x = {left},\quad F = {sympy.latex(self.force)},\quad {name} = {sympy.latex(value)}$"
+        symbols = {"drift": "F", "diffusion": "D", "noise": "G", "phi": r"\phi", "circulation": "A"}
+        texts = [f"{symbols[name]} = {sympy.latex(value)}" for name, value in self.given.items()]
+        return (
+            rf"$\displaystyle x = {sympy.latex(sympy.Matrix(self.names.variables))},\quad "
+            + r",\quad ".join(texts)
+            + "$"
+        )
 
-    def __getstate__(self):
-        return {key: value for key, value in self.__dict__.items() if key != "potential"}
+
+def _compact(value):
+    """A matrix as the user may have written it: a column, a diagonal, one number."""
+    if not hasattr(value, "shape"):
+        return str(value)
+    rows, columns = value.shape
+    if columns == 1:
+        return str(value[0] if rows == 1 else list(value))
+    if not value.is_diagonal():
+        return str(value.tolist())
+    diagonal = [value[i, i] for i in range(min(rows, columns))]
+    return str(diagonal[0] if all(d == diagonal[0] for d in diagonal) else diagonal)
 
 
 # --- functions ------------------------------------------------------------------------------
@@ -512,7 +512,9 @@ class _FunctionParts:
             self._read_constant(value)
         used = [part for part in (self.drift, self.function) if part is not None]
         if parameters and all(isinstance(part, _Pointer) for part in used):
-            raise ValueError("parameters go to Python functions; a C function gets user data from LowLevelCallable")
+            raise ValueError(
+                "parameters go to Python functions; a C function gets user data from LowLevelCallable"
+            )
 
     @property
     def kind(self):
@@ -524,8 +526,12 @@ class _FunctionParts:
         array = np.asarray(value)
         if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
             hint = "; Model.from_sympy takes expressions" if hasattr(value, "free_symbols") else ""
-            raise TypeError(f"{self.what} must be numbers or a function of x, not {type(value).__name__}{hint}")
+            raise TypeError(
+                f"{self.what} must be numbers or a function of x, not {type(value).__name__}{hint}"
+            )
         array = array.astype(float)
+        if not np.all(np.isfinite(array)):
+            raise ValueError(f"{self.what} must be finite; got {value!r}")
         square = array.ndim == 2 and (self.what == "noise" or array.shape[0] == array.shape[1])
         if array.ndim > 2 or (array.ndim == 2 and not square) or 0 in array.shape:
             shapes = "(), (dim,) or (dim, dim)" if self.what == "diffusion" else "(), (dim,) or (dim, m)"
@@ -554,8 +560,8 @@ class _FunctionParts:
         kind = _KINDS[self.what][leading]
         if dim > 1 and kind == 2 and interpretation == _INTERPRETATIONS["stratonovich"]:
             raise ValueError(
-                "interpretation 'stratonovich' depends on the noise amplitude G, which a diffusion tensor does not"
-                " determine; give noise= instead of diffusion="
+                "interpretation 'stratonovich' depends on the noise amplitude G, which a diffusion tensor"
+                " does not determine; give noise= instead of diffusion="
             )
         return _core.Model(dim, interpretation, kind, columns, drift, function)
 
@@ -616,37 +622,35 @@ class _Pointer:
         self.source = source
 
     def __repr__(self):
-        return f"<{type(self.source).__name__}>"
+        source = self.source[-1] if type(self.source) is tuple else self.source
+        return f"<C function, {type(source).__name__}>"
 
     def __reduce__(self):
-        raise TypeError("a model made of C functions cannot be pickled: their addresses mean nothing elsewhere")
+        raise TypeError(
+            "a model made of C functions cannot be pickled: their addresses mean nothing elsewhere"
+        )
 
 
 def _function(value, what):
     """A Python callable, a _Pointer, or None for what is neither."""
     if type(value).__name__ == "PyCapsule":
         return _checked(_Pointer(value, value), what)
-    module = type(value).__module__.partition(".")[0]
-    bases = {base.__module__ for base in type(value).__mro__}
-    if module == "scipy" or "_ctypes" in bases or module == "_cffi_backend" or hasattr(value, "_wrapper_address"):
-        return _low_level(value, what)
-    return value if callable(value) else None
-
-
-def _low_level(value, what):
-    from scipy import LowLevelCallable
-
-    source = value
-    if hasattr(value, "_wrapper_address"):  # a numba cfunc
+    if type(value).__module__.startswith("numba.") and hasattr(value, "ctypes"):
         value = value.ctypes
-    if not isinstance(value, LowLevelCallable):
-        if not callable(value) and "_cffi_backend" not in type(value).__module__:
-            return None  # some other object of these packages
+    # a LowLevelCallable is a tuple of a capsule and what the capsule needs alive
+    if isinstance(value, getattr(sys.modules.get("scipy"), "LowLevelCallable", ())):
+        return _checked(_Pointer(tuple.__getitem__(value, 0), value), what)
+    if callable(value) and {base.__module__ for base in type(value).__mro__} & {"_ctypes", "_cffi_backend"}:
+        from scipy import LowLevelCallable
+
         try:
-            value = LowLevelCallable(value)
+            wrapped = LowLevelCallable(value)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{what}: the C function has no usable signature: {error}") from error
-    return _checked(_Pointer(value[0], (source, value)), what)
+            raise ValueError(
+                f"{what}: this C function does not tell its signature (ctypes: set argtypes and restype)"
+            ) from error
+        return _checked(_Pointer(tuple.__getitem__(wrapped, 0), (wrapped, value)), what)
+    return value if callable(value) else None
 
 
 def _checked(pointer, what):

@@ -74,7 +74,9 @@ class Names:
                     f" {value!r} is a {type(value).__name__}"
                 ) from error
         if not isinstance(expression, sympy.Expr):
-            raise TypeError(f"{what} must be made of real expressions; {value!r} is a {type(expression).__name__}")
+            raise TypeError(
+                f"{what} must be made of real expressions; {value!r} is a {type(expression).__name__}"
+            )
         unknown = sorted({s.name for s in expression.free_symbols} - set(self._by_name))
         if unknown:
             known = ", ".join(s.name for s in self.variables)
@@ -86,62 +88,116 @@ class Names:
         return expression.xreplace({s: self._by_name[s.name] for s in expression.free_symbols})
 
     def value(self, expression):
-        """The expression with numbers in place of the parameters."""
+        """The expression (or matrix) with numbers in place of the parameters."""
         return expression.xreplace(self.parameters)
 
     def is_constant(self, expression):
         return not expression.free_symbols & set(self.variables)
 
-    def read_vector(self, value, what):
-        """``dim`` expressions as a column matrix."""
+    def is_zero(self, expression):
+        """Whether the expression is seen to vanish everywhere."""
         import sympy
 
-        rows = _nested(value)
+        value = self.value(expression)
+        return value == 0 or sympy.expand(value) == 0
+
+    def differ(self, a, b):
+        """Whether two expressions have different values at some of a few random points."""
+        if self.is_zero(a - b):
+            return False
+        x = 10 ** np.linspace(-1, 1, 32) * np.random.default_rng(1).standard_normal((len(self.variables), 32))
+        u, v = compile_expressions([self.value(a), self.value(b)], self.variables, "expression").evaluate(x)
+        with np.errstate(invalid="ignore"):
+            return bool(np.any(np.abs(u - v) > 1e-9 * (np.abs(u) + np.abs(v))))  # nan: no
+
+    def read_vector(self, value, what):
+        """One expression a variable, as a column matrix."""
+        import sympy
+
         dim = len(self.variables)
-        if not isinstance(rows, list):
-            rows = [rows]
-        rows = [row[0] if isinstance(row, list) and len(row) == 1 else row for row in rows]
-        if len(rows) == 1 and isinstance(rows[0], list):
+        rows = _nested(value)
+        rows = rows if isinstance(rows, list) else [rows]
+        if len(rows) == 1 and isinstance(rows[0], list):  # a row matrix
             rows = rows[0]
+        rows = [row[0] if isinstance(row, list) and len(row) == 1 else row for row in rows]
         if len(rows) != dim or any(isinstance(row, list) for row in rows):
-            raise ValueError(f"{what} must have one expression for each of the {dim} variables; got {value!r}")
+            raise ValueError(
+                f"{what} must have one expression for each of the {dim} variables; got {value!r}"
+            )
         return sympy.Matrix([self.read(row, what) for row in rows])
 
-    def read_matrix(self, value, what, columns=None):
-        """A matrix with ``dim`` rows from a number (times identity), a diagonal or a matrix.
-
-        ``columns`` is the number of columns a matrix must have; None: any.
-        """
+    def read_matrix(self, value, what, square=True):
+        """A matrix with ``dim`` rows from an expression (times the identity), a diagonal
+        or a matrix, which has ``dim`` columns too if it has to be square."""
         import sympy
 
         dim = len(self.variables)
         rows = _nested(value)
         if not isinstance(rows, list):
             return self.read(rows, what) * sympy.eye(dim)
-        flat = columns is not None and all(isinstance(row, list) and len(row) == 1 for row in rows)
-        if flat and len(rows) == dim:  # a column is a diagonal, where a matrix has to be square
-            rows = [row[0] for row in rows]
+        if square and rows and all(isinstance(row, list) and len(row) == 1 for row in rows):
+            rows = [row[0] for row in rows]  # a column matrix can only be meant as the diagonal
         if len(rows) == dim and not any(isinstance(row, list) for row in rows):
             return sympy.diag(*[self.read(row, what) for row in rows])
-        wide = len(rows[0]) if rows and isinstance(rows[0], list) else 0
-        if (
-            len(rows) != dim
-            or wide == 0
-            or columns not in (None, wide)
-            or any(not isinstance(row, list) or len(row) != wide for row in rows)
-            or any(isinstance(entry, list) for row in rows for entry in row)
-        ):
-            other = "m" if columns is None else dim
+        widths = {len(row) if isinstance(row, list) else 0 for row in rows}
+        if len(rows) != dim or len(widths) != 1 or widths == {0} or (square and widths != {dim}):
             raise ValueError(
-                f"{what} must be one expression, {dim} of them, or a matrix of shape ({dim}, {other}); got {value!r}"
+                f"{what} must be one expression, one for each of the {dim} variables, or a matrix of shape"
+                f" ({dim}, {dim if square else 'm'}); got {value!r}"
             )
         return sympy.Matrix([[self.read(entry, what) for entry in row] for row in rows])
 
+    def read_diffusion(self, value):
+        """D, a symmetric matrix."""
+        tensor = self.read_matrix(value, "diffusion")
+        for i, j in _below_diagonal(tensor):
+            if self.differ(tensor[i, j], tensor[j, i]):
+                raise ValueError(
+                    f"diffusion must be symmetric, but its elements ({j}, {i}) and ({i}, {j}) are"
+                    f" {tensor[j, i]} and {tensor[i, j]}"
+                )
+        return tensor
+
+    def read_circulation(self, value):
+        """An antisymmetric matrix A from a matrix, one expression (2-D) or three (3-D)."""
+        import sympy
+
+        dim = len(self.variables)
+        if value is None:
+            return sympy.zeros(dim, dim)
+        rows = _nested(value)
+        if not isinstance(rows, list) and dim == 2:
+            a = self.read(rows, "circulation")
+            return sympy.Matrix([[0, a], [-a, 0]])
+        rows = rows if isinstance(rows, list) else [rows]
+        if dim == 3 and len(rows) == 3 and all(not isinstance(row, list) or len(row) == 1 for row in rows):
+            a, b, c = self.read_vector(rows, "circulation")
+            return sympy.Matrix([[0, c, -b], [-c, 0, a], [b, -a, 0]])
+        if len(rows) != dim or any(not isinstance(row, list) or len(row) != dim for row in rows):
+            raise ValueError(
+                f"circulation must be an antisymmetric matrix of shape ({dim}, {dim}), or in 2-D one"
+                f" expression, or in 3-D three; got {value!r}"
+            )
+        matrix = self.read_matrix(rows, "circulation")
+        for i, j in [*_below_diagonal(matrix), *((i, i) for i in range(dim))]:
+            if self.differ(matrix[i, j], -matrix[j, i]):
+                raise ValueError(
+                    f"circulation must be antisymmetric, but its elements ({j}, {i}) and ({i}, {j}) are"
+                    f" {matrix[j, i]} and {matrix[i, j]}"
+                )
+        return matrix
+
 
 def _sequence(variables):
+    import sympy
+
     if isinstance(variables, str):
         return variables.replace(",", " ").split()
-    return list(variables) if isinstance(variables, (list, tuple)) or hasattr(variables, "__len__") else [variables]
+    return [variables] if isinstance(variables, sympy.Basic) else list(variables)
+
+
+def _below_diagonal(matrix):
+    return [(i, j) for i in range(matrix.shape[0]) for j in range(i)]
 
 
 def _name(value, what):
@@ -183,100 +239,72 @@ def _nested(value):
     return value
 
 
-def is_zero(expression):
-    """True, False or None (not decided) whether an expression vanishes identically."""
-    import sympy
-
-    if expression == 0 or sympy.expand(expression) == 0:
-        return True
-    return expression.equals(0)
-
-
 # --- calculus -----------------------------------------------------------------------
 
 
-def ito_drift(drift, diffusion, noise, interpretation, variables):
+def ito_drift(names, drift, diffusion, noise, interpretation):
     """The Itô drift of dx = F dt + G ∘ dW; F, D = G Gᵀ/2 and G (or None) are matrices.
 
-    Stratonovich: f_i = F_i + ½ Σ_kj G_kj ∂_k G_ij (Risken 1989, sect. 3.4). Anti-Itô:
-    f_i = F_i + Σ_k ∂_k D_ik, the kinetic form.
+    Stratonovich: f_i = F_i + ½ Σ_kj G_kj ∂_k G_ij (Risken 1989, sect. 3.4), and ½ ∂_i D_ii
+    in place of the sum for a diagonal D. Anti-Itô: f_i = F_i + Σ_k ∂_k D_ik, the kinetic
+    form.
     """
     import sympy
 
-    dim = len(variables)
-    if interpretation == "ito":
-        return drift
-    if interpretation == "anti-ito":
-        return sympy.Matrix([drift[i] + sum(diffusion[i, k].diff(variables[k]) for k in range(dim)) for i in range(dim)])
-    half = sympy.Rational(1, 2)
-    if noise is not None:
-        return sympy.Matrix(
-            [
-                drift[i]
-                + half
-                * sum(
-                    noise[k, j] * noise[i, j].diff(variables[k]) for k in range(dim) for j in range(noise.shape[1])
-                )
-                for i in range(dim)
-            ]
-        )
-    if diffusion.is_diagonal():
-        return sympy.Matrix([drift[i] + half * diffusion[i, i].diff(variables[i]) for i in range(dim)])
-    if not diffusion.free_symbols & set(variables):
-        return drift
-    raise ValueError(
-        "interpretation 'stratonovich' depends on the noise amplitude G, which a diffusion tensor with"
-        " off-diagonal elements does not determine; give noise= instead of diffusion="
-    )
-
-
-def steady_state_drift(phi, diffusion, circulation, variables):
-    """The drift f_i = Σ_j [∂_j(D_ij + A_ij) - (D_ij + A_ij) ∂_jφ] of steady state exp(-φ).
-
-    Ma, Chen & Fox 2015, NeurIPS 28; Ao 2004, J. Phys. A 37, L25.
-    """
-    import sympy
-
-    dim = len(variables)
-    q = diffusion + circulation
-    return sympy.Matrix(
-        [
-            sum(q[i, j].diff(variables[j]) - q[i, j] * phi.diff(variables[j]) for j in range(dim))
-            for i in range(dim)
-        ]
-    )
-
-
-def read_circulation(names, value):
-    """The antisymmetric matrix A(x) from a matrix, one expression (2-D) or three (3-D)."""
-    import sympy
-
-    dim = len(names.variables)
-    if value is None:
-        return sympy.zeros(dim, dim)
-    rows = _nested(value)
-    if not isinstance(rows, list):
-        if dim != 2:
-            raise ValueError(f"circulation: one expression will do in 2-D; in {dim}-D give an antisymmetric matrix")
-        a = names.read(rows, "circulation")
-        return sympy.Matrix([[0, a], [-a, 0]])
-    if len(rows) == 3 and dim == 3 and not any(isinstance(row, list) and len(row) > 1 for row in rows):
-        a, b, c = names.read_vector(rows, "circulation")
-        return sympy.Matrix([[0, c, -b], [-c, 0, a], [b, -a, 0]])
-    if not all(isinstance(row, list) for row in rows):
+    x = names.variables
+    axes = range(len(x))
+    if interpretation == "ito" or names.is_constant(diffusion if noise is None else noise):
+        induced = [0 for _ in axes]
+    elif interpretation == "anti-ito":
+        induced = [sum(diffusion[i, k].diff(x[k]) for k in axes) for i in axes]
+    elif noise is not None:
+        sources = range(noise.shape[1])
+        induced = [sum(noise[k, j] * noise[i, j].diff(x[k]) for k in axes for j in sources) / 2 for i in axes]
+    elif all(names.is_zero(diffusion[i, j]) for i, j in _below_diagonal(diffusion)):
+        induced = [diffusion[i, i].diff(x[i]) / 2 for i in axes]
+    else:
         raise ValueError(
-            f"circulation must be an antisymmetric matrix of shape ({dim}, {dim}), in 2-D one expression,"
-            f" in 3-D three; got {value!r}"
+            "interpretation 'stratonovich' depends on the noise amplitude G, which a diffusion tensor with"
+            " off-diagonal elements does not determine; give noise= instead of diffusion="
         )
-    matrix = names.read_matrix(rows, "circulation", columns=dim)
-    for i in range(dim):
-        for j in range(i + 1):
-            if is_zero(matrix[i, j] + matrix[j, i]) is False:
-                raise ValueError(
-                    f"circulation must be antisymmetric, but elements ({i}, {j}) and ({j}, {i}) are"
-                    f" {matrix[i, j]} and {matrix[j, i]}"
-                )
-    return matrix
+    return sympy.Matrix([drift[i] + _without_zero_deltas(induced[i], x) for i in axes])
+
+
+def steady_state_drift(names, phi, diffusion, circulation):
+    """f_i = Σ_j [∂_j(D_ij + A_ij) - (D_ij + A_ij) ∂_jφ], whose steady state is exp(-φ)."""
+    import sympy
+
+    x = names.variables
+    axes = range(len(x))
+    q = diffusion + circulation
+    drift = [sum(q[i, j].diff(x[j]) - q[i, j] * phi.diff(x[j]) for j in axes) for i in axes]
+    return sympy.Matrix([_without_zero_deltas(f, x) for f in drift])
+
+
+def _without_zero_deltas(expression, variables):
+    """Drop terms like x² δ(x), which come from the derivative of x² Heaviside(x)."""
+    import sympy
+
+    if not (isinstance(expression, sympy.Expr) and expression.has(sympy.DiracDelta)):
+        return expression
+    smooth, rest = expression.as_independent(sympy.DiracDelta, as_Add=True)
+    rest = sympy.expand(rest)
+    for delta in rest.atoms(sympy.DiracDelta):
+        factor = rest.coeff(delta)
+        if _vanishes_at(factor, delta.args[0], variables):
+            rest -= sympy.expand(factor * delta)
+    return smooth + rest
+
+
+def _vanishes_at(factor, zero, variables):
+    """Whether ``factor`` is 0 where ``zero`` is, if that is linear in some variable."""
+    import sympy
+
+    for v in variables:
+        slope = zero.diff(v)
+        if slope != 0 and not slope.has(v):
+            return sympy.expand(factor.subs(v, sympy.expand(v - zero / slope))) == 0
+    return False
 
 
 # --- compiling ------------------------------------------------------------------------
@@ -302,8 +330,13 @@ def compile_expressions(expressions, variables, what):
     ValueError
         For anything the tape has no operation for, named in the message.
     """
+    return _core.Expression(*program(expressions, variables, what))
+
+
+def program(expressions, variables, what):
+    """What `_core.Expression` takes: n_inputs, constants, instructions, outputs."""
     builder = _Builder(variables, what)
-    return builder.finish([builder.compile(expression) for expression in expressions])
+    return builder.program([builder.compile(expression) for expression in expressions])
 
 
 _UNARY = {
@@ -331,7 +364,14 @@ _UNARY = {
     "loggamma": "LOG_GAMMA",
 }
 _RECIPROCAL_OF = {"sec": "COS", "csc": "SIN", "cot": "TAN", "sech": "COSH", "csch": "SINH", "coth": "TANH"}
-_OF_RECIPROCAL = {"asec": "ACOS", "acsc": "ASIN", "acot": "ATAN", "asech": "ACOSH", "acsch": "ASINH", "acoth": "ATANH"}
+_OF_RECIPROCAL = {
+    "asec": "ACOS",
+    "acsc": "ASIN",
+    "acot": "ATAN",
+    "asech": "ACOSH",
+    "acsch": "ASINH",
+    "acoth": "ATANH",
+}
 _OTHER = ("Min", "Max", "Mod", "atan2", "Heaviside", "Piecewise", "sinc", "frac", "factorial")
 _SUPPORTED = ", ".join(sorted([*_UNARY, *_RECIPROCAL_OF, *_OF_RECIPROCAL, *_OTHER, "sqrt"], key=str.lower))
 
@@ -360,8 +400,8 @@ class _Builder:
     def _constant(self, value):
         return self._node("constant", float(value))
 
-    def finish(self, outputs):
-        """The tape, without what no output needs."""
+    def program(self, outputs):
+        """(n_inputs, constants, instructions, outputs) without what no output needs."""
         needed, pending = set(), list(outputs)
         while pending:
             n = pending.pop()
@@ -377,9 +417,10 @@ class _Builder:
             op, *arguments = self._nodes[n]
             row[0] = self._operations[op][0]
             row[1 : 1 + len(arguments)] = [register[a] for a in arguments]
-        return _core.Expression(
+        values = np.array([self._nodes[n][1] for n in constants], dtype=float)
+        return (
             len(self._inputs),
-            np.array([self._nodes[n][1] for n in constants], dtype=float),
+            values,
             instructions,
             np.array([register[n] for n in outputs], dtype=np.int32),
         )
@@ -410,7 +451,7 @@ class _Builder:
             return self._product(expression)
         if expression.is_Pow:
             return self._power(expression.base, expression.exp)
-        if isinstance(expression, sympy.Function) or isinstance(expression, (sympy.Min, sympy.Max)):
+        if isinstance(expression, (sympy.Function, sympy.Min, sympy.Max)):
             return self._function(expression)
         return self._evaluate_or_fail(expression)
 
@@ -420,7 +461,8 @@ class _Builder:
         if evaluated != expression:
             return self.compile(evaluated)
         return self._fail(
-            expression, f"({type(expression).__name__}) is not supported; besides arithmetic there are: {_SUPPORTED}"
+            expression,
+            f"({type(expression).__name__}) is not supported; besides arithmetic there are: {_SUPPORTED}",
         )
 
     def _number(self, expression):
@@ -431,7 +473,7 @@ class _Builder:
             try:
                 return self._constant(int(expression.p) / int(expression.q))
             except OverflowError:
-                self._fail(expression, "is too large for a floating-point number")
+                return self._fail(expression, "is too large for a floating-point number")
         if expression is sympy.nan:
             return self._constant(math.nan)
         if expression in (sympy.oo, -sympy.oo):
@@ -439,11 +481,14 @@ class _Builder:
         if expression is sympy.zoo:
             self._fail(expression, "is not a real number")
         real, imaginary = expression.evalf(25).as_real_imag()
-        if not (real.is_Float or real.is_Integer) or not (imaginary.is_Float or imaginary.is_Integer):
+        if not all(part.is_Float or part.is_Integer for part in (real, imaginary)):
             return None
-        if abs(imaginary) > 1e-18 * abs(real):
+        if abs(imaginary) > 1e-18 * abs(real):  # round-off of a sum of complex numbers is less
             self._fail(expression, "is not a real number")
-        return self._constant(float(real))
+        try:
+            return self._constant(float(real))
+        except OverflowError:
+            return self._fail(expression, "is too large for a floating-point number")
 
     def _fold(self, op, nodes):
         first, *rest = nodes
@@ -473,7 +518,7 @@ class _Builder:
         for factor in expression.args:
             if not factor.free_symbols:
                 constant.append(factor)
-            elif factor.is_Pow and factor.exp.is_number and factor.exp.is_negative:
+            elif factor.is_Pow and (factor.exp.is_Rational or factor.exp.is_Float) and factor.exp.is_negative:
                 below.append(self._power(factor.base, -factor.exp))
             else:
                 above.append(self.compile(factor))
@@ -488,21 +533,20 @@ class _Builder:
         return self._node("DIVIDE", result, self._fold("MULTIPLY", below)) if below else result
 
     def _power(self, base, exponent):
+        """Halves of integers become products and a square root."""
         import sympy
 
-        if exponent.is_number and exponent.is_real:
-            twice = 2 * exponent
-            if twice == int(twice) and abs(twice) <= 2 * _LARGEST_PRODUCT:
-                twice = int(twice)
-                if twice < 0:
-                    return self._node("DIVIDE", self._constant(1), self._power(base, -exponent))
-                factors = [self._node("SQRT", self.compile(base))] if twice % 2 else []
-                if twice > 1:
-                    factors.insert(0, self._integer_power(self.compile(base), twice // 2))
-                return self._fold("MULTIPLY", factors) if factors else self._constant(1)
         if base is sympy.S.Exp1:
             return self._node("EXP", self.compile(exponent))
-        return self._node("POWER", self.compile(base), self.compile(exponent))
+        twice = 2 * float(exponent) if exponent.is_Rational or exponent.is_Float else math.nan
+        if not (abs(twice) <= 2 * _LARGEST_PRODUCT and twice == int(twice)):
+            return self._node("POWER", self.compile(base), self.compile(exponent))
+        if twice < 0:
+            return self._node("DIVIDE", self._constant(1), self._power(base, -exponent))
+        whole, half = divmod(int(twice), 2)
+        factors = [self._integer_power(self.compile(base), whole)] if whole else []
+        factors += [self._node("SQRT", self.compile(base))] if half else []
+        return self._fold("MULTIPLY", factors or [self._constant(1)])
 
     def _integer_power(self, node, n):
         if n == 1:
@@ -568,7 +612,9 @@ class _Builder:
                 self._fail(condition, "does not compare numbers")
             table = {"<": "LESS", "<=": "LESS_EQUAL", "==": "EQUAL", "!=": "NOT_EQUAL"}
             if condition.rel_op in (">", ">="):
-                return self._node(table[condition.rel_op.replace(">", "<")], self.compile(right), self.compile(left))
+                return self._node(
+                    table[condition.rel_op.replace(">", "<")], self.compile(right), self.compile(left)
+                )
             return self._node(table[condition.rel_op], self.compile(left), self.compile(right))
         arguments = condition.args
         if isinstance(condition, sympy.And):
@@ -581,4 +627,6 @@ class _Builder:
             return self._node("SELECT", *[self._boolean(a) for a in arguments])
         if isinstance(condition, sympy.Xor):
             return self._fold("NOT_EQUAL", [self._boolean(a) for a in arguments])
-        return self._fail(condition, "is not a supported condition; there are comparisons, And, Or, Not, Xor and ITE")
+        return self._fail(
+            condition, "is not a supported condition; there are comparisons, And, Or, Not, Xor and ITE"
+        )

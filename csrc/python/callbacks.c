@@ -82,8 +82,10 @@ copy_array(const rtl_callback_t *callback, int level, npy_intp rows, PyObject *v
     }
     if (!fits) {
         PyObject *shape = PyObject_GetAttrString((PyObject *) array, "shape");
-        status = raise_shape(
-            callback, n, shape == NULL ? NULL : PyUnicode_FromFormat("%R", shape));
+        status = raise_shape(callback, n,
+            shape == NULL ? NULL
+                          : PyUnicode_FromFormat(
+                                "%R%s", shape, level > 0 ? " in one of its rows" : ""));
         Py_XDECREF(shape);
     } else if (last == n) {
         memcpy(out, rtl_arrays_data(array), (size_t) (rows * n) * sizeof *out);
