@@ -302,21 +302,22 @@ def stuart_landau(*, mu=1.0, omega=1.0, diffusion=0.25):
     return _know(model, "((x**2 + y**2)**2/4 - mu*(x**2 + y**2)/2)/diffusion")
 
 
-def vortex_double_well(*, gamma=1.5, tilt=0.4, shear=0.2, circulation=1.0, temperature=0.25, contrast=3.0):
+def vortex_double_well(*, gamma=1.5, hidden=0.7, circulation=1.0, temperature=0.25, contrast=3.0):
     """Two quiet places in a noisy plane, and a current that circles around both.
 
     D_x = T [1 + b ((x² - 1)² + y²)],  D_y = T [1 + b ((x² - 1)²/2 + y²)],
-    φ = γ R + t x + s x y,  R = ½ log 4 D_x D_y,
+    φ = γ R + h sin(1.3 x + 0.7 y),  R = ½ log 4 D_x D_y,
     A_xy = c (1 - x²/4)(1 - y²/4), in the box |x| < 2, |y| < 2 with reflecting walls.
     The drift is the one for which p_ss ∝ exp(-φ) (`Model.with_steady_state`): the law
-    p ∝ exp(-γR)/Z holds up to the two terms with t and s, however strong the current.
+    p ∝ exp(-γR)/Z holds up to the term with h, however strong the current. That term is
+    odd and R is even in x, so that it does not change the slope of log p on R.
 
     Parameters
     ----------
     gamma : float
         γ; without drift it would be 2/d = 1.
-    tilt, shear : float
-        t and s: what R does not know, 1/length and 1/length².
+    hidden : float
+        h, what R does not know; with the default the correlation is about 0.9.
     circulation : float
         c, length²/time; 0 is equilibrium.
     temperature : float
@@ -335,8 +336,7 @@ def vortex_double_well(*, gamma=1.5, tilt=0.4, shear=0.2, circulation=1.0, tempe
     """
     values = {
         "gamma": _number("gamma", gamma),
-        "t": _number("tilt", tilt),
-        "s": _number("shear", shear),
+        "h": _number("hidden", hidden),
         "c": _number("circulation", circulation),
         "T": _positive("temperature", temperature),
         "b": _number("contrast", contrast),
@@ -345,7 +345,7 @@ def vortex_double_well(*, gamma=1.5, tilt=0.4, shear=0.2, circulation=1.0, tempe
         raise ValueError(f"contrast must not be negative; got {contrast!r}")
     noise = ["T*(1 + b*((x**2 - 1)**2 + y**2))", "T*(1 + b*((x**2 - 1)**2/2 + y**2))"]
     return Model.with_steady_state(
-        f"gamma*log(4*({noise[0]})*({noise[1]}))/2 + t*x + s*x*y",
+        f"gamma*log(4*({noise[0]})*({noise[1]}))/2 + h*sin((13*x + 7*y)/10)",
         noise,
         "c*(1 - x**2/4)*(1 - y**2/4)",
         variables="x y",
