@@ -1,4 +1,4 @@
-"""Systems to start from: each function returns a :class:`rattling.Model`.
+"""Systems to start from: each function returns a Model or, for chains, a Generator.
 
 Time and length are in the units in which the parameters are given; temperatures and
 diffusions are length²/time (mobility 1). Where p_ss is known in closed form the model has
@@ -12,16 +12,20 @@ import numbers
 import numpy as np
 
 from rattling.grids import Grid
+from rattling.markov import Generator
 from rattling.models import Model
 
 __all__ = [
+    "birth_death",
     "brownian_gyrator",
     "default_grid",
     "double_well",
+    "follmer_kirman",
     "hot_spot_double_well",
     "ornstein_uhlenbeck",
     "ring",
     "stuart_landau",
+    "two_particles_on_ring",
     "vortex_double_well",
 ]
 
@@ -353,6 +357,109 @@ def vortex_double_well(*, gamma=1.5, hidden=0.7, circulation=1.0, temperature=0.
     )
 
 
+# --- chains -----------------------------------------------------------------------------
+
+
+def birth_death(birth, death):
+    """A chain whose states 0 .. n-1 lie on a line, with jumps to neighbours only.
+
+    π(x+1)/π(x) = birth(x)/death(x), without any current.
+
+    Parameters
+    ----------
+    birth : array_like, shape (n - 1,)
+        Rate x -> x+1 for x = 0 .. n-2, 1/time; positive.
+    death : array_like, shape (n - 1,)
+        Rate x+1 -> x for x = 0 .. n-2, 1/time; positive.
+
+    Returns
+    -------
+    Generator
+
+    Raises
+    ------
+    ValueError
+        For rates that are not positive and finite, or arrays of different length.
+
+    Examples
+    --------
+    >>> from rattling import systems
+    >>> systems.birth_death([1.0, 2.0], [3.0, 3.0]).n
+    3
+    """
+    birth, death = (_rates(name, value) for name, value in (("birth", birth), ("death", death)))
+    if len(birth) != len(death):
+        raise ValueError(f"birth and death must have one length; got {len(birth)} and {len(death)}")
+    from scipy import sparse
+
+    return Generator.from_rates(sparse.diags_array([birth, death], offsets=[1, -1]))
+
+
+def two_particles_on_ring(length, rate):
+    """The gap between two particles on a ring, with rates exponential in it.
+
+    The gap x, 0 .. L, shrinks at the rate λˣ and grows at λ^(L-x), in units of 1/time.
+    Over the states, the correlation of -log π with the log of the exit rate tends to
+    √15/4 for λ > 1, where the middle is likely, and to -√15/4 for λ < 1, as L grows.
+
+    Parameters
+    ----------
+    length : int
+        L >= 2, the largest gap.
+    rate : float
+        λ > 0, with λᴸ within the range of floating-point numbers.
+
+    Returns
+    -------
+    Generator
+        Of L + 1 states.
+
+    References
+    ----------
+    arXiv:2508.16497.
+    """
+    length = _count("length", length, 2)
+    rate = float(_positive("rate", rate))
+    if not abs(length * np.log(rate)) < 700:
+        raise ValueError(f"rate to the power of length must be a floating-point number; got {rate!r} and {length!r}")
+    gap = np.arange(length + 1.0)
+    return birth_death(rate ** (length - gap[:-1]), rate ** gap[1:])
+
+
+def follmer_kirman(n, epsilon, r):
+    """Ants, or traders, that choose between two sources and recruit each other.
+
+    Of N ants x are at one source: x -> x+1 at the rate ε(N-x) + r x(N-x)/(N-1),
+    x -> x-1 at εx + r x(N-x)/(N-1). π is beta-binomial(a, a), a = ε(N-1)/r. For a < 1
+    the ends are likely and left slowly; for a > 1 the middle is likely although it is
+    left fastest: -log π and the log of the exit rate are then correlated almost
+    perfectly, with the wrong sign.
+
+    Parameters
+    ----------
+    n : int
+        N >= 2.
+    epsilon : float
+        ε > 0, the rate at which an ant changes by itself, 1/time.
+    r : float
+        r > 0, the rate of recruitment, 1/time.
+
+    Returns
+    -------
+    Generator
+        Of N + 1 states.
+
+    References
+    ----------
+    A. Kirman, Q. J. Econ. 108, 137 (1993).
+    """
+    n = _count("n", n, 2)
+    epsilon, r = float(_positive("epsilon", epsilon)), float(_positive("r", r))
+    x = np.arange(n + 1.0)
+    meetings = r * x * (n - x) / (n - 1)
+    return birth_death((epsilon * (n - x) + meetings)[:-1], (epsilon * x + meetings)[1:])
+
+
 # --- helpers ----------------------------------------------------------------------------
 
 
@@ -368,6 +475,27 @@ def _positive(name, value):
     if not _number(name, value) > 0:
         raise ValueError(f"{name} must be positive; got {value!r}")
     return value
+
+
+def _count(name, value, least):
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be a whole number; got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}; got {value!r}")
+    return int(value)
+
+
+def _rates(name, value):
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be an array of real numbers, not of {array.dtype}")
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must be a line of at least one rate; got shape {array.shape}")
+    wrong = ~((array > 0) & (array < np.inf))
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise ValueError(f"{name} must be positive and finite; it is {array[k]:g} at index {k}")
+    return array.astype(float)
 
 
 def _matrix(name, value):

@@ -5,12 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.stats
 import sympy
 
 import rattling
 from rattling import systems
 
-MODELS = [name for name in systems.__all__ if name != "default_grid"]
+CHAINS = ["birth_death", "follmer_kirman", "two_particles_on_ring"]
+MODELS = [name for name in systems.__all__ if name not in ["default_grid", *CHAINS]]
 
 
 def symbols(model):
@@ -173,6 +175,70 @@ def test_vortex_double_well():
     flux, _ = current(model, sympy.exp(-model.phi))
     assert sympy.simplify(flux[0].subs(x, 2)) == 0 and sympy.simplify(flux[1].subs(y, -2)) == 0
     assert abs(flux[0].subs({x: 1, y: 1}).evalf()) > 0.1
+
+
+def law_of_exit_rates(chain):
+    state = rattling.steady_state(chain)
+    return state.log_density, rattling.typicality(state.log_density, np.log(chain.exit_rates))
+
+
+def test_birth_death():
+    birth, death = [1.0, 2.0, 3.0], np.array([4.0, 1, 2])
+    chain = systems.birth_death(birth, death)
+    expected = np.array([[0, 1, 0, 0], [4, 0, 2, 0], [0, 1, 0, 3], [0, 0, 2, 0]]).T
+    np.testing.assert_array_equal(chain.matrix.toarray() + np.diag(chain.exit_rates), expected)
+    log_p, _ = law_of_exit_rates(chain)
+    np.testing.assert_allclose(np.exp(np.diff(log_p)), np.array(birth) / death, rtol=1e-12)
+
+
+def test_two_particles_on_ring():
+    chain = systems.two_particles_on_ring(400, 1.1)
+    np.testing.assert_allclose(chain.exit_rates[[0, 3, 400]], [1.1**400, 1.1**397 + 1.1**3, 1.1**400], rtol=1e-12)
+    log_p, score = law_of_exit_rates(chain)
+    x = np.arange(400)
+    np.testing.assert_allclose(np.diff(log_p), (400 - 2 * x - 1) * np.log(1.1), rtol=1e-9, atol=1e-9)
+    assert score.correlation == pytest.approx(0.970, abs=5e-4)
+    _, score = law_of_exit_rates(systems.two_particles_on_ring(1500, 1.5))
+    assert score.correlation == pytest.approx(np.sqrt(15) / 4, abs=1e-4)
+    _, score = law_of_exit_rates(systems.two_particles_on_ring(1000, 0.5))
+    assert score.correlation < -0.9
+
+
+@pytest.mark.parametrize(("epsilon", "sign"), [(0.001, 1), (0.1, -1)])
+def test_ants(epsilon, sign):
+    """The law can be perfectly wrong."""
+    n, r = 100, 1.3
+    log_p, score = law_of_exit_rates(systems.follmer_kirman(n, epsilon, r))
+    a = epsilon * (n - 1) / r
+    np.testing.assert_allclose(log_p, scipy.stats.betabinom.logpmf(np.arange(n + 1), n, a, a), rtol=1e-9)
+    assert score.correlation * sign > 0.998 and score.gamma * sign > 0.5
+
+
+def test_ants_without_preference_are_spread_evenly():
+    log_p, _ = law_of_exit_rates(systems.follmer_kirman(n=50, epsilon=2 / 49, r=2))
+    np.testing.assert_allclose(log_p, -np.log(51), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error", "text"),
+    [
+        ("birth_death", ([1.0], [1.0, 2.0]), ValueError, "birth and death must have one length; got 1 and 2"),
+        ("birth_death", ([1.0, 0.0], [1.0, 2.0]), ValueError, "birth must be positive and finite; it is 0 at index 1"),
+        ("birth_death", ([1.0], [np.inf]), ValueError, "death must be positive and finite; it is inf at index 0"),
+        ("birth_death", (1.0, [1.0]), ValueError, r"birth must be a line of at least one rate; got shape \(\)"),
+        ("birth_death", ("a", [1.0]), TypeError, "birth must be an array of real numbers"),
+        ("two_particles_on_ring", (1, 2.0), ValueError, "length must be at least 2; got 1"),
+        ("two_particles_on_ring", (3.0, 2.0), TypeError, "length must be a whole number; got 3.0"),
+        ("two_particles_on_ring", (10**6, 2.0), ValueError, "rate to the power of length must be a floating"),
+        ("two_particles_on_ring", (3, -1), ValueError, "rate must be positive; got -1"),
+        ("follmer_kirman", (True, 1, 1), TypeError, "n must be a whole number; got True"),
+        ("follmer_kirman", (5, 0, 1), ValueError, "epsilon must be positive; got 0"),
+        ("follmer_kirman", (5, 1, np.nan), ValueError, "r must be finite; got nan"),
+    ],
+)
+def test_bad_rates(name, arguments, error, text):
+    with pytest.raises(error, match=text):
+        getattr(systems, name)(*arguments)
 
 
 @pytest.mark.parametrize("name", sorted(systems._BOXES))
