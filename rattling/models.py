@@ -452,9 +452,9 @@ class _SymbolicParts:
         if names.is_constant(tensor):
             values = self._tape(list(tensor), what).evaluate(np.zeros((dim, 1)))
             _check_constant(values.reshape(dim, dim), what)
-        if not all(names.is_zero(tensor[i, j]) for i in axes for j in axes if i != j):
+        if not all(names.is_zero(tensor[i, j], what) for i in axes for j in axes if i != j):
             kind, entries = 2, list(tensor)
-        elif all(names.is_zero(tensor[i, i] - tensor[0, 0]) for i in axes):
+        elif all(tensor[i, i] == tensor[0, 0] for i in axes):
             kind, entries = 0, [tensor[0, 0]]
         else:
             kind, entries = 1, [tensor[i, i] for i in axes]

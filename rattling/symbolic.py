@@ -94,21 +94,27 @@ class Names:
     def is_constant(self, expression):
         return not expression.free_symbols & set(self.variables)
 
-    def is_zero(self, expression):
-        """Whether the expression is seen to vanish everywhere."""
+    def sample(self, expressions, what):
+        """Values of expressions at a few random points, one row each."""
+        x = np.random.default_rng(1).standard_normal((len(self.variables), 32)) * 10 ** np.linspace(-1, 1, 32)
+        return compile_expressions([self.value(e) for e in expressions], self.variables, what).evaluate(x)
+
+    def differ(self, a, b, what):
+        """Whether two expressions have different values at one of those points."""
+        if a == b:
+            return False
+        u, v = self.sample([a, b], what)
+        with np.errstate(invalid="ignore"):
+            return bool(np.any(np.abs(u - v) > 1e-9 * (np.abs(u) + np.abs(v))))  # nan: no
+
+    def is_zero(self, expression, what):
+        """Whether an expression is seen to vanish everywhere."""
         import sympy
 
         value = self.value(expression)
-        return value == 0 or sympy.expand(value) == 0
-
-    def differ(self, a, b):
-        """Whether two expressions have different values at some of a few random points."""
-        if self.is_zero(a - b):
-            return False
-        x = 10 ** np.linspace(-1, 1, 32) * np.random.default_rng(1).standard_normal((len(self.variables), 32))
-        u, v = compile_expressions([self.value(a), self.value(b)], self.variables, "expression").evaluate(x)
-        with np.errstate(invalid="ignore"):
-            return bool(np.any(np.abs(u - v) > 1e-9 * (np.abs(u) + np.abs(v))))  # nan: no
+        if value == 0 or np.any(np.abs(self.sample([value], what)) > 1e-6):
+            return value == 0
+        return sympy.expand(value) == 0
 
     def read_vector(self, value, what):
         """One expression a variable, as a column matrix."""
@@ -151,7 +157,7 @@ class Names:
         """D, a symmetric matrix."""
         tensor = self.read_matrix(value, "diffusion")
         for i, j in _below_diagonal(tensor):
-            if self.differ(tensor[i, j], tensor[j, i]):
+            if self.differ(tensor[i, j], tensor[j, i], "diffusion"):
                 raise ValueError(
                     f"diffusion must be symmetric, but its elements ({j}, {i}) and ({i}, {j}) are"
                     f" {tensor[j, i]} and {tensor[i, j]}"
@@ -180,7 +186,7 @@ class Names:
             )
         matrix = self.read_matrix(rows, "circulation")
         for i, j in [*_below_diagonal(matrix), *((i, i) for i in range(dim))]:
-            if self.differ(matrix[i, j], -matrix[j, i]):
+            if self.differ(matrix[i, j], -matrix[j, i], "circulation"):
                 raise ValueError(
                     f"circulation must be antisymmetric, but its elements ({j}, {i}) and ({i}, {j}) are"
                     f" {matrix[j, i]} and {matrix[i, j]}"
@@ -230,6 +236,8 @@ def _nested(value):
     """Matrices, arrays and tuples as nested lists; anything else unchanged."""
     import sympy
 
+    if isinstance(value, sympy.MatrixExpr):
+        value = value.as_explicit()
     if isinstance(value, (sympy.MatrixBase, sympy.NDimArray)):
         return value.tolist()
     if isinstance(value, np.ndarray):
@@ -260,7 +268,7 @@ def ito_drift(names, drift, diffusion, noise, interpretation):
     elif noise is not None:
         sources = range(noise.shape[1])
         induced = [sum(noise[k, j] * noise[i, j].diff(x[k]) for k in axes for j in sources) / 2 for i in axes]
-    elif all(names.is_zero(diffusion[i, j]) for i, j in _below_diagonal(diffusion)):
+    elif all(names.is_zero(diffusion[i, j], "diffusion") for i, j in _below_diagonal(diffusion)):
         induced = [diffusion[i, i].diff(x[i]) / 2 for i in axes]
     else:
         raise ValueError(

@@ -245,6 +245,23 @@ def test_bad_steady_states(arguments, variables, message):
         Model.with_steady_state(*arguments, variables=variables)
 
 
+def test_ways_to_write_matrices():
+    p = points()
+    d = sp.Matrix([[2, x], [x, 1 + x**2]])
+    expected = Model.from_sympy(DRIFT, d, variables=(x, y))
+    for same in (
+        d.tolist(),
+        sp.ImmutableMatrix(d),
+        sp.Array(d),
+        np.array(d.tolist()),
+        sp.MatAdd(d, sp.Identity(2)) - sp.eye(2),
+    ):
+        model = Model.from_sympy(sp.Matrix(DRIFT), same, variables=(x, y))
+        np.testing.assert_array_equal(model.diffusion(p), expected.diffusion(p))
+    for f in (sp.Matrix(DRIFT).T, np.array(DRIFT), tuple(DRIFT), sp.Tuple(*DRIFT), [str(f) for f in DRIFT]):
+        np.testing.assert_array_equal(Model.from_sympy(f, d, variables=(x, y)).drift(p), expected.drift(p))
+
+
 def test_equal_but_different_expressions_are_symmetric():
     d = [[1, sp.sin(2 * x) / 4], [sp.sin(x) * sp.cos(x) / 2, 1]]
     model = Model.from_sympy([0, 0], d, variables=(x, y))
@@ -643,3 +660,12 @@ def test_copies(copied):
 
 def test_exports():
     assert rattling.Model is Model and rattling.exact_rattling is exact_rattling
+
+
+def test_high_powers_are_not_expanded():
+    """Which would take for ever."""
+    d = 1 + ((x + y + x * y) / 10) ** 300
+    c = (d - 1) * sp.sin(x)
+    model = Model.from_sympy([-x, -y], [[d, c], [c, d]], variables=(x, y), interpretation="anti-ito")
+    p = 0.1 * points()
+    np.testing.assert_allclose(model.diffusion(p)[0, 0], 1 + ((p[0] + p[1] + p[0] * p[1]) / 10) ** 300)

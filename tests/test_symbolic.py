@@ -213,7 +213,7 @@ def branch(children):
     )
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.lists(st.recursive(LEAVES, branch, max_leaves=12), min_size=1, max_size=3))
 def test_random_expressions_agree_with_mpmath(expressions):
     """Against 40 digits: the error is a few roundings of the largest intermediate value."""
