@@ -391,31 +391,77 @@ rtl_multilevel_cycle(rtl_multilevel_t *self, const double *b, double *x)
     cycle(self, 0, b, x);
 }
 
-/* --- a start from nothing --------------------------------------------------------- */
+/* --- multiplicative cycle -----------------------------------------------------------
+ */
+
+/* y of the coarsest level from its chain; left alone where elimination underflows. */
+static int
+solve_coarsest(rtl_level_t *last)
+{
+    const double *old = vector(last, RESIDUAL);
+    int status = rtl_direct_dense(last->chain, last->y);
+
+    for (size_t i = 0; i < last->chain->n; i++) {
+        if (!isfinite(last->y[i])) {
+            memcpy(last->y, old, last->chain->n * sizeof *old);
+            break;
+        }
+    }
+    return status;
+}
 
 int
-rtl_multilevel_start(rtl_multilevel_t *self, double *y)
+rtl_multilevel_multiply(rtl_multilevel_t *self, int sweeps, double *y)
 {
-    enum { SWEEPS = 2 };
-    rtl_level_t *last = &self->level[self->n_levels - 1];
-    size_t n = self->level[0].chain->n;
-
-    if (self->dense != NULL) {
-        int status = rtl_direct_dense(last->chain, last->y);
+    for (size_t l = 1; l < self->n_levels; l++) {
+        rtl_level_t *level = &self->level[l];
+        memcpy(vector(level, RESIDUAL), level->y, level->chain->n * sizeof *y);
+    }
+    if (self->dense != NULL && self->n_levels > 1) {
+        int status = solve_coarsest(&self->level[self->n_levels - 1]);
         if (status != 0) {
             return status;
         }
     }
     for (size_t l = self->n_levels - 1; l-- > 0;) {
-        rtl_level_t *fine = &self->level[l];
+        rtl_level_t *fine = &self->level[l], *coarse = &self->level[l + 1];
+        const double *old = vector(coarse, RESIDUAL);
         for (size_t i = 0; i < fine->chain->n; i++) {
-            double share = fmax(fine->share[i], 1e-300);
-            fine->y[i] = self->level[l + 1].y[fine->aggregate[i]] + log(share);
+            size_t c = (size_t) fine->aggregate[i];
+            fine->y[i] += coarse->y[c] - old[c];
         }
-        for (int s = 0; s < SWEEPS; s++) {
+        for (int s = 0; s < sweeps; s++) {
             rtl_generator_sweep(fine->chain, fine->y);
         }
     }
-    memcpy(y, self->level[0].y, n * sizeof *y);
+    memcpy(y, self->level[0].y, self->level[0].chain->n * sizeof *y);
     return rtl_multilevel_update(self, y);
+}
+
+void
+rtl_multilevel_project(rtl_multilevel_t *self, double *z)
+{
+    double *fine_mean = z;
+
+    if (self->dense == NULL) {
+        return;
+    }
+    for (size_t l = 0; l + 1 < self->n_levels; l++) { /* means, level by level */
+        const rtl_level_t *fine = &self->level[l];
+        double *mean = vector(&self->level[l + 1], RHS);
+        memset(mean, 0, self->level[l + 1].chain->n * sizeof *mean);
+        for (size_t i = 0; i < fine->chain->n; i++) {
+            mean[fine->aggregate[i]] += fine->share[i] * fine_mean[i];
+        }
+        fine_mean = mean;
+    }
+    for (size_t l = self->n_levels - 1; l-- > 0;) { /* and the coarsest back up */
+        const rtl_level_t *fine = &self->level[l];
+        const double *mean = vector(&self->level[l + 1], RHS);
+        double *out = l == 0 ? z : vector(&self->level[l], RHS);
+        for (size_t i = 0; i < fine->chain->n; i++) {
+            out[i] = (l == 0 ? out[i] : 0.0) +
+                     (l == 0 ? -1.0 : 1.0) * mean[fine->aggregate[i]];
+        }
+    }
 }

@@ -51,9 +51,17 @@ void rtl_multilevel_apply(const rtl_multilevel_t *self, const double *x, double 
 /* x = M b, one cycle. */
 void rtl_multilevel_cycle(rtl_multilevel_t *self, const double *b, double *x);
 
-/* log p from the aggregates alone: exact on the coarsest chain, then carried up with a
- * few multiplicative Gauss-Seidel sweeps on each level. Leaves self updated to y. */
-int rtl_multilevel_start(rtl_multilevel_t *self, double *y) RTL_MUST_CHECK;
+/* A multiplicative cycle from the y of the last update: the coarsest chain is solved
+ * exactly, and each level keeps the shares within its aggregates and is smoothed by
+ * `sweeps` Gauss-Seidel sweeps. It subtracts nothing, so exchange between metastable
+ * parts, which no residual shows, comes out as right as the parts themselves (Takahashi
+ * 1975; Horton & Leutenegger 1994). Self is left updated to the new y. */
+int rtl_multilevel_multiply(rtl_multilevel_t *self, int sweeps, double *y)
+    RTL_MUST_CHECK;
+
+/* Take from z its p-weighted mean over each coarsest aggregate: what `multiply` finds
+ * better. */
+void rtl_multilevel_project(rtl_multilevel_t *self, double *z);
 
 size_t rtl_multilevel_bytes(const rtl_multilevel_t *self);
 

@@ -6,7 +6,9 @@
  *           tails quickly, where Newton's method in log p gains one unit a step;
  *   finish  KINSOL, Newton with line search for log p, the same A as Jacobian.
  *
- * Both use SUNDIALS' FGMRES with one multilevel cycle as right preconditioner. */
+ * Both use SUNDIALS' FGMRES with one multilevel cycle as right preconditioner. A small
+ * residual does not make the masses of metastable parts right: so the warm steps leave
+ * them, and a last phase checks them, by multiplicative cycles (multilevel.h). */
 #include "steady.h"
 
 #include <kinsol/kinsol.h>
@@ -19,12 +21,14 @@
 #include "multilevel.h"
 
 enum { KRYLOV_VECTORS = 12, KRYLOV_RESTARTS = 3, DIRECT_LARGEST = 1000 };
+enum { NEWTON_STEPS = 20, MOST_ROUNDS = 10 };
 
 static const double warm_floor = 0.05;     /* smallest factor of p in one warm step */
 static const double warm_until = 1e-2;     /* residual at which KINSOL takes over */
 static const double far_off = 0.5;         /* residual that sweeps repair first */
 static const double warm_tolerance = 0.02; /* of the linear solves */
 static const double newton_tolerance = 1e-4;
+static const double settled = 1e-9; /* change of log p that ends the last phase */
 
 typedef struct {
     const rtl_generator_t *chain;
@@ -241,62 +245,138 @@ warm_init(solver_t *self)
     return good ? 0 : RTL_SUNDIALS;
 }
 
-/* One step in p from the scaled balance r at y. */
+static double
+residual_at(solver_t *self, const double *y, double *r)
+{
+    self->info->products++;
+    scaled_balance(self->chain, y, r);
+    return largest_of(self->chain->n, r);
+}
+
+/* A multiplicative cycle at y. */
 static int
-warm_step(solver_t *self, const double *r)
+redistribute(solver_t *self, int sweeps)
+{
+    double *y = N_VGetArrayPointer(self->y);
+    int status = rtl_multilevel_update(&self->hierarchy, y);
+
+    return status == 0 ? rtl_multilevel_multiply(&self->hierarchy, sweeps, y) : status;
+}
+
+/* One step in p. With `exchange` the masses of the coarsest aggregates are left to
+ * multiplicative cycles. */
+static int
+warm_step(solver_t *self, bool exchange)
 {
     size_t n = self->chain->n;
     double *y = N_VGetArrayPointer(self->y), *z = N_VGetArrayPointer(self->step);
     double *b = N_VGetArrayPointer(self->rhs), norm = 0.0;
+    int status =
+        exchange ? redistribute(self, 0) : rtl_multilevel_update(&self->hierarchy, y);
 
-    int status = rtl_multilevel_update(&self->hierarchy, y);
     if (status != 0) {
         return status;
     }
+    scaled_balance(self->chain, y, b);
+    self->info->products++;
     for (size_t i = 0; i < n; i++) {
-        b[i] = -r[i];
-        norm += r[i] * r[i];
+        b[i] = -b[i];
+        norm += b[i] * b[i];
     }
     N_VConst(0.0, self->step);
     int flag = SUNLinSolSetZeroGuess(self->krylov, 1);
-    flag = SUNLinSolSolve(
-        self->krylov, NULL, self->step, self->rhs, warm_tolerance * sqrt(norm));
+    if (flag == 0) {
+        flag = SUNLinSolSolve(
+            self->krylov, NULL, self->step, self->rhs, warm_tolerance * sqrt(norm));
+    }
     self->info->krylov_iterations += SUNLinSolNumIters(self->krylov);
     self->info->warm_steps++;
     if (self->status != 0) {
         return self->status;
     }
-    if (flag < 0) {
+    if (flag < 0) { /* positive: the tolerance was missed, the step is still good */
         return RTL_SUNDIALS;
+    }
+    if (exchange) {
+        rtl_multilevel_project(&self->hierarchy, z);
     }
     for (size_t i = 0; i < n; i++) {
         y[i] += log(fmax(1.0 + z[i], warm_floor));
     }
-    return 0;
+    return exchange ? redistribute(self, 0) : 0;
 }
 
-/* Steps in p until KINSOL's quadratic convergence is near. */
+/* Steps in p until the residual is below `until`. */
 static int
-warm_up(solver_t *self)
+warm_up(solver_t *self, double until, bool exchange)
 {
-    double *r = N_VGetArrayPointer(self->step), *y = N_VGetArrayPointer(self->y);
+    double *y = N_VGetArrayPointer(self->y), *r = N_VGetArrayPointer(self->step);
+    long last = self->info->warm_steps + self->options->max_steps;
     int status = warm_init(self);
+    double residual = residual_at(self, y, r);
 
-    scaled_balance(self->chain, y, r);
-    double residual = self->first_residual = largest_of(self->chain->n, r);
-    while (status == 0 && residual > warm_until &&
-           self->info->warm_steps < self->options->max_steps) {
+    if (self->first_residual == 0.0) {
+        self->first_residual = residual;
+    }
+    while (status == 0 && residual > until && self->info->warm_steps < last) {
         if (residual > far_off) {
             rtl_generator_sweep(self->chain, y);
-            scaled_balance(self->chain, y, r);
         }
-        /* r lives in the step vector: warm_step reads it before it writes z */
-        status = warm_step(self, r);
-        self->info->products++;
-        scaled_balance(self->chain, y, r);
-        residual = largest_of(self->chain->n, r);
+        status = warm_step(self, exchange);
+        residual = residual_at(self, y, r);
         if (status == 0) {
             status = poll(self, residual);
+        }
+    }
+    return status;
+}
+
+/* Largest difference of two log laws, both normalised here. */
+static double
+largest_change(size_t n, double *a, double *b)
+{
+    double largest = 0.0;
+
+    rtl_direct_normalise(n, a);
+    rtl_direct_normalise(n, b);
+    for (size_t i = 0; i < n; i++) {
+        largest = fmax(largest, fabs(a[i] - b[i]));
+    }
+    return largest;
+}
+
+/* Let the metastable parts exchange mass until that no longer changes log p. */
+static int
+polish(solver_t *self)
+{
+    size_t n = self->chain->n;
+    double *y = N_VGetArrayPointer(self->y), *r = N_VGetArrayPointer(self->step);
+    double *before = N_VGetArrayPointer(self->rhs);
+    int status = 0;
+
+    for (int round = 0; status == 0 && round < MOST_ROUNDS; round++) {
+        double residual = residual_at(self, y, r), rtol = self->options->rtol;
+        memcpy(before, y, n * sizeof *before);
+        status = redistribute(self, 1);
+        if (status != 0) {
+            break;
+        }
+        double new_residual = residual_at(self, y, r);
+        bool worse = !(new_residual <= fmax(residual, rtol));
+        bool same = largest_change(n, y, before) <= settled;
+        if (residual <= rtol && worse && (same || new_residual > far_off)) {
+            /* nothing to exchange, or so steep that coarse rates underflow */
+            memcpy(y, before, n * sizeof *before);
+            break;
+        }
+        if (same && new_residual <= rtol) {
+            break;
+        }
+        if (new_residual > far_off) {
+            memcpy(y, before, n * sizeof *before);
+            status = warm_up(self, rtol, false);
+        } else {
+            status = warm_up(self, rtol, true);
         }
     }
     return status;
@@ -313,19 +393,18 @@ finish_init(solver_t *self)
     if (status != 0) {
         return status;
     }
-    bool good =
-        KINInit(self->kinsol, kinsol_function, self->y) == KIN_SUCCESS &&
-        KINSetUserData(self->kinsol, self) == KIN_SUCCESS &&
-        KINSetFuncNormTol(self->kinsol, self->options->rtol) == KIN_SUCCESS &&
-        KINSetScaledStepTol(self->kinsol, 1e-14) == KIN_SUCCESS &&
-        KINSetNumMaxIters(self->kinsol, self->options->max_steps) == KIN_SUCCESS &&
-        KINSetMaxSetupCalls(self->kinsol, 1) == KIN_SUCCESS &&
-        KINSetEtaForm(self->kinsol, KIN_ETACONSTANT) == KIN_SUCCESS &&
-        KINSetEtaConstValue(self->kinsol, newton_tolerance) == KIN_SUCCESS &&
-        KINSetLinearSolver(self->kinsol, self->krylov, NULL) == KIN_SUCCESS &&
-        KINSetPreconditioner(self->kinsol, kinsol_setup, kinsol_precondition) ==
-            KIN_SUCCESS &&
-        KINSetJacTimesVecFn(self->kinsol, kinsol_times) == KIN_SUCCESS;
+    bool good = KINInit(self->kinsol, kinsol_function, self->y) == KIN_SUCCESS &&
+                KINSetUserData(self->kinsol, self) == KIN_SUCCESS &&
+                KINSetFuncNormTol(self->kinsol, self->options->rtol) == KIN_SUCCESS &&
+                KINSetScaledStepTol(self->kinsol, 1e-14) == KIN_SUCCESS &&
+                KINSetNumMaxIters(self->kinsol, NEWTON_STEPS) == KIN_SUCCESS &&
+                KINSetMaxSetupCalls(self->kinsol, 1) == KIN_SUCCESS &&
+                KINSetEtaForm(self->kinsol, KIN_ETACONSTANT) == KIN_SUCCESS &&
+                KINSetEtaConstValue(self->kinsol, newton_tolerance) == KIN_SUCCESS &&
+                KINSetLinearSolver(self->kinsol, self->krylov, NULL) == KIN_SUCCESS &&
+                KINSetPreconditioner(self->kinsol, kinsol_setup, kinsol_precondition) ==
+                    KIN_SUCCESS &&
+                KINSetJacTimesVecFn(self->kinsol, kinsol_times) == KIN_SUCCESS;
     return good ? 0 : RTL_SUNDIALS;
 }
 
@@ -366,7 +445,7 @@ solve_krylov(solver_t *self, int has_guess, double *y)
     }
     status = rtl_multilevel_init(&self->hierarchy, self->chain, y);
     if (status == 0 && !has_guess) {
-        status = rtl_multilevel_start(&self->hierarchy, y);
+        status = rtl_multilevel_multiply(&self->hierarchy, 2, y);
         if (status == 0) { /* aggregates of the real thing */
             rtl_multilevel_free(&self->hierarchy);
             status = rtl_multilevel_init(&self->hierarchy, self->chain, y);
@@ -377,10 +456,13 @@ solve_krylov(solver_t *self, int has_guess, double *y)
     }
     if (status == 0) {
         memcpy(N_VGetArrayPointer(self->y), y, n * sizeof *y);
-        status = warm_up(self);
+        status = warm_up(self, warm_until, false);
     }
     if (status == 0) {
         status = finish(self);
+    }
+    if (status == 0) {
+        status = polish(self);
     }
     if (self->y != NULL) {
         memcpy(y, N_VGetArrayPointer(self->y), n * sizeof *y);
@@ -456,7 +538,7 @@ rtl_steady_solve(const rtl_generator_t *chain, const rtl_steady_options_t *optio
     status = verify(chain, options, y, info);
     if (status == RTL_NOT_CONVERGED && options->method == RTL_STEADY_AUTO) {
         /* rates of the eliminated chain underflowed: p spans more than e^700 */
-        status = iterate(chain, options, 1, y, info);
+        status = iterate(chain, options, isfinite(info->residual), y, info);
     }
     return status;
 }

@@ -61,10 +61,11 @@ generator_from_model(PyObject *type, PyObject *args)
     self->model = Py_NewRef(model);
     self->grid = Py_NewRef(grid);
     rtl_callbacks_monitor(&monitor, progress);
-    Py_BEGIN_ALLOW_THREADS status =
+    Py_BEGIN_ALLOW_THREADS
+    status =
         rtl_finite_volume_assemble(&self->chain, m, g, &self->peclet, &monitor, &fault);
-    Py_END_ALLOW_THREADS if (status != 0)
-    {
+    Py_END_ALLOW_THREADS
+    if (status != 0) {
         Py_DECREF(self);
         return rtl_module_raise(status, &fault);
     }
@@ -136,11 +137,12 @@ generator_from_rates(PyObject *type, PyObject *args)
     }
     self->model = self->grid = NULL;
     self->peclet = 0.0;
-    Py_BEGIN_ALLOW_THREADS status = rtl_generator_from_rates(&self->chain, (size_t) n,
+    Py_BEGIN_ALLOW_THREADS
+    status = rtl_generator_from_rates(&self->chain, (size_t) n,
         (size_t) PyArray_DIM(rates, 0), PyArray_DATA(source), PyArray_DATA(target),
         rtl_arrays_data(rates), &bad);
-    Py_END_ALLOW_THREADS if (status != 0)
-    {
+    Py_END_ALLOW_THREADS
+    if (status != 0) {
         Py_CLEAR(self);
         raise_bad_rate(status, bad, source, target, rates);
     }
@@ -217,8 +219,8 @@ generator_apply(PyObject *self, PyObject *value)
         out = rtl_arrays_new(1, &n);
     }
     if (out != NULL) {
-        Py_BEGIN_ALLOW_THREADS rtl_generator_apply(
-            chain, rtl_arrays_data(p), rtl_arrays_data(out));
+        Py_BEGIN_ALLOW_THREADS
+        rtl_generator_apply(chain, rtl_arrays_data(p), rtl_arrays_data(out));
         Py_END_ALLOW_THREADS
     }
     Py_XDECREF(p);
@@ -238,10 +240,11 @@ generator_recurrent_classes(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (labels == NULL) {
         return NULL;
     }
-    Py_BEGIN_ALLOW_THREADS status = rtl_generator_recurrent_classes(
+    Py_BEGIN_ALLOW_THREADS
+    status = rtl_generator_recurrent_classes(
         chain, PyArray_DATA((PyArrayObject *) labels), &n_classes);
-    Py_END_ALLOW_THREADS if (status != 0)
-    {
+    Py_END_ALLOW_THREADS
+    if (status != 0) {
         Py_DECREF(labels);
         return rtl_module_raise(status, NULL);
     }
@@ -333,19 +336,24 @@ generator_steady(PyObject *self, PyObject *args)
     options.monitor = &monitor;
     rtl_callbacks_monitor(&monitor, progress);
     double start = rtl_monitor_clock();
-    Py_BEGIN_ALLOW_THREADS if (initial == Py_None && cast(self)->model != NULL)
-    {
+    Py_BEGIN_ALLOW_THREADS
+    if (initial == Py_None && cast(self)->model != NULL) {
         status = rtl_nested_solve(chain, rtl_model_type_get(cast(self)->model),
             rtl_grid_type_get(cast(self)->grid), &options, rtl_arrays_data(y), &info,
             &fault);
-    }
-    else
-    {
+    } else {
         status = rtl_steady_solve(
             chain, &options, initial != Py_None, rtl_arrays_data(y), &info);
     }
-    Py_END_ALLOW_THREADS if (status != 0 && status != RTL_NOT_CONVERGED)
-    {
+    Py_END_ALLOW_THREADS
+    if (status == RTL_BAD_ARGUMENT) {
+        Py_DECREF(y);
+        PyErr_SetString(PyExc_ValueError, "method 'closed-form' needs a line or a "
+                                          "ring: states linked to the next and "
+                                          "the previous one alone, both ways");
+        return NULL;
+    }
+    if (status != 0 && status != RTL_NOT_CONVERGED) {
         Py_DECREF(y);
         return rtl_module_raise(status, &fault);
     }
@@ -382,7 +390,8 @@ generator_entropy_production(PyObject *self, PyObject *value)
     int status = 0;
 
     if (sigma != NULL) {
-        Py_BEGIN_ALLOW_THREADS status = rtl_current_entropy_production(
+        Py_BEGIN_ALLOW_THREADS
+        status = rtl_current_entropy_production(
             chain, rtl_arrays_data(y), rtl_arrays_data(sigma));
         Py_END_ALLOW_THREADS
     }

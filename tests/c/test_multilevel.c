@@ -128,7 +128,7 @@ test_start(void)
     for (int i = 0; i < N; i++) {
         uniform += fabs(exp(exact[i]) - 1.0 / N);
     }
-    CHECK(rtl_multilevel_start(&levels, y) == 0);
+    CHECK(rtl_multilevel_multiply(&levels, 2, y) == 0);
     rtl_direct_normalise(N, y);
     for (int i = 0; i < N; i++) {
         started += fabs(exp(exact[i]) - exp(y[i]));
@@ -151,7 +151,7 @@ make(void *data)
     int status = rtl_multilevel_init(&levels, &well->chain, well->y);
 
     if (status == 0) {
-        status = rtl_multilevel_start(&levels, well->y);
+        status = rtl_multilevel_multiply(&levels, 2, well->y);
         rtl_multilevel_free(&levels);
     }
     return status;

@@ -1,0 +1,478 @@
+"""Steady states on grids against closed forms, exact laws and the NumPy twins."""
+
+import functools
+import pickle
+import signal
+import time
+
+import numpy as np
+import pytest
+import sympy as sp
+from reference import finite_volume as fv
+from reference import steady as twin
+from scipy import integrate, linalg
+
+import rattling as rt
+
+X, Y, Z = sp.symbols("x y z", real=True)
+
+
+def model_1d(drift, diffusion, interpretation="ito"):
+    return rt.Model.from_sympy(drift, diffusion, variables=X, interpretation=interpretation)
+
+
+def l1_error(state, log_density):
+    """Distance from exp(log_density), normalised on the same cells."""
+    weight = np.exp(log_density - log_density.max()) * state.grid.volumes
+    return np.abs(state.probability - weight / weight.sum()).sum()
+
+
+def one_way_flux(state, diffusion):
+    """Scale of rounding in a current: the largest flux across a face one way, D p / h."""
+    return (state.density * diffusion).max() / np.diff(state.grid.edges(0))[0]
+
+
+# --- the generator --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "boundary"),
+    [((12,), "reflecting"), ((12,), "periodic"), ((6, 5), ["periodic", "reflecting"]), ((4, 3, 5), "reflecting")],
+)
+def test_twin(shape, boundary):
+    """Rates, steady state, currents and entropy production against plain NumPy."""
+    dim = len(shape)
+
+    def drift(x):
+        return np.array([np.sin(x[k]) + 0.5 * x[(k + 1) % dim] for k in range(dim)])
+
+    def diffusion(x):
+        return np.array([0.6 + 0.4 * np.cos(x[k] + x[0]) for k in range(dim)])
+
+    grid = rt.Grid([(-np.pi, np.pi)] * dim, shape, boundary)
+    model = rt.Model(drift, diffusion, dim=dim)
+    W = rt.generator(model, grid)
+    dense = fv.generator(drift, diffusion, grid)
+    np.testing.assert_allclose(W.matrix.toarray(), dense, rtol=1e-11, atol=1e-11)
+    state = rt.steady_state(W)
+    p = twin.gth(dense)
+    np.testing.assert_allclose(state.probability.ravel(), p, rtol=1e-10)
+    for axis in range(dim):
+        np.testing.assert_allclose(
+            state.face_currents[axis], twin.face_currents(dense, p, grid, axis), atol=1e-12
+        )
+    assert state.entropy_production == pytest.approx(twin.entropy_production(dense, p), rel=1e-9)
+
+
+def test_twin_where_diffusion_vanishes():
+    def drift(x):
+        return -x
+
+    def diffusion(x):
+        return np.maximum(x, 0.0)
+
+    grid = rt.Grid((-1, 1), 10)
+    W = rt.generator(rt.Model(drift, diffusion, dim=1), grid)
+    np.testing.assert_allclose(W.matrix.toarray(), fv.generator(drift, diffusion, grid), atol=1e-12)
+    assert W.peclet == np.inf
+
+
+def test_kinds_of_model_agree():
+    grid = rt.Grid([(-1, 1), (0, 2)], (9, 8))
+    symbolic = rt.Model.from_sympy([Y - X**3, -X], [1 + X**2, sp.exp(Y)], variables=(X, Y))
+    python = rt.Model(lambda x: [x[1] - x[0] ** 3, -x[0]], lambda x: np.array([1 + x[0] ** 2, np.exp(x[1])]), dim=2)
+    a, b = rt.generator(symbolic, grid).matrix, rt.generator(python, grid).matrix
+    np.testing.assert_allclose(a.toarray(), b.toarray(), rtol=1e-13)
+
+
+# --- one dimension --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("interpretation", "alpha"), [("ito", 0), ("stratonovich", 0.5), ("anti-ito", 1)])
+def test_line(interpretation, alpha):
+    """p = N D^(alpha - 1) exp(int F/D) (method.md 3.1)."""
+    drift, diffusion = -(X**3) + X, 1 + X**2 / 2
+    grid = rt.Grid((-3, 3), 400)
+    state = rt.steady_state(model_1d(drift, diffusion, interpretation), grid)
+    potential = sp.lambdify(X, sp.integrate(sp.apart(drift / diffusion), X))
+    x = grid.centres(0)
+    exact = potential(x) - (1 - alpha) * np.log(1 + x**2 / 2)
+    # zero flux: exact but for the quadrature of the integral
+    difference = state.log_density - exact
+    assert np.ptp(difference) < 1e-10
+    assert np.abs(state.face_currents[0]).max() < 1e-13 * one_way_flux(state, 1 + x**2 / 2)
+
+
+def test_gibbs_law_to_rounding():
+    """p = e^(-beta U)/Z for gradient drift, to 1e-12 relative, with zero current."""
+    potential = X**4 - 2 * X**2 + sp.sin(3 * X) / 4
+    beta = 2.5
+    grid = rt.Grid((-2.5, 2.5), 1000)
+    state = rt.steady_state(model_1d(-sp.diff(potential, X), 1 / sp.Float(beta)), grid)
+    U = sp.lambdify(X, potential)(grid.centres(0))
+    weight = np.exp(-beta * (U - U.min()))
+    np.testing.assert_allclose(state.probability, weight / weight.sum(), rtol=1e-12)
+    assert np.abs(state.current).max() < 1e-13 * one_way_flux(state, 1 / beta)
+    assert abs(state.entropy_production) < 1e-20  # quadratic in rounding
+
+
+RING = {
+    "ito": (0.03213834242, 0.50482790),
+    "stratonovich": (0.04503478807, 0.70740480),
+    "anti-ito": (0.06024516191, 0.94632879),
+}
+
+
+@pytest.mark.parametrize("interpretation", RING)
+def test_ring(interpretation):
+    """J and sigma of method.md 3.1, and second-order convergence to them."""
+    model = model_1d(1 + 1.5 * sp.sin(X), 0.5 + 0.3 * sp.cos(X), interpretation)
+    J, sigma = RING[interpretation]
+    errors = []
+    for n in (400, 800):
+        state = rt.steady_state(model, rt.Grid((0, 2 * np.pi), n, "periodic"))
+        assert state.info["method"] == "closed-form"
+        assert np.ptp(state.current) < 1e-13 * one_way_flux(state, 0.8)
+        errors.append((state.current.mean() / J - 1, state.entropy_production / sigma - 1))
+    coarse, fine = np.array(errors)
+    extrapolated = (4 * fine - coarse) / 3
+    assert np.abs(extrapolated).max() < 1e-8
+    assert np.abs(np.log2(coarse / fine) - 2).max() < 0.02
+
+
+def exact_ring(drift, diffusion, length, n):
+    """Density and current of a ring (Ito) by quadrature: D p = e^-Phi (c - J int e^Phi)."""
+    phi = functools.partial(lambda x: -integrate.quad(lambda s: drift(s) / diffusion(s), 0, x, epsabs=1e-13)[0])
+    x = (np.arange(n) + 0.5) * length / n
+    fine = np.linspace(0, length, 20001)
+    Phi = integrate.cumulative_simpson(-drift(fine) / diffusion(fine), x=fine, initial=0)
+    E = integrate.cumulative_simpson(np.exp(Phi), x=fine, initial=0)
+    J = (1 - np.exp(phi(length))) / E[-1]
+    Dp = np.exp(-Phi) * (1 - J * E)
+    total = integrate.simpson(Dp / diffusion(fine), x=fine)
+    return np.interp(x, fine, Dp / diffusion(fine)) / total, J / total
+
+
+def test_ring_density():
+    def drift(x):
+        return 1 + 1.5 * np.sin(x)
+
+    def diffusion(x):
+        return 0.5 + 0.3 * np.cos(x)
+
+    state = rt.steady_state(
+        rt.Model(lambda x: drift(x), lambda x: diffusion(x[0]), dim=1), rt.Grid((0, 2 * np.pi), 1000, "periodic")
+    )
+    density, J = exact_ring(drift, diffusion, 2 * np.pi, 1000)
+    assert pytest.approx(RING["ito"][0], rel=1e-8) == J
+    np.testing.assert_allclose(state.density, density, rtol=1e-4)
+
+
+BLOWTORCH = [
+    # amplitude, place, P(x>0)/P(x<0) for Ito, Stratonovich, anti-Ito (method.md 3.2)
+    (4, 0.5, (0.05591, 0.06327, 0.07560)),
+    (4, -0.5, (17.88, 15.81, 13.23)),
+    (9, 0.5, (0.02715, 0.03287, 0.04493)),
+    (0, 0.5, (1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize(("amplitude", "place", "ratios"), BLOWTORCH)
+def test_blowtorch(amplitude, place, ratios):
+    temperature = sp.Rational(1, 5) * (1 + amplitude * sp.exp(-((X - place) ** 2) / (2 * sp.Float(0.15) ** 2)))
+    grid = rt.Grid((-2.2, 2.2), 4000)
+    x = grid.centres(0)
+    for interpretation, expected in zip(RING, ratios, strict=True):
+        state = rt.steady_state(model_1d(4 * X - 4 * X**3, temperature, interpretation), grid)
+        ratio = state.probability[x > 0].sum() / state.probability[x < 0].sum()
+        assert ratio == pytest.approx(expected, rel=3e-4)  # given to 4 digits
+
+
+# --- Ornstein-Uhlenbeck and limit cycles ----------------------------------------------
+
+OU = {
+    "rotation": ([[1.0, -2.0], [2.0, 1.0]], [0.5, 0.5]),
+    "two temperatures": ([[1.0, -0.5], [-0.5, 1.0]], [0.5, 2.0]),
+    "three dimensions": ([[2, 1, 0], [-0.5, 1.5, 0.7], [0.2, -1, 1]], [1.0, 0.7, 0.5]),
+}
+
+
+def ou_exact(B, D):
+    """Covariance and entropy production (method.md 3.3)."""
+    B, D = np.array(B), np.diag(D)
+    covariance = linalg.solve_continuous_lyapunov(B, 2 * D)
+    return covariance, np.trace(B.T @ np.linalg.solve(D, B @ covariance - D))
+
+
+@pytest.mark.parametrize("name", OU)
+def test_ornstein_uhlenbeck(name):
+    """Covariance and sigma converge at second order."""
+    B, D = OU[name]
+    dim = len(D)
+    covariance, sigma = ou_exact(B, D)
+    variables = (X, Y, Z)[:dim]
+    model = rt.Model.from_sympy(list(-sp.Matrix(B) * sp.Matrix(variables)), D, variables=variables)
+    half = 6 * np.sqrt(np.diag(covariance))
+    errors = []
+    for n in (64, 128) if dim == 2 else (20, 40):
+        state = rt.steady_state(model, rt.Grid(np.column_stack([-half, half]), (n,) * dim))
+        assert state.residual <= 1e-10
+        points, p = state.grid.points(), state.probability.ravel()
+        errors.append(
+            [
+                np.abs((points * p[:, None]).T @ points - covariance).max() / np.abs(covariance).max(),
+                abs(state.entropy_production / sigma - 1),
+            ]
+        )
+    coarse, fine = np.array(errors)
+    assert (fine < 0.03).all()
+    assert (np.log2(coarse / fine) > 1.8).all()
+
+
+def test_closed_form_entropy_productions():
+    """The formulas of method.md 3.3 against the general one."""
+    assert ou_exact([[1.5, -2], [2, 1.5]], [0.3, 0.3])[1] == pytest.approx(2 * 2**2 / 1.5)
+    k, u, t1, t2 = 1.0, 0.5, 0.5, 2.0
+    assert ou_exact(*OU["two temperatures"])[1] == pytest.approx(u**2 * (t1 - t2) ** 2 / (2 * k * t1 * t2))
+    B = np.array(OU["three dimensions"][0])
+    D = np.array([[1, 0.2, 0], [0.2, 0.7, 0.1], [0, 0.1, 0.5]])
+    covariance = linalg.solve_continuous_lyapunov(B, 2 * D)
+    assert np.trace(B.T @ np.linalg.solve(D, B @ covariance - D)) == pytest.approx(2.2140155353)
+
+
+def test_stuart_landau():
+    """p ~ exp(-(r^4/4 - mu r^2/2)/D), sigma = omega^2 <r^2>/D."""
+    mu, omega, noise = 1.0, 2.0, 0.25
+    r2 = X**2 + Y**2
+    model = rt.Model.from_sympy([X * (mu - r2) - omega * Y, Y * (mu - r2) + omega * X], noise, variables=(X, Y))
+    errors = []
+    for n in (80, 160):
+        state = rt.steady_state(model, rt.Grid([(-2.4, 2.4)] * 2, (n, n)))
+        r2_grid = (state.grid.points() ** 2).sum(axis=1).reshape(n, n)
+        log_exact = -(r2_grid**2 / 4 - mu * r2_grid / 2) / noise
+        sigma = omega**2 * (state.probability * r2_grid).sum() / noise
+        errors.append([l1_error(state, log_exact), abs(state.entropy_production / sigma - 1)])
+    coarse, fine = np.array(errors)
+    assert (fine < 0.02).all()
+    assert (np.log2(coarse / fine) > 1.9).all()
+
+
+# --- systems of known steady state ----------------------------------------------------
+
+KNOWN = {
+    # phi, diagonal diffusion, circulation; strong currents in the bulk, none at the walls
+    "double well": (2 * (X**2 - 1) ** 2 + 2 * Y**2 + X * Y / 2, [1, 1], 4),
+    "state-dependent noise": (X**2 + Y**2 + X * Y / 2, [1 + sp.sin(X) / 2, 1 + sp.cos(Y) / 2], 3 * sp.cos(X)),
+    "three dimensions": (X**2 + Y**2 + Z**2 + X**4 / 8, [1, 1 + X**2 / 8, 1], [1, 2, -1]),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_order_of_convergence(name):
+    """Second order in the smooth regime, with strong circulation."""
+    phi, diffusion, circulation = KNOWN[name]
+    dim = len(diffusion)
+    model = rt.Model.with_steady_state(phi, diffusion, circulation, variables=(X, Y, Z)[:dim])
+    errors = []
+    for n in (160, 320) if dim == 2 else (28, 56):
+        grid = rt.Grid([(-3.8, 3.8)] * dim, (n,) * dim)
+        state = rt.steady_state(model, grid)
+        assert state.residual <= 1e-10
+        errors.append(l1_error(state, model.exact_log_density(grid.points().T).reshape(grid.shape)))
+    assert errors[1] < 0.02
+    assert np.log2(errors[0] / errors[1]) >= 1.9
+
+
+def test_tails():
+    """log p where p ~ 1e-60, far below rounding of p: converges at second order.
+
+    The circulation vanishes at the walls, so that exp(-phi) is exact in the whole box.
+    """
+    half = 12
+    edge = (1 - X**2 / half**2) * (1 - Y**2 / half**2)
+    model = rt.Model.with_steady_state(X**2 + Y**2 + X * Y / 2, [1, 1], edge / 4, variables=(X, Y))
+    errors = []
+    for n in (160, 320):
+        grid = rt.Grid([(-half, half)] * 2, (n, n))
+        state = rt.steady_state(model, grid)
+        assert state.residual <= 1e-10
+        exact = model.exact_log_density(grid.points().T).reshape(n, n)
+        exact = exact - np.log((np.exp(exact) * grid.volumes).sum())
+        near = np.abs(exact + 60 * np.log(10)) < 2
+        assert near.sum() > 100
+        errors.append(np.abs(state.log_density - exact)[near].max())
+    assert errors[1] < 0.3  # of 138
+    assert np.log2(errors[0] / errors[1]) >= 1.9
+
+
+@pytest.mark.parametrize("gamma", [-1.0, 0.5, 2.0])
+def test_prescribed_gamma(gamma):
+    """phi = gamma R exactly: the law holds with the gamma that was built in."""
+    diffusion = sp.exp(sp.sin(X) + sp.cos(Y) / 2)
+    rattling = sp.log(2 * diffusion)
+    model = rt.Model.with_steady_state(gamma * rattling, [diffusion, diffusion], sp.sin(X + Y), variables=(X, Y))
+    grid = rt.Grid([(0, 2 * np.pi)] * 2, (64, 64), "periodic")
+    state = rt.steady_state(model, grid)
+    result = rt.typicality(state.log_density, rt.exact_rattling(model, grid), volume=grid.volumes)
+    assert result.gamma == pytest.approx(gamma, abs=0.01)
+    assert result.kl_explained > 0.999
+
+
+EXACT_GAMMA = [
+    # name, dim, diffusion, interpretation, gamma (method.md 3.4)
+    ("isotropic Ito", 1, [2 + sp.sin(X)], "ito", 2.0),
+    ("isotropic Ito", 2, [2 + sp.sin(X) * sp.cos(Y)] * 2, "ito", 1.0),
+    ("isotropic Ito", 3, [2 + sp.sin(X) * sp.cos(Y) + sp.sin(Z) / 2] * 3, "ito", 2 / 3),
+    ("product Ito", 2, [2 + sp.sin(X), 2 + sp.cos(Y)], "ito", 2.0),
+    ("anti-Ito", 2, [2 + sp.sin(X), 2 + sp.cos(Y)], "anti-ito", 0.0),
+]
+
+
+@pytest.mark.parametrize(("name", "dim", "diffusion", "interpretation", "gamma"), EXACT_GAMMA)
+def test_exact_gamma(name, dim, diffusion, interpretation, gamma):
+    """Noise without drift: p ~ 1/D (gamma = 2/d), products (2), anti-Ito (0)."""
+    model = rt.Model.from_sympy([0] * dim, diffusion, variables=(X, Y, Z)[:dim], interpretation=interpretation)
+    grid = rt.Grid([(0, 2 * np.pi)] * dim, (24,) * dim, "periodic")
+    state = rt.steady_state(model, grid)
+    result = rt.typicality(state.log_density, rt.exact_rattling(model, grid))
+    assert result.gamma == pytest.approx(gamma, abs=1e-8)
+
+
+def test_brownian_motion_on_a_metric():
+    """Brownian motion on the metric C^-1 has gamma = 1, in any coordinates."""
+    C = [2 + sp.sin(X), 3 + sp.cos(Y) + sp.sin(X)]
+    root = sp.sqrt(C[0] * C[1])  # sqrt(det C)
+    drift = [root * sp.diff(C[k] / root, v) / 2 for k, v in enumerate((X, Y))]
+    model = rt.Model.from_sympy(drift, [c / 2 for c in C], variables=(X, Y))
+    grid = rt.Grid([(0, 2 * np.pi)] * 2, (64, 64), "periodic")
+    state = rt.steady_state(model, grid)
+    result = rt.typicality(state.log_density, rt.exact_rattling(model, grid))
+    assert result.gamma == pytest.approx(1, abs=5e-3)
+    assert result.correlation == pytest.approx(1, abs=1e-4)
+
+
+# --- robustness -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steepness", [20, 100, 400])
+@pytest.mark.parametrize("n", [20, 31, 60])
+def test_steep(steepness, n):
+    """p down to e^-2000 on grids that are much too coarse: still solved in every cell."""
+    model = rt.Model.from_sympy(
+        [-steepness * (X + Y / 2), -steepness * (Y - X / 2)], 1, variables=(X, Y)
+    )
+    grid = rt.Grid([(-3, 3)] * 2, (n, n))
+    W = rt.generator(model, grid)
+    states = [rt.steady_state(W, method=m) for m in ("auto", "krylov")]
+    np.testing.assert_allclose(states[0].log_density, states[1].log_density, rtol=1e-10)
+    assert max(s.residual for s in states) <= 1e-10
+    assert states[0].log_density.min() < -4 * steepness
+
+
+def test_two_disconnected_regions():
+    """No drift, no noise in the middle third: two classes, named by their boxes."""
+    wall = sp.Piecewise((1, sp.Abs(X) > sp.Rational(1, 3)), (0, True))
+    with pytest.raises(rt.ReducibleError, match=r"cells? within \[") as caught:
+        rt.steady_state(model_1d(0, wall), rt.Grid((-1, 1), 30))
+    assert len(caught.value.classes) > 1
+
+
+def test_convergence_error_carries_the_iterate():
+    """log p ~ -2e4 has rounding errors of 4e-12: a residual of 1e-13 is out of reach."""
+    W = rt.generator(model_1d(-(4000 * X), 1), rt.Grid((-3, 3), 400))
+    with pytest.raises(
+        rt.ConvergenceError, match=r"largest relative residual is .* above rtol = 1e-13, at the cell at"
+    ) as caught:
+        rt.steady_state(W, rtol=1e-13, method="closed-form")
+    error = caught.value
+    assert error.log_density.shape == (400,)
+    assert 1e-13 < error.residual == error.info["residual"] < 1e-10
+    assert error.info["method"] == "closed-form"
+    assert pickle.loads(pickle.dumps(error)).residual == error.residual
+
+
+def test_interrupt():
+    """Ctrl-C is answered within 0.1 s and the next call works."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    model = rt.Model.with_steady_state(2 * (X**2 - 1) ** 2 + 2 * Y**2, [1, 1], 20, variables=(X, Y))
+    W = rt.generator(model, rt.Grid([(-2.2, 2.2)] * 2, (512, 512)))
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        for delay in (0.05, 0.3):
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            start = time.perf_counter()
+            with pytest.raises(KeyboardInterrupt):
+                rt.steady_state(W)
+            late = time.perf_counter() - start - delay
+            assert late < 0.1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    small = rt.steady_state(rt.generator(model, rt.Grid([(-2.2, 2.2)] * 2, (32, 32))))
+    assert small.residual <= 1e-10
+
+
+def test_progress():
+    seen = []
+    model = rt.Model.from_sympy([-X + 9 * Y, -Y - 9 * X], 1, variables=(X, Y))
+    rt.steady_state(model, rt.Grid([(-4, 4)] * 2, (128, 128)), progress=seen.append)
+    assert seen
+    assert all(0 <= done <= 1 for done in seen)
+    with pytest.raises(ZeroDivisionError):
+        rt.steady_state(model, rt.Grid([(-4, 4)] * 2, (64, 64)), progress=lambda done: 1 / 0)
+    with pytest.raises(TypeError, match="progress must be"):
+        rt.steady_state(model, rt.Grid([(-4, 4)] * 2, (64, 64)), progress="yes")
+
+
+# --- bad input ------------------------------------------------------------------------
+
+LINE = functools.partial(model_1d, -X, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"method": "magic"}, ValueError, "method must be one of 'auto', 'krylov', 'direct', 'closed-form'; got 'magic'"),
+        ({"flux": "upwind"}, ValueError, "flux must be one of"),
+        ({"rtol": 0}, ValueError, "rtol must be at least 1e-13 and below 1; got 0"),
+        ({"rtol": np.nan}, ValueError, "rtol"),
+        ({"threads": 0}, ValueError, "threads must be None or a whole number >= 1; got 0"),
+        ({"initial": np.zeros(3)}, ValueError, r"initial must have shape \(10,\); got \(3,\)"),
+        ({"initial": np.full(10, np.nan)}, ValueError, "initial must be finite"),
+        ({"grid": None}, TypeError, "grid is needed with a model"),
+        ({"grid": (0, 1)}, TypeError, "grid must be a rattling.Grid, not tuple"),
+        ({"grid": rt.Grid([(0, 1)] * 2, 4)}, ValueError, r"the model has 1 dimension\(s\), but the grid has 2"),
+        ({"model": lambda x: x}, TypeError, "model must be a rattling.Model, not function"),
+    ],
+)
+def test_bad_arguments(arguments, error, message):
+    arguments = {"model": LINE(), "grid": rt.Grid((-1, 1), 10)} | arguments
+    with pytest.raises(error, match=message):
+        rt.steady_state(**arguments)
+
+
+def test_grid_twice():
+    grid = rt.Grid((-1, 1), 10)
+    with pytest.raises(TypeError, match="grid must be left out with a Generator"):
+        rt.steady_state(rt.generator(LINE(), grid), grid)
+
+
+def test_bad_models():
+    grid = rt.Grid([(-1, 1)] * 2, 20)
+    nan_inside = rt.Model(lambda x: np.where(np.abs(x - 0.5) < 0.2, np.nan, 0 * x), 1.0, dim=2)
+    with pytest.raises(ValueError, match=r"drift.*nan at x = \("):
+        rt.steady_state(nan_inside, grid)
+    with pytest.raises(ValueError, match=r"diffusion.*negative"):
+        rt.steady_state(rt.Model(lambda x: -x, lambda x: x, dim=2), grid)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        rt.steady_state(rt.Model(raise_mine, 1.0, dim=2), grid)
+    tensor = rt.Model(lambda x: -x, np.array([[1, 0.5], [0.5, 1]]), dim=2)
+    with pytest.raises(ValueError, match="diagonal"):
+        rt.steady_state(tensor, grid)
+
+
+def raise_mine(x):
+    raise ZeroDivisionError("mine")

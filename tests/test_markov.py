@@ -1,0 +1,152 @@
+"""Generators and the steady states of chains."""
+
+import numpy as np
+import pytest
+from reference import steady as twin
+from scipy import linalg, sparse
+
+import rattling as rt
+
+
+def random_rates(n, density, seed, sigma=1.0):
+    """Sparse lognormal rates; a ring makes the chain irreducible."""
+    rng = np.random.default_rng(seed)
+    rates = sparse.random_array((n, n), density=density, rng=rng, data_sampler=lambda size: rng.lognormal(0, sigma, size))
+    ring = sparse.coo_array((rng.lognormal(0, sigma, n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n))
+    return (rates + ring).tocsr()
+
+
+def null_space(W):
+    """Steady probabilities by LAPACK's singular value decomposition."""
+    p = linalg.null_space(W)[:, 0]
+    return p / p.sum()
+
+
+class TestGenerator:
+    def test_matrix(self):
+        rates = random_rates(30, 0.1, 0)
+        W = rt.Generator.from_rates(rates)
+        expected = rates.toarray().T
+        np.fill_diagonal(expected, 0)
+        q = expected.sum(axis=0)
+        assert isinstance(W.matrix, sparse.csc_array)
+        np.testing.assert_allclose(W.matrix.toarray(), expected - np.diag(q), atol=1e-14)
+        np.testing.assert_allclose(W.matrix.sum(axis=0), 0, atol=1e-13)
+        np.testing.assert_allclose(W.exit_rates, q, rtol=1e-14)
+
+    def test_dense_and_sparse_are_one(self):
+        rates = random_rates(20, 0.2, 1)
+        a, b = rt.Generator.from_rates(rates), rt.Generator.from_rates(rates.toarray())
+        np.testing.assert_array_equal(a.matrix.toarray(), b.matrix.toarray())
+
+    @pytest.mark.parametrize(
+        ("rates", "error", "message"),
+        [
+            ([[0, -1], [1, 0]], ValueError, r"rates must be finite and >= 0, but the rate 0 -> 1 is -1\.0"),
+            ([[0, 1], [np.nan, 0]], ValueError, "the rate 1 -> 0 is nan"),
+            ([[0, np.inf], [1, 0]], ValueError, "the rate 0 -> 1 is inf"),
+            ([[0, 1]], ValueError, r"square matrix.*got shape \(1, 2\)"),
+            (np.zeros((0, 0)), ValueError, "square matrix"),
+            (3.0, ValueError, "square matrix"),
+            ([["a", "b"], ["c", "d"]], TypeError, "real numbers"),
+            ([[0, 1j], [1, 0]], TypeError, "real numbers"),
+        ],
+    )
+    def test_bad_rates(self, rates, error, message):
+        with pytest.raises(error, match=message):
+            rt.Generator.from_rates(rates)
+
+    def test_recurrent_classes(self):
+        rates = np.zeros((6, 6))
+        rates[0, 1] = rates[1, 0] = rates[2, 0] = rates[2, 3] = rates[3, 4] = rates[4, 3] = 1
+        classes, transient = rt.Generator.from_rates(rates).recurrent_classes()
+        assert sorted(map(tuple, classes)) == [(0, 1), (3, 4), (5,)]
+        assert list(transient) == [2]
+
+
+class TestSteadyState:
+    @pytest.mark.parametrize("method", ["auto", "direct", "closed-form"])
+    @pytest.mark.parametrize(
+        ("rate", "expected"),
+        [(1, [0.25, 0.25, 0.25, 0.25]), (5, [0.3, 0.2, 0.1, 0.4]), (50, [0.329, 0.171, 0.013, 0.487])],
+    )
+    def test_unit_ring(self, method, rate, expected):
+        """method.md 3.2; Landauer: one rate moves all probabilities."""
+        rates = np.array([[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]], float)
+        rates[2, 3] = rate
+        state = rt.steady_state(rt.Generator.from_rates(rates), method=method)
+        np.testing.assert_allclose(state.probability, expected, atol=5e-4)
+        np.testing.assert_allclose(state.probability, null_space(rt.Generator.from_rates(rates).matrix.toarray()))
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_methods_and_twins_agree(self, seed):
+        W = rt.Generator.from_rates(random_rates(150, 0.03, seed))
+        dense = W.matrix.toarray()
+        direct = rt.steady_state(W, method="direct")
+        krylov = rt.steady_state(W, method="krylov")
+        assert (direct.info["method"], krylov.info["method"]) == ("direct", "krylov")
+        np.testing.assert_allclose(direct.probability, twin.gth(dense), rtol=1e-12)
+        np.testing.assert_allclose(direct.probability, null_space(dense), rtol=1e-9)
+        np.testing.assert_allclose(krylov.log_density, direct.log_density, atol=1e-8)
+        np.testing.assert_allclose(twin.solve(dense), direct.log_density, atol=1e-8)
+        assert direct.entropy_production == np.inf == twin.entropy_production(dense, direct.probability)
+
+    def test_ring_twin(self):
+        rng = np.random.default_rng(3)
+        up, down = rng.lognormal(0, 2, (2, 9))
+        rates = np.zeros((9, 9))
+        for i in range(9):
+            rates[i, (i + 1) % 9], rates[(i + 1) % 9, i] = up[i], down[i]
+        W = rt.Generator.from_rates(rates)
+        state = rt.steady_state(W)
+        assert state.info["method"] == "closed-form"
+        np.testing.assert_allclose(state.probability, twin.ring(up, down), rtol=1e-13)
+        np.testing.assert_allclose(state.probability, twin.gth(W.matrix.toarray()), rtol=1e-13)
+        sigma = twin.entropy_production(W.matrix.toarray(), state.probability)
+        assert state.entropy_production == pytest.approx(sigma, rel=1e-12)
+        assert state.entropy_production_field.sum() == pytest.approx(sigma, rel=1e-12)
+
+    def test_wide_rates(self):
+        """Each probability to many digits, where the rates span e^40."""
+        W = rt.Generator.from_rates(random_rates(2000, 0.003, 5, sigma=4.0))
+        krylov = rt.steady_state(W, method="krylov")
+        direct = rt.steady_state(W, method="direct")
+        assert np.ptp(direct.log_density) > 20
+        np.testing.assert_allclose(krylov.log_density, direct.log_density, atol=1e-7)
+
+    def test_nearly_reducible(self):
+        """Two blocks coupled at 1e-12: both masses right, block by block."""
+        rng = np.random.default_rng(0)
+        rates = linalg.block_diag(rng.random((300, 300)), rng.random((500, 500)))
+        rates[0, 300], rates[300, 0] = 1e-12, 3e-12
+        W = rt.Generator.from_rates(rates)
+        direct, krylov = (rt.steady_state(W, method=m).probability for m in ("direct", "krylov"))
+        np.testing.assert_allclose(krylov, direct, rtol=1e-6)
+        # the flow between the blocks balances
+        assert direct[0] * 1e-12 == pytest.approx(direct[300] * 3e-12, rel=1e-12)
+
+    def test_transient_states_have_no_probability(self):
+        rates = np.zeros((4, 4))
+        rates[0, 1] = rates[1, 0] = rates[2, 0] = rates[3, 2] = 1
+        state = rt.steady_state(rt.Generator.from_rates(rates))
+        np.testing.assert_array_equal(state.probability, [0.5, 0.5, 0, 0])
+        assert np.isneginf(state.log_density[2:]).all()
+
+    def test_reducible(self):
+        rates = linalg.block_diag(np.ones((2, 2)), np.ones((3, 3)))
+        with pytest.raises(rt.ReducibleError, match=r"2 recurrent classes, 2 states \(0, 1\); 3 states \(2, 3, 4\)") as caught:
+            rt.steady_state(rt.Generator.from_rates(rates))
+        assert [list(c) for c in caught.value.classes] == [[0, 1], [2, 3, 4]]
+
+    def test_single_state(self):
+        assert rt.steady_state(rt.Generator.from_rates([[0.0]])).probability == [1.0]
+
+    def test_initial(self):
+        W = rt.Generator.from_rates(random_rates(500, 0.01, 2))
+        cold = rt.steady_state(W, method="krylov")
+        warm = rt.steady_state(W, method="krylov", initial=cold.log_density)
+        assert warm.info["krylov_iterations"] < cold.info["krylov_iterations"]
+
+    def test_not_a_ring(self):
+        with pytest.raises(ValueError, match="closed-form"):
+            rt.steady_state(rt.Generator.from_rates(random_rates(20, 0.3, 0)), method="closed-form")
