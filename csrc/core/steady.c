@@ -46,7 +46,7 @@ typedef struct {
 rtl_steady_options_t
 rtl_steady_defaults(void)
 {
-    return (rtl_steady_options_t) {.rtol = 1e-10, .max_steps = 100};
+    return (rtl_steady_options_t) {.rtol = 1e-10, .max_steps = 300};
 }
 
 /* r_i / q_i for all i. */
@@ -311,14 +311,14 @@ static int
 warm_up(solver_t *self, double until, bool exchange)
 {
     double *y = N_VGetArrayPointer(self->y), *r = N_VGetArrayPointer(self->step);
-    long last = self->info->warm_steps + self->options->max_steps;
     int status = warm_init(self);
     double residual = residual_at(self, y, r);
 
     if (self->first_residual == 0.0) {
         self->first_residual = residual;
     }
-    while (status == 0 && residual > until && self->info->warm_steps < last) {
+    while (status == 0 && residual > until &&
+           self->info->warm_steps < self->options->max_steps) {
         if (residual > far_off) {
             rtl_generator_sweep(self->chain, y);
         }
@@ -393,11 +393,14 @@ finish_init(solver_t *self)
     if (status != 0) {
         return status;
     }
+    int newton_steps = self->options->max_steps < NEWTON_STEPS
+                           ? self->options->max_steps
+                           : NEWTON_STEPS;
     bool good = KINInit(self->kinsol, kinsol_function, self->y) == KIN_SUCCESS &&
                 KINSetUserData(self->kinsol, self) == KIN_SUCCESS &&
                 KINSetFuncNormTol(self->kinsol, self->options->rtol) == KIN_SUCCESS &&
                 KINSetScaledStepTol(self->kinsol, 1e-14) == KIN_SUCCESS &&
-                KINSetNumMaxIters(self->kinsol, NEWTON_STEPS) == KIN_SUCCESS &&
+                KINSetNumMaxIters(self->kinsol, newton_steps) == KIN_SUCCESS &&
                 KINSetMaxSetupCalls(self->kinsol, 1) == KIN_SUCCESS &&
                 KINSetEtaForm(self->kinsol, KIN_ETACONSTANT) == KIN_SUCCESS &&
                 KINSetEtaConstValue(self->kinsol, newton_tolerance) == KIN_SUCCESS &&

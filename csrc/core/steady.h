@@ -22,8 +22,8 @@ typedef enum {
 typedef struct {
     double rtol;                /* bound on max |r_i| / q_i */
     rtl_steady_method_t method; /* AUTO: closed form for rings, direct for small n */
-    int max_steps;              /* outer iterations before giving up */
-    rtl_monitor_t *monitor;     /* borrowed; NULL for none */
+    int max_steps;          /* steps in p, and at most 20 Newton steps, to give up */
+    rtl_monitor_t *monitor; /* borrowed; NULL for none */
 } rtl_steady_options_t;
 
 /* All numbers about a run. */
@@ -40,7 +40,7 @@ typedef struct {
     char message[RTL_SUN_MESSAGE]; /* SUNDIALS' last words, "" if none */
 } rtl_steady_info_t;
 
-/* The options everybody starts from: rtol 1e-10, AUTO, 100 steps. */
+/* The options everybody starts from: rtol 1e-10, AUTO, 300 steps. */
 rtl_steady_options_t rtl_steady_defaults(void);
 
 /* log p of a chain that is irreducible. y (n,) holds a first guess if `has_guess`, and

@@ -129,7 +129,7 @@ test_not_converged(void)
     CHECK(info.residual > 1e-10);
     CHECK(rtl_steady_residual(&chain, y, &worst) == info.residual);
     CHECK(worst == info.worst);
-    options.max_steps = 100;
+    options.max_steps = 300;
     CHECK(rtl_steady_solve(&chain, &options, 0, y, &info) == 0);
     /* a wrong answer is seen */
     y[7] += 1e-9;
