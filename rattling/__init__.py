@@ -2,6 +2,7 @@
 
 from rattling import systems
 from rattling._core import ConvergenceError, ReducibleError
+from rattling.estimators import RattlingField, WindowedRattling, estimate_rattling, windowed_rattling
 from rattling.fokker_planck import SteadyState, generator, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
@@ -14,14 +15,18 @@ __all__ = [
     "Generator",
     "Grid",
     "Model",
+    "RattlingField",
     "ReducibleError",
     "SteadyState",
     "Trajectories",
     "Typicality",
+    "WindowedRattling",
+    "estimate_rattling",
     "exact_rattling",
     "generator",
     "simulate",
     "steady_state",
     "systems",
     "typicality",
+    "windowed_rattling",
 ]

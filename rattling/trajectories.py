@@ -88,7 +88,7 @@ class Trajectories(Result):
         -------
         matplotlib.axes.Axes
         """
-        from rattling.plotting import plot_trajectories
+        from rattling.plotting_paths import plot_trajectories
 
         return plot_trajectories(self, ax=ax, n_paths=n_paths)
 
@@ -183,13 +183,14 @@ def simulate(
     x0 = _starts(x0, n_paths, model.dim)
     dim = x0.shape[1]
     walls = _walls(boundary, dim)
-    _check_inside(x0, walls)
     n_times = n_steps // thin + 1
     if len(x0) * n_times * dim > sys.maxsize // 8:
         raise ValueError(
             f"x would have {len(x0)} x {n_times} x {dim} numbers, more than memory has addresses for;"
             " take a larger thin or fewer paths or steps"
         )
+    x0 = np.ascontiguousarray(x0)
+    _check_inside(x0, walls)
     key = random_key(rng)
     started = time.perf_counter()
     simulation = _core.Simulation(model._compiled(x0[:1].T), _core_walls(walls), key, dt, x0)
@@ -260,7 +261,7 @@ def random_key(rng):
 
 
 def _starts(x0, n_paths, dim):
-    """x0 as a contiguous, finite (n_paths, dim)."""
+    """x0 as a finite (n_paths, dim), perhaps one row seen n_paths times."""
     x0 = real_array(x0, "x0")
     if x0.ndim == 0 and dim in (None, 1):
         x0 = x0.reshape(1)
@@ -275,12 +276,9 @@ def _starts(x0, n_paths, dim):
     if len(bad):
         path, axis = bad[0]
         raise ValueError(f"x0 must be finite; coordinate {axis} of path {path} is {np.atleast_2d(x0)[path, axis]}")
-    if x0.ndim == 1:
-        count = 1 if n_paths is None else n_paths
-        if count * x0.size > sys.maxsize // 8:
-            raise ValueError(f"n_paths is {n_paths}, more than memory has addresses for")
-        x0 = np.broadcast_to(x0, (count, x0.size))
-    return np.ascontiguousarray(x0)
+    if x0.ndim == 2:
+        return x0
+    return np.broadcast_to(x0, (1 if n_paths is None else n_paths, x0.size))
 
 
 def _walls(boundary, dim):

@@ -1,0 +1,155 @@
+"""The command line: ``python -m rattling``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+
+# coordinate sets of the published analysis
+_KINDS = {
+    "raw9": "positions (body lengths) and angles of the three robots",
+    "observables7": "the centre as each robot sees it, and their alignment",
+}
+
+
+def main(argv=None):
+    """Run one command; returns the exit status: 0 done, 1 a stated requirement failed,
+    2 bad input."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rattling", description="Rattling, steady states and typicality of driven systems."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for add in (_add_smarticles,):
+        add(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"rattling: {where}{error.strerror or error}", file=sys.stderr)
+    except (ValueError, ImportError) as error:
+        print(f"rattling: {error}", file=sys.stderr)
+    return BAD_INPUT
+
+
+# --- smarticles -------------------------------------------------------------------------
+
+
+def _add_smarticles(commands):
+    command = commands.add_parser(
+        "smarticles",
+        help="windowed rattling of a published robot track",
+        description="Windowed rattling of a track of three robots, as in Chvykov et al., Science 371, 90 (2021): a"
+        " report, and a figure of R over time with the running mean over 25 windows that the published analysis draws.",
+    )
+    command.add_argument("file", metavar="FILE.csv", help="pulse, time, then x, y, theta of three robots in each row")
+    command.add_argument("--json", action="store_true", help="print one JSON object with the numbers, draw no figure")
+    command.add_argument("--window", type=float, default=8.0, metavar="S", help="length of a window in s (default: 8)")
+    command.add_argument("--figure", metavar="PATH", help="where to write the figure (default: NAME-rattling.png here)")
+    command.set_defaults(run=_run_smarticles)
+
+
+def _run_smarticles(arguments):
+    from rattling.datasets import load_smarticles, smarticle_coordinates
+    from rattling.estimators import windowed_rattling
+
+    tracks = load_smarticles(arguments.file)
+    results = {}
+    for kind in _KINDS:
+        try:
+            result = windowed_rattling(smarticle_coordinates(tracks, kind), tracks.dt, arguments.window)
+        except ValueError as error:
+            raise ValueError(f"{arguments.file}: {error}") from None
+        results[kind] = dataclasses.replace(result, t=tracks.t[: len(result.rattling)])
+    figure = arguments.figure
+    if figure is None and not arguments.json:
+        figure = f"{Path(arguments.file).stem}-rattling.png"
+    try:
+        if figure is not None:
+            _draw_smarticles(results, Path(arguments.file).name, figure)
+    except ImportError as error:
+        if arguments.figure is not None:
+            raise
+        figure = f"none ({error})"
+    if arguments.json:
+        print(json.dumps(_smarticle_numbers(tracks, results), allow_nan=False))
+    else:
+        print(_smarticle_report(arguments.file, tracks, results))
+        print(f"\nfigure: {figure}")
+    return DONE
+
+
+def _draw_smarticles(results, name, path):
+    from rattling.plotting_paths import smarticle_figure
+
+    titled = {f"{kind}: {_KINDS[kind]}": result for kind, result in results.items()}
+    smarticle_figure(titled, name).savefig(path)
+
+
+def _smarticle_numbers(tracks, results):
+    """The keys of the published numbers. What is not finite is null, and is left out of
+    the statistics."""
+    numbers = {"rows": tracks.n_times, "dt": tracks.dt, "window": next(iter(results.values())).n_rows + 1}
+    for kind, result in results.items():
+        r = result.rattling
+        finite = r[np.isfinite(r)]
+        low, middle, high = np.quantile(finite, [0.05, 0.5, 0.95]) if finite.size else (np.nan,) * 3
+        numbers[kind] = {
+            "n_windows": len(r),
+            "mean": _number(finite.mean() if finite.size else np.nan),
+            "sd": _number(finite.std() if finite.size else np.nan),
+            "q05": _number(low),
+            "median": _number(middle),
+            "q95": _number(high),
+            "first5": [_number(value) for value in r[:5]],
+            "every1000": [_number(value) for value in r[::1000]],
+            "window_first": [0, result.n_rows],
+        }
+    return numbers
+
+
+def _number(value):
+    return float(value) if math.isfinite(value) else None
+
+
+def _smarticle_report(file, tracks, results):
+    first = next(iter(results.values()))
+    lines = [
+        f"Rattling of {file}",
+        f"  {tracks.n_times} rows over {tracks.t[-1] - tracks.t[0]:.1f} s, {tracks.dt:.5f} s apart on average",
+        f"  windows of {first.window:g} s: {first.n_rows} rows each, one beginning at each row",
+        "",
+        f"  {'coordinates':<14}{'windows':>8}{'mean R':>10}{'sd':>8}{'5 %':>9}{'median':>9}{'95 %':>9}",
+    ]
+    for kind, values in _smarticle_numbers(tracks, results).items():
+        if kind not in results:
+            continue
+        row = [values[key] for key in ("mean", "sd", "q05", "median", "q95")]
+        text = "".join("nan".rjust(n) if v is None else f"{v:{n}.3f}" for v, n in zip(row, (10, 8, 9, 9, 9), strict=True))
+        lines.append(f"  {kind:<14}{values['n_windows']:>8}{text}")
+        stuck = int(np.sum(~np.isfinite(results[kind].rattling)))
+        if stuck:
+            lines.append(f"  {'':<14}{stuck} windows in which something does not move (R = -inf) are left out")
+    lines += ["", *(f"  {kind:<14}{what}" for kind, what in _KINDS.items())]
+    lines += [
+        "  R = 1/2 log det C, C the covariance of (x(t) - x(0))/sqrt(t): Science 371, 90 (2021)",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
