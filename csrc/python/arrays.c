@@ -15,8 +15,10 @@ rtl_arrays_input(PyObject *value, const char *name, int ndim)
         }
         return NULL;
     }
-    if (!PyArray_CanCastTypeTo(PyArray_DESCR(any), PyArray_DescrFromType(NPY_DOUBLE),
-            NPY_SAME_KIND_CASTING)) {
+    PyArray_Descr *real = PyArray_DescrFromType(NPY_DOUBLE);
+    bool fits = PyArray_CanCastTypeTo(PyArray_DESCR(any), real, NPY_SAME_KIND_CASTING);
+    Py_DECREF(real);
+    if (!fits) {
         PyErr_Format(PyExc_TypeError, "%s must be an array of real numbers, not of %S",
             name, (PyObject *) PyArray_DESCR(any));
         Py_DECREF(any);

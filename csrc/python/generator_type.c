@@ -263,6 +263,10 @@ generator_restrict(PyObject *self, PyObject *value)
     }
     npy_intp n = PyArray_DIM(keep, 0);
     const int32_t *states = PyArray_DATA(keep);
+    if (n < 1) {
+        Py_DECREF(keep);
+        return PyErr_Format(PyExc_ValueError, "states must name at least one state");
+    }
     for (npy_intp i = 0; i < n; i++) {
         if (states[i] < 0 || (size_t) states[i] >= chain->n ||
             (i > 0 && states[i] <= states[i - 1])) {
@@ -316,6 +320,11 @@ generator_steady(PyObject *self, PyObject *args)
     rtl_steady_options_t options = rtl_steady_defaults();
 
     if (!PyArg_ParseTuple(args, "diOO", &options.rtol, &method, &initial, &progress)) {
+        return NULL;
+    }
+    if (!(options.rtol > 0.0) || method < RTL_STEADY_AUTO ||
+        method > RTL_STEADY_CLOSED_FORM) {
+        PyErr_SetString(PyExc_ValueError, "rtol or method is out of its range");
         return NULL;
     }
     PyArrayObject *y = rtl_arrays_new(1, &n);

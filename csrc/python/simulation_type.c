@@ -77,6 +77,11 @@ read_walls(simulation_object_t *self, PyObject *value, npy_intp dim, rtl_walls_t
     if (value == Py_None) {
         return 0;
     }
+    if (!PyTuple_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "walls must be None or a tuple, not %.200s",
+            Py_TYPE(value)->tp_name);
+        return -1;
+    }
     if (!PyArg_ParseTuple(value, "OOO!", &lower, &upper, &PyTuple_Type, &periodic)) {
         return -1;
     }
