@@ -1,6 +1,6 @@
 """Steady states, rattling and typicality of driven stochastic systems."""
 
-from rattling import systems
+from rattling import datasets, systems
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.estimators import RattlingField, WindowedRattling, estimate_rattling, windowed_rattling
 from rattling.fokker_planck import SteadyState, generator, steady_state
@@ -21,6 +21,7 @@ __all__ = [
     "Trajectories",
     "Typicality",
     "WindowedRattling",
+    "datasets",
     "estimate_rattling",
     "exact_rattling",
     "generator",

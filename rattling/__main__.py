@@ -53,13 +53,22 @@ def _add_smarticles(commands):
     command = commands.add_parser(
         "smarticles",
         help="windowed rattling of a published robot track",
-        description="Windowed rattling of a track of three robots, as in Chvykov et al., Science 371, 90 (2021): a"
-        " report, and a figure of R over time with the running mean over 25 windows that the published analysis draws.",
+        description="Windowed rattling of a track of three robots, as in Chvykov et al., Science 371, 90"
+        " (2021): a report, and a figure of R over time with the running mean over 25 windows that the"
+        " published analysis draws.",
     )
-    command.add_argument("file", metavar="FILE.csv", help="pulse, time, then x, y, theta of three robots in each row")
-    command.add_argument("--json", action="store_true", help="print one JSON object with the numbers, draw no figure")
-    command.add_argument("--window", type=float, default=8.0, metavar="S", help="length of a window in s (default: 8)")
-    command.add_argument("--figure", metavar="PATH", help="where to write the figure (default: NAME-rattling.png here)")
+    command.add_argument(
+        "file", metavar="FILE.csv", help="pulse, time, then x, y, theta of three robots in each row"
+    )
+    command.add_argument(
+        "--json", action="store_true", help="print one JSON object with the numbers, draw no figure"
+    )
+    command.add_argument(
+        "--window", type=float, default=8.0, metavar="S", help="length of a window in s (default: 8)"
+    )
+    command.add_argument(
+        "--figure", metavar="PATH", help="where to write the figure (default: NAME-rattling.png here)"
+    )
     command.set_defaults(run=_run_smarticles)
 
 
@@ -130,7 +139,7 @@ def _smarticle_report(file, tracks, results):
     first = next(iter(results.values()))
     lines = [
         f"Rattling of {file}",
-        f"  {tracks.n_times} rows over {tracks.t[-1] - tracks.t[0]:.1f} s, {tracks.dt:.5f} s apart on average",
+        f"  {tracks.n_times} rows over {np.ptp(tracks.t):.1f} s, {tracks.dt:.5f} s apart on average",
         f"  windows of {first.window:g} s: {first.n_rows} rows each, one beginning at each row",
         "",
         f"  {'coordinates':<14}{'windows':>8}{'mean R':>10}{'sd':>8}{'5 %':>9}{'median':>9}{'95 %':>9}",
@@ -139,11 +148,15 @@ def _smarticle_report(file, tracks, results):
         if kind not in results:
             continue
         row = [values[key] for key in ("mean", "sd", "q05", "median", "q95")]
-        text = "".join("nan".rjust(n) if v is None else f"{v:{n}.3f}" for v, n in zip(row, (10, 8, 9, 9, 9), strict=True))
+        text = "".join(
+            "nan".rjust(n) if v is None else f"{v:{n}.3f}" for v, n in zip(row, (10, 8, 9, 9, 9), strict=True)
+        )
         lines.append(f"  {kind:<14}{values['n_windows']:>8}{text}")
         stuck = int(np.sum(~np.isfinite(results[kind].rattling)))
         if stuck:
-            lines.append(f"  {'':<14}{stuck} windows in which something does not move (R = -inf) are left out")
+            lines.append(
+                f"  {'':<14}{stuck} windows in which something does not move (R = -inf) are left out"
+            )
     lines += ["", *(f"  {kind:<14}{what}" for kind, what in _KINDS.items())]
     lines += [
         "  R = 1/2 log det C, C the covariance of (x(t) - x(0))/sqrt(t): Science 371, 90 (2021)",

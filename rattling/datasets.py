@@ -134,7 +134,9 @@ def _read_table(path, name):
     bad = np.argwhere(~np.isfinite(table))
     if bad.size:
         row, column = bad[0]
-        raise ValueError(f"{name}, line {row + 1}: {_COLUMNS[column]} must be finite, but it is {table[row, column]}")
+        raise ValueError(
+            f"{name}, line {row + 1}: {_COLUMNS[column]} must be finite, but it is {table[row, column]}"
+        )
     return table
 
 

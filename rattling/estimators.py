@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -357,7 +357,9 @@ def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time"):
         raise ValueError(f"displacement must be one of {names}; got {displacement!r}")
     n_times, dim = x.shape
     if window / dt >= n_times + 1:
-        raise ValueError(f"x has {n_times} rows, fewer than the {window / dt:.6g} that a window of {window:g} needs")
+        raise ValueError(
+            f"x has {n_times} rows, fewer than the {window / dt:.6g} that a window of {window:g} needs"
+        )
     width = int(window / dt)
     n_rows = width - 1
     needed = dim + 1 + _DISPLACEMENTS.index(displacement)
@@ -369,7 +371,9 @@ def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time"):
     n_windows = (n_times - width) // stride + 1
     kind = _DISPLACEMENTS.index(displacement)
     r = _core.windowed(x, dt, n_rows, stride, kind, n_windows, None)
-    return WindowedRattling(r, np.arange(n_windows) * (stride * dt), dt, window, n_rows, stride, displacement, dim)
+    return WindowedRattling(
+        r, np.arange(n_windows) * (stride * dt), dt, window, n_rows, stride, displacement, dim
+    )
 
 
 # --- arguments --------------------------------------------------------------------------

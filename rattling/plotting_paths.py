@@ -112,7 +112,9 @@ def smarticle_figure(results, name):
     matplotlib.figure.Figure
         Not known to pyplot; ``figure.savefig(path)`` writes it.
     """
-    figure = import_extra("matplotlib.figure", "plot").Figure(figsize=(8.4, 2.5 * len(results) + 0.9), dpi=160)
+    figure = import_extra("matplotlib.figure", "plot").Figure(
+        figsize=(8.4, 2.5 * len(results) + 0.9), dpi=160
+    )
     figure.set_layout_engine("constrained")
     panels = figure.subplots(len(results), 2, sharex="col", sharey="row", squeeze=False, width_ratios=[6, 1])
     for letter, (ax, side), (what, result) in zip("abcd", panels, results.items(), strict=False):

@@ -275,7 +275,9 @@ def _starts(x0, n_paths, dim):
     bad = np.argwhere(~np.isfinite(np.atleast_2d(x0)))
     if len(bad):
         path, axis = bad[0]
-        raise ValueError(f"x0 must be finite; coordinate {axis} of path {path} is {np.atleast_2d(x0)[path, axis]}")
+        raise ValueError(
+            f"x0 must be finite; coordinate {axis} of path {path} is {np.atleast_2d(x0)[path, axis]}"
+        )
     if x0.ndim == 2:
         return x0
     return np.broadcast_to(x0, (1 if n_paths is None else n_paths, x0.size))
@@ -288,7 +290,9 @@ def _walls(boundary, dim):
     if isinstance(boundary, Grid):
         if boundary.dim != dim:
             raise ValueError(f"boundary has {boundary.dim} axes, but x0 has {dim} coordinates")
-        return tuple((*bounds, sides[0]) for bounds, sides in zip(boundary.bounds, boundary.boundary, strict=True))
+        return tuple(
+            (*bounds, sides[0]) for bounds, sides in zip(boundary.bounds, boundary.boundary, strict=True)
+        )
     if isinstance(boundary, str) or not hasattr(boundary, "__len__"):
         raise TypeError(f"boundary must be None, a Grid or one entry for each axis; got {boundary!r}")
     if len(boundary) != dim:
@@ -304,9 +308,13 @@ def _wall(entry, axis):
         lower, upper, side = entry
         lower, upper = float(lower), float(upper)
     except (TypeError, ValueError):
-        raise ValueError(f"boundary of axis {axis} must be None or (lower, upper, side); got {entry!r}") from None
+        raise ValueError(
+            f"boundary of axis {axis} must be None or (lower, upper, side); got {entry!r}"
+        ) from None
     if side not in _SIDES:
-        raise ValueError(f"boundary of axis {axis} must be one of {', '.join(map(repr, _SIDES))}; got {side!r}")
+        raise ValueError(
+            f"boundary of axis {axis} must be one of {', '.join(map(repr, _SIDES))}; got {side!r}"
+        )
     if not lower < upper or lower == np.inf or upper == -np.inf:
         raise ValueError(f"boundary of axis {axis} must have lower < upper; got ({lower}, {upper})")
     if side == "periodic" and not np.isfinite(upper - lower):

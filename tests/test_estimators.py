@@ -26,7 +26,9 @@ def random_walk(n_times, dim, seed, n_paths=None):
 @pytest.fixture(scope="module")
 def uneven():
     """Swirling drift; noise that depends on x and differs between the axes."""
-    return Model.from_sympy(["-x + 2*y", "-y - 2*x"], ["0.5*exp(-x**2/4)", "0.4 + 0.2*sin(y)**2"], variables="x y")
+    return Model.from_sympy(
+        ["-x + 2*y", "-y - 2*x"], ["0.5*exp(-x**2/4)", "0.4 + 0.2*sin(y)**2"], variables="x y"
+    )
 
 
 # --- special functions --------------------------------------------------------------------
@@ -80,7 +82,9 @@ def test_windows_of_brownian_motion():
     n_rows, d = 200, 0.7
     x = np.sqrt(2 * d * 0.1) * random_walk(n_rows * 2000 + 1, 1, seed=3)
     for displacement, expected in (("sqrt-time", 2 * d / 3), ("increments", 2 * d)):
-        result = windowed_rattling(x, 0.1, 0.1 * (n_rows + 1) + 1e-9, stride=n_rows, displacement=displacement)
+        result = windowed_rattling(
+            x, 0.1, 0.1 * (n_rows + 1) + 1e-9, stride=n_rows, displacement=displacement
+        )
         c = np.exp(2 * result.rattling)
         assert abs(c.mean() - expected) < 4 * c.std() / np.sqrt(len(c)) + 0.01 * expected, displacement
 
@@ -282,10 +286,14 @@ def test_default_grid():
     assert field.grid.shape == (40,) and field.grid.bounds[0] == (paths.x.min(), paths.x.max())
     assert field.n_outside == 0
     walls = [(-np.inf, 0.5, "reflecting")]
-    paths = simulate(Model.from_sympy("-x", 0.5, variables="x"), [0.0], 0.01, 400, n_paths=10, rng=1, boundary=walls)
+    paths = simulate(
+        Model.from_sympy("-x", 0.5, variables="x"), [0.0], 0.01, 400, n_paths=10, rng=1, boundary=walls
+    )
     assert estimate_rattling(paths).grid.bounds[0] == (paths.x.min(), 0.5)
     ring = [(0.0, 1.0, "periodic")]
-    paths = simulate(Model.from_sympy("1", 0.5, variables="x"), [0.0], 0.01, 400, n_paths=10, rng=1, boundary=ring)
+    paths = simulate(
+        Model.from_sympy("1", 0.5, variables="x"), [0.0], 0.01, 400, n_paths=10, rng=1, boundary=ring
+    )
     assert estimate_rattling(paths).grid.boundary == (("periodic", "periodic"),)
     with pytest.raises(ValueError, match="at is needed: coordinate 0 of the paths is 1.0 throughout"):
         estimate_rattling(np.ones((10, 1)), 0.1)
@@ -326,7 +334,11 @@ def test_one_path_may_have_fewer_axes():
     ],
 )
 def test_bad_arguments(change, error, message):
-    arguments = {"trajectories_or_array": random_walk(20, 2, seed=1), "dt": 0.1, "at": Grid([(0, 1)] * 2, 3)} | change
+    arguments = {
+        "trajectories_or_array": random_walk(20, 2, seed=1),
+        "dt": 0.1,
+        "at": Grid([(0, 1)] * 2, 3),
+    } | change
     with pytest.raises(error, match=message or None):
         estimate_rattling(**arguments)
 
@@ -397,7 +409,11 @@ def test_field_is_a_result(dim, tmp_path):
     model = Model.from_sympy(["-" + v for v in "xyz"[:dim]], 0.5, variables=list("xyz"[:dim]))
     paths = simulate(model, np.zeros(dim), 0.01, 2000, n_paths=5, rng=1)
     field = estimate_rattling(paths, at=Grid([(-1, 1)] * dim, 3))
-    assert field.points.shape == (*field.grid.shape, dim) and field.covariance.shape == (*field.grid.shape, dim, dim)
+    assert field.points.shape == (*field.grid.shape, dim) and field.covariance.shape == (
+        *field.grid.shape,
+        dim,
+        dim,
+    )
     assert "RattlingField" in repr(field) and field.variables == tuple("xyz"[:dim])
     field.save(tmp_path / "field.npz")
     for copy in (pickle.loads(pickle.dumps(field)), rattling.RattlingField.load(tmp_path / "field.npz")):
@@ -414,7 +430,10 @@ def test_windows_are_a_result(tmp_path):
     pyplot = pytest.importorskip("matplotlib.pyplot")
     result = windowed_rattling(random_walk(100, 2, seed=1), 0.1, 2.0)
     result.save(tmp_path / "windows.npz")
-    for copy in (pickle.loads(pickle.dumps(result)), rattling.WindowedRattling.load(tmp_path / "windows.npz")):
+    for copy in (
+        pickle.loads(pickle.dumps(result)),
+        rattling.WindowedRattling.load(tmp_path / "windows.npz"),
+    ):
         np.testing.assert_array_equal(copy.rattling, result.rattling)
         assert copy.window == 2.0 and copy.displacement == "sqrt-time"
     assert result.to_xarray()["rattling"].dims == ("time",)

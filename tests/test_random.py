@@ -23,7 +23,9 @@ def sample():
 @pytest.mark.parametrize("first, n", [(0, 1), (0, 9), (5, 6), (2**33 - 3, 11)])
 @pytest.mark.parametrize("step", [0, 7, 2**35 + 1])
 def test_twin(first, n, step):
-    np.testing.assert_array_equal(random_uniforms(KEY, first, n, step, 3), twin.uniforms(KEY, first, n, step, 3))
+    np.testing.assert_array_equal(
+        random_uniforms(KEY, first, n, step, 3), twin.uniforms(KEY, first, n, step, 3)
+    )
     # the twin rounds its angle, up to 2 pi, to 4e-16
     normals = twin.normals(KEY, first, n, step, 3)
     np.testing.assert_allclose(random_normals(KEY, first, n, step, 3), normals, rtol=1e-15, atol=3e-15)

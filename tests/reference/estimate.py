@@ -91,5 +91,7 @@ def one_cell(steps, where, dt, lags):
     a, b = lags[1] / (lags[1] - lags[0]), -lags[0] / (lags[1] - lags[0])
     both = np.sum((shares(where[:, 1], lags[0], where[:, 1], lags[1]) * same_path) ** 2) / n**2
     rho = min(1.0, both * np.sqrt(dofs[0] * dofs[1]))
-    variance = a**2 * variances[0] + b**2 * variances[1] + 2 * a * b * rho * np.sqrt(variances[0] * variances[1])
+    variance = (
+        a**2 * variances[0] + b**2 * variances[1] + 2 * a * b * rho * np.sqrt(variances[0] * variances[1])
+    )
     return result | {"rattling": a * half_log_dets[0] + b * half_log_dets[1], "stderr": np.sqrt(variance)}
