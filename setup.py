@@ -64,6 +64,7 @@ def extension():
             "-O3",
             "-fvisibility=hidden",
             "-fno-math-errno",
+            "-ffp-contract=off",  # the same bits on processors with and without fused products
             "-pthread",
             *(["-isystem", str(prefix / "include")] if not system else []),
             "-isystem",
