@@ -8,11 +8,12 @@
 #include <string.h>
 
 #include "aggregate.h"
+#include "balance.h"
 #include "direct.h"
 #include "memory.h"
 
-/* vectors of one level; the finest needs RESIDUAL alone, the coarsest solve takes
- * IMAGE_1 and the next */
+/* vectors of one level; the finest needs two, the coarsest solve takes IMAGE_1 and the
+ * next */
 enum { RESIDUAL, RHS, CORRECTION, IMAGE_1, IMAGE_2, SECOND, WORK };
 enum { SMALLEST = 64, LARGEST_DENSE = 512 };
 
@@ -47,20 +48,6 @@ update_coarse(rtl_level_t *fine, rtl_level_t *coarse)
     }
 }
 
-static void
-update_values(rtl_level_t *level)
-{
-    const rtl_generator_t *chain = level->chain;
-
-    for (size_t i = 0; i < chain->n; i++) {
-        double scale = chain->exit_rate[i] > 0.0 ? 1.0 / chain->exit_rate[i] : 0.0;
-        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
-            level->value[e] = scale * chain->rate[e] *
-                              bounded_exp(level->y[chain->source[e]] - level->y[i]);
-        }
-    }
-}
-
 static int
 update_dense(rtl_multilevel_t *self)
 {
@@ -89,7 +76,8 @@ rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
 {
     memcpy(self->level[0].y, y, self->level[0].chain->n * sizeof *y);
     for (size_t l = 0; l < self->n_levels; l++) {
-        update_values(&self->level[l]);
+        rtl_balance_values(self->level[l].chain, self->level[l].y, self->level[l].value,
+            self->level[l].work);
         if (l + 1 < self->n_levels) {
             update_coarse(&self->level[l], &self->level[l + 1]);
         }
@@ -166,7 +154,7 @@ rtl_multilevel_init(
     rtl_level_t *last = &self->level[0];
 
     memset(self, 0, sizeof *self);
-    status = level_init(last, chain, RHS);
+    status = level_init(last, chain, CORRECTION);
     if (status != 0) {
         goto out;
     }
@@ -217,7 +205,7 @@ rtl_multilevel_bytes(const rtl_multilevel_t *self)
 
     for (size_t l = 0; l < self->n_levels; l++) {
         const rtl_generator_t *chain = self->level[l].chain;
-        size_t vectors = l == 0 ? RHS + 3 : WORK + 3;
+        size_t vectors = l == 0 ? CORRECTION + 3 : WORK + 3;
         bytes += chain->n * (vectors * sizeof(double) + sizeof(int32_t));
         bytes += chain->n_entries * (sizeof(double) + sizeof(int32_t));
         if (l > 0) {
@@ -233,27 +221,7 @@ rtl_multilevel_bytes(const rtl_multilevel_t *self)
 static void
 apply(const rtl_level_t *level, const double *x, double *out)
 {
-    const rtl_generator_t *chain = level->chain;
-
-    for (size_t i = 0; i < chain->n; i++) {
-        double sum = -x[i];
-        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
-            sum += level->value[e] * x[chain->source[e]];
-        }
-        out[i] = sum;
-    }
-}
-
-static void
-relax(const rtl_level_t *level, const double *b, double *x, size_t i)
-{
-    const rtl_generator_t *chain = level->chain;
-    double sum = -b[i];
-
-    for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
-        sum += level->value[e] * x[chain->source[e]];
-    }
-    x[i] = sum;
+    rtl_balance_apply(level->chain, level->value, x, out);
 }
 
 static double
@@ -313,26 +281,20 @@ cycle(rtl_multilevel_t *self, size_t l, const double *b, double *x)
     size_t n = fine->chain->n;
     double *r = vector(fine, RESIDUAL), *rhs, *correction;
 
-    memset(x, 0, n * sizeof *x);
-    for (size_t i = 0; i < n; i++) {
-        relax(fine, b, x, i);
-    }
+    rtl_balance_forward(fine->chain, fine->value, b, x, r);
     if (l + 1 < self->n_levels) {
         rhs = vector(coarse, RHS);
         correction = vector(coarse, CORRECTION);
-        apply(fine, x, r);
         memset(rhs, 0, coarse->chain->n * sizeof *rhs);
         for (size_t i = 0; i < n; i++) {
-            rhs[fine->aggregate[i]] += fine->restriction[i] * (b[i] - r[i]);
+            rhs[fine->aggregate[i]] += fine->restriction[i] * r[i];
         }
         correct(self, l + 1);
         for (size_t i = 0; i < n; i++) {
             x[i] += correction[fine->aggregate[i]];
         }
     }
-    for (size_t i = n; i-- > 0;) {
-        relax(fine, b, x, i);
-    }
+    rtl_balance_backward(fine->chain, fine->value, b, x);
 }
 
 /* CORRECTION of level l from its RHS: directly on the last, else by at most two steps

@@ -4,126 +4,48 @@
 #include <math.h>
 #include <string.h>
 
+#include "direct.h"
+#include "geometric.h"
 #include "memory.h"
 
-enum { SHORTEST_AXIS = 8, SMALLEST_GRID = 400 };
+enum { SMALLEST_GRID = 300 };
 
 /* What is left to the finer grids: their own discretisation differs by more. */
 static const double coarse_rtol = 1e-3;
 
-int
-rtl_nested_coarsen(const rtl_grid_t *fine, rtl_grid_t *coarse, int *coarser)
-{
-    int status = 0;
-    size_t shape[RTL_MAX_DIM];
-    double *edges[RTL_MAX_DIM] = {NULL};
+typedef struct {
+    rtl_grid_t grid;       /* level 0: empty, the caller's is used */
+    rtl_generator_t chain; /* likewise */
+} level_t;
 
-    memset(coarse, 0, sizeof *coarse);
-    *coarser = 0;
-    for (size_t k = 0; k < fine->dim; k++) {
-        size_t n = fine->shape[k], step = n >= SHORTEST_AXIS ? 2 : 1;
-        shape[k] = (n + step - 1) / step;
-        *coarser = *coarser || step == 2;
-        edges[k] = rtl_memory_alloc(shape[k] + 1, sizeof(double));
-        if (edges[k] == NULL) {
-            status = RTL_NO_MEMORY;
-            goto out;
-        }
-        for (size_t i = 0; i < shape[k]; i++) {
-            edges[k][i] = fine->edges[k][i * step];
-        }
-        edges[k][shape[k]] = fine->edges[k][n];
-    }
-    if (*coarser) {
-        status = rtl_grid_init(coarse, fine->dim, shape, (const double *const *) edges,
-            fine->lower, fine->upper);
-    }
-out:
-    for (size_t k = 0; k < fine->dim; k++) {
-        rtl_memory_free(edges[k]);
-    }
-    return status;
-}
+typedef struct {
+    size_t n_levels;
+    level_t level[RTL_GEOMETRIC_MAX]; /* 0 is the finest */
+    rtl_geometric_t multigrid;
+    double *y; /* of the level last solved; owned */
+} nest_t;
 
-/* Where the centre of fine cell i of an axis lies among the coarse centres: between
- * *low and *high, a share *t of the way up (outside [0, 1] beyond the last centres). */
 static void
-locate(const rtl_grid_t *coarse, const rtl_grid_t *fine, size_t axis, size_t i,
-    size_t *low, size_t *high, double *t)
+nest_free(nest_t *self)
 {
-    size_t m = coarse->shape[axis], n = fine->shape[axis];
-    double x = rtl_grid_centre(fine, axis, i);
-    double period = fine->edges[axis][n] - fine->edges[axis][0];
-    bool wrap = fine->lower[axis] == RTL_PERIODIC;
-    size_t c = i * m / n;
-
-    /* the last coarse cell of an odd axis is narrower: step to the cell that holds x */
-    while (c + 1 < m && x >= coarse->edges[axis][c + 1]) {
-        c++;
+    for (size_t l = 0; l < RTL_GEOMETRIC_MAX; l++) {
+        rtl_grid_free(&self->level[l].grid);
+        rtl_generator_free(&self->level[l].chain);
     }
-    while (c > 0 && x < coarse->edges[axis][c]) {
-        c--;
-    }
-    double centre = rtl_grid_centre(coarse, axis, c);
-    if (x >= centre) {
-        *low = c;
-        *high = c + 1 < m ? c + 1 : (wrap ? 0 : c);
-    } else {
-        *high = c;
-        *low = c > 0 ? c - 1 : (wrap ? m - 1 : 0);
-    }
-    if (*low == *high) { /* beyond the last centre: from the last two */
-        *low = c > 0 ? c - 1 : 0;
-        *high = *low + 1;
-    }
-    double a = rtl_grid_centre(coarse, axis, *low);
-    double b = rtl_grid_centre(coarse, axis, *high);
-    if (wrap && *high == 0) {
-        b += period;
-        x += x < a ? period : 0.0;
-    }
-    *t = (x - a) / (b - a);
+    rtl_geometric_free(&self->multigrid);
+    rtl_memory_free(self->y);
+    rtl_memory_free(self);
 }
 
-int
-rtl_nested_interpolate(const rtl_grid_t *coarse, const double *coarse_log_density,
-    const rtl_grid_t *fine, double *log_density)
+static bool
+all_finite(size_t n, const double *y)
 {
-    size_t outer = 1, inner = coarse->n_cells;
-    double *from = rtl_memory_alloc(fine->n_cells, sizeof *from);
-    double *to = rtl_memory_alloc(fine->n_cells, sizeof *to);
-
-    if (from == NULL || to == NULL) {
-        rtl_memory_free(from);
-        rtl_memory_free(to);
-        return RTL_NO_MEMORY;
-    }
-    memcpy(from, coarse_log_density, coarse->n_cells * sizeof *from);
-    /* axes 0 .. k-1 are fine already (outer), those after k still coarse (inner) */
-    for (size_t k = 0; k < fine->dim; k++) {
-        size_t m = coarse->shape[k], n = fine->shape[k], low, high;
-        double t;
-        inner /= m;
-        for (size_t i = 0; i < n; i++) {
-            locate(coarse, fine, k, i, &low, &high, &t);
-            for (size_t o = 0; o < outer; o++) {
-                const double *a = from + (o * m + low) * inner;
-                const double *b = from + (o * m + high) * inner;
-                double *out = to + (o * n + i) * inner;
-                for (size_t s = 0; s < inner; s++) {
-                    out[s] = a[s] + t * (b[s] - a[s]);
-                }
-            }
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(y[i])) {
+            return false;
         }
-        outer *= n;
-        double *swap = from;
-        from = to;
-        to = swap;
     }
-    memcpy(log_density, from, fine->n_cells * sizeof *from);
-    rtl_memory_free(from);
-    rtl_memory_free(to);
-    return 0;
+    return true;
 }
 
 static void
@@ -132,6 +54,55 @@ add_log_volume(const rtl_grid_t *grid, double sign, double *y)
     for (size_t i = 0; i < grid->n_cells; i++) {
         y[i] += sign * log(rtl_grid_volume(grid, i));
     }
+}
+
+/* Log probabilities on `fine` from those on `coarse`, densities interpolated. The old y
+ * is replaced. */
+static int
+refine(nest_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine)
+{
+    rtl_interpolate_t interpolate = {0};
+    double *y = rtl_memory_alloc(fine->n_cells, sizeof *y);
+    double *work = rtl_memory_alloc(2 * fine->n_cells, sizeof *work);
+    int status = y == NULL || work == NULL ? RTL_NO_MEMORY : 0;
+
+    if (status == 0) {
+        status = rtl_interpolate_init(&interpolate, coarse, fine);
+    }
+    if (status == 0) {
+        add_log_volume(coarse, -1.0, self->y);
+        rtl_interpolate_add(&interpolate, self->y, y, work);
+        add_log_volume(fine, 1.0, y);
+        double *swap = self->y;
+        self->y = y;
+        y = swap;
+    }
+    rtl_interpolate_free(&interpolate);
+    rtl_memory_free(y);
+    rtl_memory_free(work);
+    return status;
+}
+
+/* Grids from fine to coarse, as long as they get coarser and are not small. */
+static int
+make_grids(nest_t *self, const rtl_grid_t *grid)
+{
+    bool coarser = true;
+
+    self->n_levels = 1;
+    while (coarser && grid->n_cells > SMALLEST_GRID &&
+           self->n_levels < RTL_GEOMETRIC_MAX) {
+        level_t *next = &self->level[self->n_levels];
+        int status = rtl_interpolate_coarsen(grid, &next->grid, &coarser);
+        if (status != 0) {
+            return status;
+        }
+        if (coarser) {
+            self->n_levels++;
+            grid = &next->grid;
+        }
+    }
+    return 0;
 }
 
 static void
@@ -143,75 +114,50 @@ add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
     sum->products += part->products;
 }
 
+/* One coarse level: its generator, its multigrid level, its answer in self->y.
+ * *has_guess tells whether self->y holds a guess, and afterwards an answer. */
 static int
-all_finite(size_t n, const double *y)
+solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
+    const rtl_steady_options_t *options, bool *has_guess, rtl_steady_info_t *work,
+    rtl_fault_t *fault)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(y[i])) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-/* First guess for `grid`: the answer on the next coarser one, which is asked likewise.
- * *has_guess is false if `grid` cannot be made coarser. */
-static int
-guess(const rtl_model_t *model, const rtl_grid_t *grid,
-    const rtl_steady_options_t *options, double *y, int *has_guess,
-    rtl_steady_info_t *work, rtl_fault_t *fault)
-{
-    int coarser = 0;
-    double peclet;
-    double *coarse_y = NULL;
-    rtl_grid_t coarse;
-    rtl_generator_t chain = {0};
+    level_t *level = &self->level[l];
     rtl_steady_options_t loose = *options;
     rtl_steady_info_t info;
-    int status = rtl_nested_coarsen(grid, &coarse, &coarser);
+    rtl_geometric_t *multigrid = NULL;
+    double peclet;
 
-    *has_guess = 0;
-    if (status != 0 || !coarser) {
+    int status = rtl_finite_volume_assemble(
+        &level->chain, model, &level->grid, &peclet, options->monitor, fault);
+    if (status == 0 && *has_guess) {
+        multigrid = &self->multigrid;
+        status =
+            rtl_geometric_push(multigrid, &level->chain, &level[1].grid, &level->grid);
+    }
+    if (status != 0) {
         return status;
     }
-    coarse_y = rtl_memory_alloc(coarse.n_cells, sizeof *coarse_y);
-    if (coarse_y == NULL) {
-        status = RTL_NO_MEMORY;
-        goto out;
-    }
-    status = rtl_finite_volume_assemble(
-        &chain, model, &coarse, &peclet, options->monitor, fault);
-    if (status != 0) {
-        goto out;
-    }
     loose.rtol = fmax(coarse_rtol, options->rtol);
-    loose.method = RTL_STEADY_AUTO;
-    if (coarse.n_cells > SMALLEST_GRID) {
-        status = guess(model, &coarse, options, coarse_y, has_guess, work, fault);
-        if (status != 0) {
-            goto out;
-        }
-    }
-    status = rtl_steady_solve(&chain, &loose, *has_guess, coarse_y, &info);
+    loose.method = *has_guess ? RTL_STEADY_KRYLOV : RTL_STEADY_AUTO;
+    status =
+        rtl_steady_solve(&level->chain, multigrid, &loose, *has_guess, self->y, &info);
     add_work(work, &info);
-    if (status == RTL_NOT_CONVERGED) {
-        status = 0; /* still the best guess there is */
+    if (status != 0 &&
+        status != RTL_NOT_CONVERGED) { /* a poor guess is still a guess */
+        return status;
     }
-    if (status != 0) {
-        goto out;
+    /* rates may underflow on a grid as coarse as that: then the next one starts anew */
+    bool had_guess = *has_guess;
+    *has_guess = all_finite(level->chain.n, self->y);
+    if (!*has_guess) {
+        rtl_geometric_free(&self->multigrid);
+        return 0;
     }
-    *has_guess = all_finite(coarse.n_cells, coarse_y);
-    if (!*has_guess) { /* rates underflowed on a grid as coarse as that */
-        goto out;
+    if (had_guess) {
+        rtl_geometric_update(&self->multigrid, self->y);
+        return 0;
     }
-    add_log_volume(&coarse, -1.0, coarse_y);
-    status = rtl_nested_interpolate(&coarse, coarse_y, grid, y);
-    add_log_volume(grid, 1.0, y);
-out:
-    rtl_memory_free(coarse_y);
-    rtl_generator_free(&chain);
-    rtl_grid_free(&coarse);
-    return status;
+    return rtl_geometric_init(&self->multigrid, &level->chain, self->y);
 }
 
 int
@@ -219,14 +165,44 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     const rtl_grid_t *grid, const rtl_steady_options_t *options, double *y,
     rtl_steady_info_t *info, rtl_fault_t *fault)
 {
-    int has_guess = 0;
+    bool has_guess = false;
     rtl_steady_info_t work = {0};
-    int status = guess(model, grid, options, y, &has_guess, &work, fault);
+    nest_t *self = rtl_memory_alloc(1, sizeof *self);
+    int status = self == NULL ? RTL_NO_MEMORY : make_grids(self, grid);
 
     if (status != 0) {
-        return status;
+        goto out;
     }
-    status = rtl_steady_solve(chain, options, has_guess, y, info);
-    add_work(info, &work);
+    size_t coarsest = self->n_levels - 1;
+    self->y = rtl_memory_alloc(
+        coarsest > 0 ? self->level[coarsest].grid.n_cells : 1, sizeof(double));
+    if (self->y == NULL) {
+        status = RTL_NO_MEMORY;
+        goto out;
+    }
+    for (size_t l = coarsest; l > 0; l--) {
+        const rtl_grid_t *finer = l > 1 ? &self->level[l - 1].grid : grid;
+        status = solve_coarse(self, l, model, options, &has_guess, &work, fault);
+        if (status == 0) {
+            status = refine(self, &self->level[l].grid, finer);
+        }
+        if (status != 0) {
+            goto out;
+        }
+    }
+    if (has_guess) {
+        memcpy(y, self->y, grid->n_cells * sizeof *y);
+        status =
+            rtl_geometric_push(&self->multigrid, chain, &self->level[1].grid, grid);
+    }
+    if (status == 0) {
+        status = rtl_steady_solve(
+            chain, has_guess ? &self->multigrid : NULL, options, has_guess, y, info);
+        add_work(info, &work);
+    }
+out:
+    if (self != NULL) {
+        nest_free(self);
+    }
     return status;
 }

@@ -8,7 +8,10 @@
 #ifndef RTL_STEADY_H
 #define RTL_STEADY_H
 
+#include <stdbool.h>
+
 #include "generator.h"
+#include "geometric.h"
 #include "monitor.h"
 #include "sun.h"
 
@@ -43,10 +46,12 @@ typedef struct {
 /* The options everybody starts from: rtol 1e-10, AUTO, 300 steps. */
 rtl_steady_options_t rtl_steady_defaults(void);
 
-/* log p of a chain that is irreducible. y (n,) holds a first guess if `has_guess`, and
- * the best iterate when RTL_NOT_CONVERGED is returned. */
-int rtl_steady_solve(const rtl_generator_t *chain, const rtl_steady_options_t *options,
-    int has_guess, double *y, rtl_steady_info_t *info) RTL_MUST_CHECK;
+/* log p of a chain that is irreducible. `geometric` is multigrid whose finest level
+ * this chain is, or NULL for aggregates alone. y (n,) holds a first guess if
+ * `has_guess`, and the best iterate when RTL_NOT_CONVERGED is returned. */
+int rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
+    const rtl_steady_options_t *options, bool has_guess, double *y,
+    rtl_steady_info_t *info) RTL_MUST_CHECK;
 
 /* max |r_i| / q_i and where. */
 double rtl_steady_residual(

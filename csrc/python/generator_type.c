@@ -352,7 +352,7 @@ generator_steady(PyObject *self, PyObject *args)
             &fault);
     } else {
         status = rtl_steady_solve(
-            chain, &options, initial != Py_None, rtl_arrays_data(y), &info);
+            chain, NULL, &options, initial != Py_None, rtl_arrays_data(y), &info);
     }
     Py_END_ALLOW_THREADS
     if (status == RTL_BAD_ARGUMENT) {

@@ -2,58 +2,6 @@
 #include "nested.h"
 #include "models.h"
 
-/* Linear log densities are interpolated exactly, walls and odd axes included. */
-static void
-test_interpolation(void)
-{
-    for (size_t n = 8; n <= 11; n++) {
-        rtl_grid_t fine, coarse;
-        double from[36], to[121], x[2];
-        int coarser;
-
-        make_grid(&fine, 2, n, 1.5, RTL_REFLECTING);
-        CHECK(rtl_nested_coarsen(&fine, &coarse, &coarser) == 0 && coarser);
-        CHECK(coarse.shape[0] == (n + 1) / 2);
-        for (size_t i = 0; i < coarse.n_cells; i++) {
-            rtl_grid_points(&coarse, i, 1, x);
-            from[i] = 2.0 * x[0] - 3.0 * x[1];
-        }
-        CHECK(rtl_nested_interpolate(&coarse, from, &fine, to) == 0);
-        for (size_t i = 0; i < fine.n_cells; i++) {
-            rtl_grid_points(&fine, i, 1, x);
-            CHECK_CLOSE(to[i], 2.0 * x[0] - 3.0 * x[1], 1e-13);
-        }
-        rtl_grid_free(&fine);
-        rtl_grid_free(&coarse);
-    }
-}
-
-/* Around a ring the last cell leans on the first. */
-static void
-test_periodic_interpolation(void)
-{
-    rtl_grid_t fine, coarse;
-    double from[4] = {0.0, 1.0, 2.0, 3.0}, to[8];
-    double expected[8] = {0.75, 0.25, 0.75, 1.25, 1.75, 2.25, 2.25, 0.75};
-    int coarser;
-
-    expected[6] = 2.75;
-    expected[7] = 2.25; /* 3 + (0 - 3) / 4 */
-    make_grid(&fine, 1, 8, 1.0, RTL_PERIODIC);
-    CHECK(rtl_nested_coarsen(&fine, &coarse, &coarser) == 0 && coarser);
-    CHECK(rtl_nested_interpolate(&coarse, from, &fine, to) == 0);
-    for (int i = 0; i < 8; i++) {
-        CHECK_CLOSE(to[i], expected[i], 1e-14);
-    }
-    rtl_grid_free(&coarse);
-    rtl_grid_free(&fine);
-
-    make_grid(&fine, 1, 5, 1.0, RTL_PERIODIC); /* too short to be made coarser */
-    CHECK(rtl_nested_coarsen(&fine, &coarse, &coarser) == 0 && !coarser);
-    rtl_grid_free(&coarse);
-    rtl_grid_free(&fine);
-}
-
 static int
 solve_well(rtl_grid_t *grid, double *y, rtl_steady_info_t *info)
 {
@@ -110,8 +58,6 @@ main(void)
 {
     rtl_grid_t grid;
 
-    test_interpolation();
-    test_periodic_interpolation();
     test_solve();
     make_grid(&grid, 2, 16, 2.2, RTL_REFLECTING);
     CHECK(check_every_allocation_failure(solve_small, &grid) > 40);

@@ -17,10 +17,10 @@ test_methods_agree(void)
     double direct[N], krylov[N];
 
     make_random_chain(&chain, N, 5, 11);
-    CHECK(rtl_steady_solve(&chain, &options, 0, direct, &info) == 0);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, direct, &info) == 0);
     CHECK(info.method == RTL_STEADY_DIRECT && info.residual < 1e-12);
     options.method = RTL_STEADY_KRYLOV;
-    CHECK(rtl_steady_solve(&chain, &options, 0, krylov, &info) == 0);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, krylov, &info) == 0);
     CHECK(info.method == RTL_STEADY_KRYLOV && info.residual <= 1e-10);
     CHECK(info.krylov_iterations > 0 && info.products > 0 && info.levels > 1);
     for (int i = 0; i < N; i++) {
@@ -28,7 +28,7 @@ test_methods_agree(void)
     }
     /* a good guess needs fewer iterations */
     long from_nothing = info.krylov_iterations;
-    CHECK(rtl_steady_solve(&chain, &options, 1, krylov, &info) == 0);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 1, krylov, &info) == 0);
     CHECK(info.krylov_iterations < from_nothing);
     rtl_generator_free(&chain);
 }
@@ -42,13 +42,13 @@ test_ring_is_closed_form(void)
     double up[] = {1.0, 2.0, 3.0}, down[] = {3.0, 2.0, 1.0}, y[3];
 
     make_ring(&chain, 3, up, down);
-    CHECK(rtl_steady_solve(&chain, &options, 0, y, &info) == 0);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0);
     CHECK(info.method == RTL_STEADY_CLOSED_FORM && info.residual < 1e-14);
     rtl_generator_free(&chain);
     make_random_chain(&chain, 30, 3, 1);
     double z[30];
     options.method = RTL_STEADY_CLOSED_FORM;
-    CHECK(rtl_steady_solve(&chain, &options, 0, z, &info) == RTL_BAD_ARGUMENT);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, z, &info) == RTL_BAD_ARGUMENT);
     rtl_generator_free(&chain);
 }
 
@@ -77,7 +77,7 @@ test_beyond_elimination(void)
     rate[2 * N] = 1e-20;
     CHECK(rtl_generator_from_rates(&chain, N, 2 * N + 1, source, target, rate, &bad) ==
           0);
-    CHECK(rtl_steady_solve(&chain, &options, 0, y, &info) == 0);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0);
     CHECK(info.method == RTL_STEADY_KRYLOV && info.residual <= 1e-10);
     for (int i = 0; i < N; i++) {
         smallest = fmin(smallest, y[i]);
@@ -96,7 +96,7 @@ test_single_state(void)
     size_t bad;
 
     CHECK(rtl_generator_from_rates(&chain, 1, 0, NULL, NULL, NULL, &bad) == 0);
-    CHECK(rtl_steady_solve(&chain, &options, 0, y, &info) == 0 && y[0] == 0.0);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0 && y[0] == 0.0);
     rtl_generator_free(&chain);
 }
 
@@ -125,12 +125,12 @@ test_not_converged(void)
     CHECK(y != NULL);
     options.method = RTL_STEADY_KRYLOV;
     options.max_steps = 1;
-    CHECK(rtl_steady_solve(&chain, &options, 0, y, &info) == RTL_NOT_CONVERGED);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == RTL_NOT_CONVERGED);
     CHECK(info.residual > 1e-10);
     CHECK(rtl_steady_residual(&chain, y, &worst) == info.residual);
     CHECK(worst == info.worst);
     options.max_steps = 300;
-    CHECK(rtl_steady_solve(&chain, &options, 0, y, &info) == 0);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0);
     /* a wrong answer is seen */
     y[7] += 1e-9;
     CHECK(rtl_steady_residual(&chain, y, &worst) > 1e-10);
@@ -162,9 +162,9 @@ test_interruption(void)
     options.method = RTL_STEADY_KRYLOV;
     options.monitor = &monitor;
     left = 0;
-    CHECK(rtl_steady_solve(&chain, &options, 0, y, &info) == RTL_INTERRUPTED);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == RTL_INTERRUPTED);
     left = 1 << 30;
-    CHECK(rtl_steady_solve(&chain, &options, 0, y, &info) == 0);
+    CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0);
     free(y);
     rtl_generator_free(&chain);
 }
@@ -177,7 +177,7 @@ solve(void *data)
     double y[100];
 
     options.method = RTL_STEADY_KRYLOV;
-    return rtl_steady_solve(data, &options, 0, y, &info);
+    return rtl_steady_solve(data, NULL, &options, 0, y, &info);
 }
 
 int

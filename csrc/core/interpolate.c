@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "interpolate.h"
+
+#include <string.h>
+
+#include "memory.h"
+
+enum { SHORTEST_AXIS = 8 };
+
+int
+rtl_interpolate_coarsen(const rtl_grid_t *fine, rtl_grid_t *coarse, bool *coarser)
+{
+    int status = 0;
+    size_t shape[RTL_MAX_DIM];
+    double *edges[RTL_MAX_DIM] = {NULL};
+
+    memset(coarse, 0, sizeof *coarse);
+    *coarser = false;
+    for (size_t k = 0; k < fine->dim; k++) {
+        size_t n = fine->shape[k], step = n >= SHORTEST_AXIS ? 2 : 1;
+        shape[k] = (n + step - 1) / step;
+        *coarser = *coarser || step == 2;
+        edges[k] = rtl_memory_alloc(shape[k] + 1, sizeof(double));
+        if (edges[k] == NULL) {
+            status = RTL_NO_MEMORY;
+            goto out;
+        }
+        for (size_t i = 0; i < shape[k]; i++) {
+            edges[k][i] = fine->edges[k][i * step];
+        }
+        edges[k][shape[k]] = fine->edges[k][n];
+    }
+    if (*coarser) {
+        status = rtl_grid_init(coarse, fine->dim, shape, (const double *const *) edges,
+            fine->lower, fine->upper);
+    }
+out:
+    for (size_t k = 0; k < fine->dim; k++) {
+        rtl_memory_free(edges[k]);
+    }
+    return status;
+}
+
+/* The coarse cell of an axis that holds the centre of fine cell i. */
+static size_t
+holder(const rtl_grid_t *coarse, const rtl_grid_t *fine, size_t axis, size_t i)
+{
+    size_t m = coarse->shape[axis], c = i * m / fine->shape[axis];
+    double x = rtl_grid_centre(fine, axis, i);
+
+    while (c + 1 < m && x >= coarse->edges[axis][c + 1]) {
+        c++;
+    }
+    while (c > 0 && x < coarse->edges[axis][c]) {
+        c--;
+    }
+    return c;
+}
+
+/* Where the centre of fine cell i lies among the coarse centres: between low and high,
+ * a share of the way up. */
+static void
+locate(rtl_interpolate_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine,
+    size_t axis, size_t i)
+{
+    size_t m = coarse->shape[axis], c = holder(coarse, fine, axis, i), low, high;
+    double x = rtl_grid_centre(fine, axis, i);
+    double period = fine->edges[axis][fine->shape[axis]] - fine->edges[axis][0];
+    bool wrap = fine->lower[axis] == RTL_PERIODIC;
+
+    if (x >= rtl_grid_centre(coarse, axis, c)) {
+        low = c;
+        high = c + 1 < m ? c + 1 : (wrap ? 0 : c);
+    } else {
+        high = c;
+        low = c > 0 ? c - 1 : (wrap ? m - 1 : 0);
+    }
+    if (low == high) { /* beyond the last centre: from the last two */
+        low = c > 0 ? c - 1 : 0;
+        high = low + 1;
+    }
+    double a = rtl_grid_centre(coarse, axis, low);
+    double b = rtl_grid_centre(coarse, axis, high);
+    if (wrap && high == 0) {
+        b += period;
+        x += x < a ? period : 0.0;
+    }
+    self->low[axis][i] = (int32_t) low;
+    self->high[axis][i] = (int32_t) high;
+    self->share[axis][i] = (x - a) / (b - a);
+}
+
+int
+rtl_interpolate_init(
+    rtl_interpolate_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine)
+{
+    memset(self, 0, sizeof *self);
+    self->dim = fine->dim;
+    for (size_t k = 0; k < fine->dim; k++) {
+        size_t n = fine->shape[k];
+        self->fine_shape[k] = n;
+        self->coarse_shape[k] = coarse->shape[k];
+        self->low[k] = rtl_memory_alloc(n, sizeof(int32_t));
+        self->high[k] = rtl_memory_alloc(n, sizeof(int32_t));
+        self->share[k] = rtl_memory_alloc(n, sizeof(double));
+        if (self->low[k] == NULL || self->high[k] == NULL || self->share[k] == NULL) {
+            rtl_interpolate_free(self);
+            return RTL_NO_MEMORY;
+        }
+        for (size_t i = 0; i < n; i++) {
+            locate(self, coarse, fine, k, i);
+        }
+    }
+    return 0;
+}
+
+void
+rtl_interpolate_free(rtl_interpolate_t *self)
+{
+    for (size_t k = 0; k < RTL_MAX_DIM; k++) {
+        rtl_memory_free(self->low[k]);
+        rtl_memory_free(self->high[k]);
+        rtl_memory_free(self->share[k]);
+    }
+    memset(self, 0, sizeof *self);
+}
+
+void
+rtl_interpolate_parents(const rtl_interpolate_t *self, const rtl_grid_t *coarse,
+    const rtl_grid_t *fine, int32_t *parent)
+{
+    memset(parent, 0, fine->n_cells * sizeof *parent);
+    for (size_t k = 0; k < self->dim; k++) {
+        for (size_t i = 0; i < fine->shape[k]; i++) {
+            int32_t step = (int32_t) (holder(coarse, fine, k, i) * coarse->stride[k]);
+            size_t stride = fine->stride[k], block = stride * fine->shape[k];
+            for (size_t first = i * stride; first < fine->n_cells; first += block) {
+                for (size_t s = 0; s < stride; s++) {
+                    parent[first + s] += step;
+                }
+            }
+        }
+    }
+}
+
+void
+rtl_interpolate_add(
+    const rtl_interpolate_t *self, const double *coarse, double *fine, double *work)
+{
+    size_t outer = 1, inner = 1, n_fine = 1;
+    const double *from = coarse;
+
+    for (size_t k = 0; k < self->dim; k++) {
+        inner *= self->coarse_shape[k];
+        n_fine *= self->fine_shape[k];
+    }
+    /* axes 0 .. k-1 are fine already (outer), those after k still coarse (inner) */
+    for (size_t k = 0; k < self->dim; k++) {
+        size_t m = self->coarse_shape[k], n = self->fine_shape[k];
+        bool last = k + 1 == self->dim;
+        double *to = last ? fine : work + (k % 2) * n_fine;
+        inner /= m;
+        for (size_t o = 0; o < outer; o++) {
+            for (size_t i = 0; i < n; i++) {
+                const double *a = from + (o * m + (size_t) self->low[k][i]) * inner;
+                const double *b = from + (o * m + (size_t) self->high[k][i]) * inner;
+                double t = self->share[k][i], *out = to + (o * n + i) * inner;
+                if (last) { /* inner = 1 */
+                    *out += *a + t * (*b - *a);
+                    continue;
+                }
+                for (size_t s = 0; s < inner; s++) {
+                    out[s] = a[s] + t * (b[s] - a[s]);
+                }
+            }
+        }
+        outer *= n;
+        from = to;
+    }
+}

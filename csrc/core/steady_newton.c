@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/* One linear operator, A = diag(1/(p q)) W diag(p), whose system is consistent at every
+ * iterate because (p q)^T A = 0, and three phases:
+ *
+ *   warm    solve A z = -r, y += log(max(1 + z, floor)): a step in p, which crosses far
+ *           tails quickly, where Newton's method in log p gains one unit a step;
+ *   finish  KINSOL, Newton with line search for log p, A as Jacobian;
+ *   polish  masses of metastable parts. A small residual does not make them right, so
+ * if the error estimate says they are not, multiplicative cycles find them.
+ *
+ * FGMRES is SUNDIALS', its right preconditioner one multigrid cycle: geometric where
+ * the caller has coarser grids, until that fails to converge; else aggregation. */
+#include "steady_newton.h"
+
+#include <kinsol/kinsol.h>
+#include <math.h>
+#include <string.h>
+#include <sunlinsol/sunlinsol_spfgmr.h>
+
+#include "balance.h"
+#include "direct.h"
+#include "memory.h"
+#include "multilevel.h"
+
+enum { KRYLOV_VECTORS = 12, KRYLOV_RESTARTS = 3, NEWTON_STEPS = 20, MOST_ROUNDS = 10 };
+
+static const double warm_floor = 0.05;     /* smallest factor of p in one warm step */
+static const double warm_until = 1e-2;     /* residual at which KINSOL takes over */
+static const double far_off = 0.5;         /* residual that sweeps repair first */
+static const double warm_tolerance = 0.02; /* of the linear solves */
+static const double newton_tolerance = 1e-3;
+static const double settled = 1e-9; /* change of log p that no longer matters */
+
+typedef struct {
+    const rtl_generator_t *chain;
+    const rtl_steady_options_t *options;
+    rtl_steady_info_t *info;
+    rtl_geometric_t *geometric;   /* borrowed; NULL once it has failed */
+    rtl_multilevel_t aggregation; /* n_levels = 0 until it is needed */
+    rtl_sun_t sun;
+    void *kinsol;
+    SUNLinearSolver krylov;
+    N_Vector y, scale, step, rhs;
+    double first_residual;
+    int status; /* why a callback stopped SUNDIALS */
+} solver_t;
+
+/* Fraction done, in the logarithm of the residual. */
+static int
+poll(solver_t *self, double residual)
+{
+    double done = 0.0;
+
+    if (self->first_residual > self->options->rtol && residual > 0.0) {
+        done = log(self->first_residual / residual) /
+               log(self->first_residual / self->options->rtol);
+    }
+    self->status = rtl_monitor_poll(self->options->monitor, fmin(fmax(done, 0.0), 1.0));
+    return self->status;
+}
+
+/* --- the preconditioner, whichever it is -------------------------------------------
+ */
+
+static int
+update(solver_t *self, const double *y)
+{
+    if (self->geometric != NULL) {
+        rtl_geometric_update(self->geometric, y);
+        return 0;
+    }
+    if (self->aggregation.n_levels == 0) {
+        return rtl_multilevel_init(&self->aggregation, self->chain, y);
+    }
+    return rtl_multilevel_update(&self->aggregation, y);
+}
+
+/* A off the diagonal at the y of the last update. */
+static double *
+values(solver_t *self)
+{
+    return self->geometric != NULL
+               ? self->geometric->level[self->geometric->n_levels - 1].value
+               : self->aggregation.level[0].value;
+}
+
+/* Update to y and return the largest relative residual there. */
+static double
+residual_at(solver_t *self, const double *y, double *r)
+{
+    self->info->products++;
+    self->status = update(self, y);
+    return self->status != 0 ? NAN : rtl_balance_residual(self->chain, values(self), r);
+}
+
+static int
+krylov_times(void *data, N_Vector v, N_Vector out)
+{
+    solver_t *self = data;
+
+    self->info->products++;
+    rtl_balance_apply(
+        self->chain, values(self), N_VGetArrayPointer(v), N_VGetArrayPointer(out));
+    return poll(self, 0.0);
+}
+
+static int
+krylov_precondition(void *data, N_Vector r, N_Vector z, sunrealtype tolerance, int side)
+{
+    solver_t *self = data;
+
+    (void) tolerance;
+    (void) side;
+    if (self->geometric != NULL) {
+        rtl_geometric_cycle(
+            self->geometric, N_VGetArrayPointer(r), N_VGetArrayPointer(z));
+    } else {
+        rtl_multilevel_cycle(
+            &self->aggregation, N_VGetArrayPointer(r), N_VGetArrayPointer(z));
+    }
+    return poll(self, 0.0);
+}
+
+/* --- warm ------------------------------------------------------------------------- */
+
+static int
+warm_init(solver_t *self)
+{
+    bool good = SUNLinSolSetATimes(self->krylov, self, krylov_times) == 0 &&
+                SUNLinSolSetPreconditioner(
+                    self->krylov, self, NULL, krylov_precondition) == 0 &&
+                SUNLinSolSetScalingVectors(self->krylov, NULL, NULL) == 0 &&
+                SUNLinSolInitialize(self->krylov) == 0;
+    return good ? 0 : RTL_SUNDIALS;
+}
+
+/* z of A z = -r, for the residual r in self->rhs; true if the tolerance was met. */
+static int
+solve_linear(solver_t *self, bool *met)
+{
+    size_t n = self->chain->n;
+    double *b = N_VGetArrayPointer(self->rhs), norm = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        b[i] = -b[i];
+        norm += b[i] * b[i];
+    }
+    N_VConst(0.0, self->step);
+    int flag = SUNLinSolSetZeroGuess(self->krylov, 1);
+    if (flag == 0) {
+        flag = SUNLinSolSolve(
+            self->krylov, NULL, self->step, self->rhs, warm_tolerance * sqrt(norm));
+    }
+    self->info->krylov_iterations += SUNLinSolNumIters(self->krylov);
+    self->info->warm_steps++;
+    *met = flag == 0;
+    if (self->status != 0) {
+        return self->status;
+    }
+    return flag < 0 ? RTL_SUNDIALS : 0; /* positive: the step is still good */
+}
+
+/* A multiplicative cycle at y, with aggregates. */
+static int
+redistribute(solver_t *self, int sweeps)
+{
+    double *y = N_VGetArrayPointer(self->y);
+
+    self->geometric = NULL;
+    int status = update(self, y);
+    return status == 0 ? rtl_multilevel_multiply(&self->aggregation, sweeps, y)
+                       : status;
+}
+
+/* Steps in p until the residual is below `until`. With `exchange` the masses of the
+ * coarsest aggregates are left to multiplicative cycles. */
+static int
+warm_up(solver_t *self, double until, bool exchange)
+{
+    size_t n = self->chain->n;
+    double *y = N_VGetArrayPointer(self->y), *z = N_VGetArrayPointer(self->step);
+    double *r = N_VGetArrayPointer(self->rhs);
+    bool met = true;
+    int status = warm_init(self);
+    double residual = residual_at(self, y, r);
+
+    if (self->first_residual == 0.0) {
+        self->first_residual = residual;
+    }
+    while (status == 0 && self->status == 0 && residual > until &&
+           self->info->warm_steps < self->options->max_steps) {
+        if (residual > far_off) {
+            rtl_generator_sweep(self->chain, y);
+        }
+        if (exchange) {
+            status = redistribute(self, 0);
+        }
+        if (status == 0 && (residual > far_off || exchange)) {
+            residual = residual_at(self, y, r);
+            status = self->status;
+        }
+        if (status == 0) {
+            status = solve_linear(self, &met);
+        }
+        if (status != 0) {
+            break;
+        }
+        if (!met) {
+            self->geometric = NULL;
+        }
+        if (exchange) {
+            rtl_multilevel_project(&self->aggregation, z);
+        }
+        for (size_t i = 0; i < n; i++) {
+            y[i] += log(fmax(1.0 + z[i], warm_floor));
+        }
+        if (exchange) {
+            status = redistribute(self, 0);
+        }
+        residual = residual_at(self, y, r);
+        if (status == 0 && self->status == 0) {
+            status = poll(self, residual);
+        }
+    }
+    return status != 0 ? status : self->status;
+}
+
+/* --- finish ----------------------------------------------------------------------- */
+
+static int
+kinsol_function(N_Vector y, N_Vector r, void *data)
+{
+    solver_t *self = data;
+    double residual = residual_at(self, N_VGetArrayPointer(y), N_VGetArrayPointer(r));
+
+    if (self->status != 0 || poll(self, residual) != 0) {
+        return -1;
+    }
+    return isfinite(residual) ? 0 : 1;
+}
+
+static int
+kinsol_times(N_Vector v, N_Vector out, N_Vector y, int *new_y, void *data)
+{
+    (void) y; /* the set-up at the same y came first */
+    (void) new_y;
+    return krylov_times(data, v, out);
+}
+
+static int
+kinsol_setup(N_Vector y, N_Vector y_scale, N_Vector r, N_Vector r_scale, void *data)
+{
+    solver_t *self = data;
+
+    (void) y_scale;
+    (void) r;
+    (void) r_scale;
+    self->status = update(self, N_VGetArrayPointer(y));
+    return self->status;
+}
+
+static int
+kinsol_precondition(
+    N_Vector y, N_Vector y_scale, N_Vector r, N_Vector r_scale, N_Vector v, void *data)
+{
+    solver_t *self = data;
+
+    (void) y;
+    (void) y_scale;
+    (void) r;
+    (void) r_scale;
+    memcpy(N_VGetArrayPointer(self->rhs), N_VGetArrayPointer(v),
+        self->chain->n * sizeof(double));
+    return krylov_precondition(data, self->rhs, v, 0.0, SUN_PREC_RIGHT);
+}
+
+static int
+finish_init(solver_t *self)
+{
+    int newton_steps = self->options->max_steps < NEWTON_STEPS
+                           ? self->options->max_steps
+                           : NEWTON_STEPS;
+
+    self->kinsol = KINCreate(self->sun.context);
+    if (self->kinsol == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    int status = rtl_sun_capture_kinsol(&self->sun, self->kinsol);
+    if (status != 0) {
+        return status;
+    }
+    void *k = self->kinsol;
+    bool good =
+        KINInit(k, kinsol_function, self->y) == KIN_SUCCESS &&
+        KINSetUserData(k, self) == KIN_SUCCESS &&
+        KINSetFuncNormTol(k, self->options->rtol) == KIN_SUCCESS &&
+        KINSetScaledStepTol(k, 1e-14) == KIN_SUCCESS &&
+        KINSetNumMaxIters(k, newton_steps) == KIN_SUCCESS &&
+        KINSetMaxSetupCalls(k, 1) == KIN_SUCCESS &&
+        KINSetEtaForm(k, KIN_ETACONSTANT) == KIN_SUCCESS &&
+        KINSetEtaConstValue(k, newton_tolerance) == KIN_SUCCESS &&
+        KINSetLinearSolver(k, self->krylov, NULL) == KIN_SUCCESS &&
+        KINSetPreconditioner(k, kinsol_setup, kinsol_precondition) == KIN_SUCCESS &&
+        KINSetJacTimesVecFn(k, kinsol_times) == KIN_SUCCESS;
+    return good ? 0 : RTL_SUNDIALS;
+}
+
+static int
+finish(solver_t *self)
+{
+    long count = 0;
+    int status = finish_init(self);
+
+    if (status != 0) {
+        return status;
+    }
+    int flag = KINSol(self->kinsol, self->y, KIN_LINESEARCH, self->scale, self->scale);
+    if (KINGetNumNonlinSolvIters(self->kinsol, &count) == KIN_SUCCESS) {
+        self->info->newton_steps += count;
+    }
+    if (KINGetNumLinIters(self->kinsol, &count) == KIN_SUCCESS) {
+        self->info->krylov_iterations += count;
+    }
+    memcpy(self->info->message, self->sun.message, RTL_SUN_MESSAGE);
+    if (self->status != 0) {
+        return self->status;
+    }
+    if (flag == KIN_MEM_FAIL || flag == KIN_MEM_NULL) {
+        return RTL_NO_MEMORY;
+    }
+    return 0; /* whether it converged is for the residual to say */
+}
+
+/* --- polish ----------------------------------------------------------------------- */
+
+/* Largest change of log p that one cycle proposes at y: an estimate of its error that
+ * sees slow exchange, which the residual does not. */
+static double
+estimate_error(solver_t *self, double *residual)
+{
+    double *r = N_VGetArrayPointer(self->rhs), *z = N_VGetArrayPointer(self->step);
+    double low = INFINITY, high = -INFINITY;
+
+    *residual = residual_at(self, N_VGetArrayPointer(self->y), r);
+    if (self->status != 0 ||
+        krylov_precondition(self, self->rhs, self->step, 0.0, 0) != 0) {
+        return INFINITY;
+    }
+    for (size_t i = 0; i < self->chain->n; i++) {
+        low = fmin(low, z[i]);
+        high = fmax(high, z[i]);
+    }
+    return high - low; /* a constant is no change */
+}
+
+/* Largest difference of two log laws, both normalised here. */
+static double
+largest_change(size_t n, double *a, double *b)
+{
+    double largest = 0.0;
+
+    rtl_direct_normalise(n, a);
+    rtl_direct_normalise(n, b);
+    for (size_t i = 0; i < n; i++) {
+        largest = fmax(largest, fabs(a[i] - b[i]));
+    }
+    return largest;
+}
+
+/* Let the metastable parts exchange mass until that no longer changes log p. */
+static int
+polish(solver_t *self)
+{
+    size_t n = self->chain->n;
+    double *y = N_VGetArrayPointer(self->y), *r = N_VGetArrayPointer(self->step);
+    double *before = N_VGetArrayPointer(self->rhs), rtol = self->options->rtol;
+    double enough = fmax(settled, 10.0 * rtol), residual;
+    int status = 0;
+
+    double error = estimate_error(self, &residual);
+    if (self->status != 0 || (residual <= rtol && error <= enough)) {
+        return self->status;
+    }
+    for (int round = 0; status == 0 && round < MOST_ROUNDS; round++) {
+        residual = residual_at(self, y, r);
+        memcpy(before, y, n * sizeof *before);
+        status = redistribute(self, 1);
+        if (status != 0) {
+            break;
+        }
+        double new_residual = residual_at(self, y, r);
+        bool worse = !(new_residual <= fmax(residual, rtol));
+        bool same = largest_change(n, y, before) <= enough;
+        if (residual <= rtol && worse && (same || new_residual > far_off)) {
+            /* nothing to exchange, or so steep that coarse rates underflow */
+            memcpy(y, before, n * sizeof *before);
+            break;
+        }
+        if (same && new_residual <= rtol) {
+            break;
+        }
+        if (!(new_residual <= far_off)) {
+            memcpy(y, before, n * sizeof *before);
+            status = warm_up(self, rtol, false);
+        } else {
+            status = warm_up(self, rtol, true);
+        }
+    }
+    return status;
+}
+
+/* --- all of it -------------------------------------------------------------------- */
+
+static void
+solver_free(solver_t *self)
+{
+    if (self->kinsol != NULL) {
+        KINFree(&self->kinsol);
+    }
+    if (self->krylov != NULL) {
+        SUNLinSolFree(self->krylov);
+    }
+    N_Vector vectors[] = {self->y, self->scale, self->step, self->rhs};
+    for (size_t k = 0; k < 4; k++) {
+        if (vectors[k] != NULL) {
+            N_VDestroy(vectors[k]);
+        }
+    }
+    rtl_sun_free(&self->sun);
+    rtl_multilevel_free(&self->aggregation);
+}
+
+static int
+solver_init(solver_t *self)
+{
+    size_t n = self->chain->n;
+    int status = rtl_sun_init(&self->sun);
+
+    if (status != 0) {
+        return status;
+    }
+    self->y = rtl_sun_vector(&self->sun, n);
+    self->scale = rtl_sun_vector(&self->sun, n);
+    self->step = rtl_sun_vector(&self->sun, n);
+    self->rhs = rtl_sun_vector(&self->sun, n);
+    if (self->y == NULL || self->scale == NULL || self->step == NULL ||
+        self->rhs == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    N_VConst(1.0, self->scale);
+    self->krylov =
+        SUNLinSol_SPFGMR(self->y, SUN_PREC_RIGHT, KRYLOV_VECTORS, self->sun.context);
+    if (self->krylov == NULL ||
+        SUNLinSol_SPFGMRSetMaxRestarts(self->krylov, KRYLOV_RESTARTS) != 0) {
+        return RTL_NO_MEMORY;
+    }
+    return 0;
+}
+
+/* A first guess from the aggregates alone. */
+static int
+start_from_nothing(solver_t *self, double *y)
+{
+    memset(y, 0, self->chain->n * sizeof *y);
+    self->geometric = NULL;
+    int status = update(self, y);
+    if (status == 0) {
+        status = rtl_multilevel_multiply(&self->aggregation, 2, y);
+    }
+    rtl_multilevel_free(
+        &self->aggregation); /* its aggregates were of the uniform law */
+    return status;
+}
+
+int
+rtl_steady_newton(const rtl_generator_t *chain, rtl_geometric_t *geometric,
+    const rtl_steady_options_t *options, bool has_guess, double *y,
+    rtl_steady_info_t *info)
+{
+    size_t n = chain->n;
+    solver_t self = {
+        .chain = chain, .options = options, .info = info, .geometric = geometric};
+    int status = solver_init(&self);
+
+    if (status == 0 && !has_guess) {
+        status = start_from_nothing(&self, y);
+    }
+    if (status == 0) {
+        memcpy(N_VGetArrayPointer(self.y), y, n * sizeof *y);
+        status = warm_up(&self, fmax(warm_until, options->rtol), false);
+    }
+    if (status == 0) {
+        status = finish(&self);
+    }
+    if (status == 0) {
+        status = polish(&self);
+    }
+    if (self.y != NULL) {
+        memcpy(y, N_VGetArrayPointer(self.y), n * sizeof *y);
+        rtl_direct_normalise(n, y);
+    }
+    info->levels =
+        self.geometric != NULL ? self.geometric->n_levels : self.aggregation.n_levels;
+    info->bytes = rtl_multilevel_bytes(&self.aggregation) +
+                  (geometric != NULL ? rtl_geometric_bytes(geometric) : 0) +
+                  (2 * KRYLOV_VECTORS + 12) * n * sizeof(double);
+    solver_free(&self);
+    return status;
+}
