@@ -69,7 +69,7 @@ rtl_geometric_push(rtl_geometric_t *self, const rtl_generator_t *chain,
     rtl_geometric_level_t *level = &self->level[self->n_levels];
     int status = level_init(level, chain);
     if (status == 0) {
-        status = rtl_interpolate_init(&level->interpolate, coarse, fine);
+        status = rtl_interpolate_init(&level->interpolate, coarse, fine, false);
     }
     rtl_memory_free(self->scratch);
     self->scratch = rtl_memory_alloc(2 * chain->n, sizeof(double));

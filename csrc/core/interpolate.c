@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpolate.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "memory.h"
@@ -91,8 +92,8 @@ locate(rtl_interpolate_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine
 }
 
 int
-rtl_interpolate_init(
-    rtl_interpolate_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine)
+rtl_interpolate_init(rtl_interpolate_t *self, const rtl_grid_t *coarse,
+    const rtl_grid_t *fine, bool extrapolate)
 {
     memset(self, 0, sizeof *self);
     self->dim = fine->dim;
@@ -109,6 +110,9 @@ rtl_interpolate_init(
         }
         for (size_t i = 0; i < n; i++) {
             locate(self, coarse, fine, k, i);
+            if (!extrapolate) {
+                self->share[k][i] = fmin(fmax(self->share[k][i], 0.0), 1.0);
+            }
         }
     }
     return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From a grid to one with every second edge and back: linear along each axis in turn,
- * extrapolated at walls, wrapped where periodic. */
+/* From a grid with every second edge to the full one: linear along each axis in turn,
+ * wrapped where periodic. */
 #ifndef RTL_INTERPOLATE_H
 #define RTL_INTERPOLATE_H
 
@@ -23,8 +23,10 @@ typedef struct {
 int rtl_interpolate_coarsen(const rtl_grid_t *fine, rtl_grid_t *coarse, bool *coarser)
     RTL_MUST_CHECK;
 
+/* Beyond the last centres before a wall the field is continued linearly if
+ * `extrapolate`, else as a constant. */
 int rtl_interpolate_init(rtl_interpolate_t *self, const rtl_grid_t *coarse,
-    const rtl_grid_t *fine) RTL_MUST_CHECK;
+    const rtl_grid_t *fine, bool extrapolate) RTL_MUST_CHECK;
 void rtl_interpolate_free(rtl_interpolate_t *self);
 
 /* The coarse cell that holds each fine cell, (n_fine,). */

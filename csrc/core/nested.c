@@ -67,7 +67,7 @@ refine(nest_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine)
     int status = y == NULL || work == NULL ? RTL_NO_MEMORY : 0;
 
     if (status == 0) {
-        status = rtl_interpolate_init(&interpolate, coarse, fine);
+        status = rtl_interpolate_init(&interpolate, coarse, fine, true);
     }
     if (status == 0) {
         add_log_volume(coarse, -1.0, self->y);

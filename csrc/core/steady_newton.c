@@ -333,8 +333,8 @@ finish(solver_t *self)
 
 /* --- polish ----------------------------------------------------------------------- */
 
-/* Largest change of log p that one cycle proposes at y: an estimate of its error that
- * sees slow exchange, which the residual does not. */
+/* Largest change of log p that one cycle proposes at y, left in self->step: an estimate
+ * of its error that sees slow exchange, which the residual does not. */
 static double
 estimate_error(solver_t *self, double *residual)
 {
@@ -343,7 +343,7 @@ estimate_error(solver_t *self, double *residual)
 
     *residual = residual_at(self, N_VGetArrayPointer(self->y), r);
     if (self->status != 0 ||
-        krylov_precondition(self, self->rhs, self->step, 0.0, 0) != 0) {
+        krylov_precondition(self, self->rhs, self->step, 0.0, SUN_PREC_RIGHT) != 0) {
         return INFINITY;
     }
     for (size_t i = 0; i < self->chain->n; i++) {
@@ -351,6 +351,24 @@ estimate_error(solver_t *self, double *residual)
         high = fmax(high, z[i]);
     }
     return high - low; /* a constant is no change */
+}
+
+/* Take what a cycle proposes as long as that halves the estimated error; true if it
+ * became small enough. */
+static bool
+refine(solver_t *self, double enough)
+{
+    double *y = N_VGetArrayPointer(self->y), *z = N_VGetArrayPointer(self->step);
+    double residual, error = estimate_error(self, &residual), last = INFINITY;
+
+    while (error > enough && error < 0.5 * last && error < far_off) {
+        for (size_t i = 0; i < self->chain->n; i++) {
+            y[i] -= z[i]; /* A z = r was solved, not A z = -r */
+        }
+        last = error;
+        error = estimate_error(self, &residual);
+    }
+    return error <= enough && residual <= self->options->rtol;
 }
 
 /* Largest difference of two log laws, both normalised here. */
@@ -377,8 +395,7 @@ polish(solver_t *self)
     double enough = fmax(settled, 10.0 * rtol), residual;
     int status = 0;
 
-    double error = estimate_error(self, &residual);
-    if (self->status != 0 || (residual <= rtol && error <= enough)) {
+    if (refine(self, enough) || self->status != 0) {
         return self->status;
     }
     for (int round = 0; status == 0 && round < MOST_ROUNDS; round++) {

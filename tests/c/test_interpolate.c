@@ -14,7 +14,7 @@ interpolate(
 
     CHECK(work != NULL);
     memset(to, 0, fine->n_cells * sizeof *to);
-    CHECK(rtl_interpolate_init(&self, coarse, fine) == 0);
+    CHECK(rtl_interpolate_init(&self, coarse, fine, true) == 0);
     rtl_interpolate_add(&self, from, to, work);
     rtl_interpolate_free(&self);
     free(work);
@@ -84,7 +84,7 @@ test_parents(void)
 
     make_grid(&fine, 3, 9, 1.0, RTL_REFLECTING);
     CHECK(rtl_interpolate_coarsen(&fine, &coarse, &coarser) == 0 && coarser);
-    CHECK(rtl_interpolate_init(&self, &coarse, &fine) == 0);
+    CHECK(rtl_interpolate_init(&self, &coarse, &fine, true) == 0);
     rtl_interpolate_parents(&self, &coarse, &fine, parent);
     for (size_t i = 0; i < fine.n_cells; i++) {
         volume[parent[i]] += rtl_grid_volume(&fine, i);
@@ -106,7 +106,7 @@ coarsen_and_interpolate(void *data)
     int status = rtl_interpolate_coarsen(data, &coarse, &coarser);
 
     if (status == 0) {
-        status = rtl_interpolate_init(&self, &coarse, data);
+        status = rtl_interpolate_init(&self, &coarse, data, true);
         rtl_interpolate_free(&self);
     }
     rtl_grid_free(&coarse);
