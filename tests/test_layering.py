@@ -126,6 +126,23 @@ def test_the_function_finder_finds():
     assert len(found) == len(re.findall(r"^\{", text, re.M))
 
 
+def statuses():
+    return re.findall(r"X\((RTL_\w+), -\d+", (CORE / "status.h").read_text())
+
+
+def test_every_status_is_used():
+    text = "".join(path.read_text() for path in C_FILES if path.stem != "status")
+    assert len(statuses()) > 10
+    for name in statuses():
+        assert re.search(rf"\b{name}\b", text), name
+
+
+@pytest.mark.skipif(not (ROOT / "docs" / "developing.md").exists(), reason="no docs in this tree")
+def test_every_status_is_documented():
+    text = (ROOT / "docs" / "developing.md").read_text()
+    assert [name for name in statuses() if name not in text] == []
+
+
 # --- the compiled core --------------------------------------------------------------------
 
 

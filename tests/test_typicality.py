@@ -1,5 +1,8 @@
 """Typicality scores: against the twin, SciPy, exact cases and laws."""
 
+import signal
+import time
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -424,3 +427,33 @@ def test_a_million_cells():
     rattling = rng.normal(size=10**6)
     got = typicality(-rattling + 0.1 * rng.normal(size=10**6), rattling)
     assert abs(got.gamma - 1) < 4 * got.gamma_stderr and got.gamma_stderr == pytest.approx(1e-4, rel=0.01)
+
+
+def test_interruption():
+    """A signal handler's exception comes out within 0.1 s (the best of 5, at 5 places)."""
+
+    class Stop(Exception):
+        pass
+
+    def handler(*_):
+        raise Stop
+
+    rng = np.random.default_rng(16)
+    rattling = rng.normal(size=10**6)
+    log_p = -rattling + 0.1 * rng.normal(size=10**6)
+    start = time.perf_counter()
+    typicality(log_p, rattling, weights="probability")
+    whole = time.perf_counter() - start
+    old = signal.signal(signal.SIGALRM, handler)
+    delays = []
+    try:
+        for part in (0.3, 0.4, 0.5, 0.6, 0.7):
+            signal.setitimer(signal.ITIMER_REAL, part * whole)
+            start = time.perf_counter()
+            with pytest.raises(Stop):
+                typicality(log_p, rattling, weights="probability")
+            delays.append(time.perf_counter() - start - part * whole)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert min(delays) < 0.1

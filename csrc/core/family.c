@@ -61,6 +61,10 @@ survey(problem_t *self)
     self->r_low = INFINITY;
     self->r_high = -INFINITY;
     for (size_t i = 0; i < self->n; i++) {
+        int status = poll(self, i);
+        if (status != 0) {
+            return status;
+        }
         self->log_p_max = fmax(self->log_p_max, self->log_p[i]);
         self->r_low = fmin(self->r_low, self->r[i]);
         self->r_high = fmax(self->r_high, self->r[i]);
@@ -88,6 +92,10 @@ target(problem_t *self, double *log_mean)
     self->first = 1.0;
     self->log_p_above = -INFINITY;
     for (size_t i = 0; i < self->n; i++) {
+        int status = poll(self, i);
+        if (status != 0) {
+            return status;
+        }
         if (rho(self, i) > 0.0) {
             self->first = fmin(self->first, rho(self, i));
             self->log_p_above = fmax(self->log_p_above, self->log_p[i]);

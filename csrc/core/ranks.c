@@ -45,23 +45,39 @@ sortable(double x)
 }
 
 static int
-sort_init(sort_t *self, size_t n, const double *x)
+poll(rtl_monitor_t *monitor, size_t i)
 {
+    return i % POLL_EVERY == 0 ? rtl_monitor_poll(monitor, 0.0) : 0;
+}
+
+static int
+sort_init(sort_t *self, size_t n, const double *x, rtl_monitor_t *monitor)
+{
+    int status = 0;
+
     memset(self, 0, sizeof *self);
     for (int k = 0; k < 2; k++) {
         self->key[k] = rtl_memory_alloc(n, sizeof *self->key[k]);
         self->item[k] = rtl_memory_alloc(n, sizeof *self->item[k]);
         if (self->key[k] == NULL || self->item[k] == NULL) {
-            sort_free(self);
-            return RTL_NO_MEMORY;
+            status = RTL_NO_MEMORY;
+            goto out;
         }
     }
     self->n = n;
     for (size_t i = 0; i < n; i++) {
+        status = poll(monitor, i);
+        if (status != 0) {
+            goto out;
+        }
         self->key[0][i] = sortable(x[i]);
         self->item[0][i] = (uint32_t) i;
     }
-    return 0;
+out:
+    if (status != 0) {
+        sort_free(self);
+    }
+    return status;
 }
 
 /* One pass: a stable sort by one digit, from one pair of arrays into the other. */
@@ -76,13 +92,17 @@ sort_by_digit(sort_t *self, int digit, rtl_monitor_t *monitor)
     int shift = digit * DIGIT_BITS;
 
     for (size_t i = 0; i < self->n; i++) {
+        int status = poll(monitor, i);
+        if (status != 0) {
+            return status;
+        }
         start[(key[i] >> shift) % N_BUCKETS + 1]++;
     }
     for (size_t b = 0; b < N_BUCKETS; b++) {
         start[b + 1] += start[b];
     }
     for (size_t i = 0; i < self->n; i++) {
-        int status = i % POLL_EVERY == 0 ? rtl_monitor_poll(monitor, 0.0) : 0;
+        int status = poll(monitor, i);
         if (status != 0) {
             return status;
         }
@@ -93,24 +113,47 @@ sort_by_digit(sort_t *self, int digit, rtl_monitor_t *monitor)
     return 0;
 }
 
-static void
-ranks_from_order(const sort_t *sort, const double *weights, double *ranks)
+/* Weight of the items first .. last-1 in the order. */
+static double
+weight_of(const sort_t *sort, const double *weights, size_t first, size_t last)
+{
+    rtl_sum_t sum = {0.0, 0.0};
+
+    if (weights == NULL) {
+        return (double) (last - first) / (double) sort->n;
+    }
+    for (size_t i = first; i < last; i++) {
+        rtl_sum_add(&sum, weights[sort->item[0][i]]);
+    }
+    return rtl_sum_total(&sum);
+}
+
+static int
+ranks_from_order(
+    const sort_t *sort, const double *weights, rtl_monitor_t *monitor, double *ranks)
 {
     const uint64_t *key = sort->key[0];
-    const uint32_t *item = sort->item[0];
     rtl_sum_t below = {0.0, 0.0};
+    size_t poll_at = 0;
 
     for (size_t first = 0, last; first < sort->n; first = last) {
-        rtl_sum_t equal = {0.0, 0.0};
-        for (last = first; last < sort->n && key[last] == key[first]; last++) {
-            rtl_sum_add(
-                &equal, weights == NULL ? 1.0 / (double) sort->n : weights[item[last]]);
+        if (first >= poll_at) {
+            int status = rtl_monitor_poll(monitor, 0.0);
+            if (status != 0) {
+                return status;
+            }
+            poll_at = first + POLL_EVERY;
         }
+        for (last = first + 1; last < sort->n && key[last] == key[first]; last++) {
+        }
+        double equal = weight_of(sort, weights, first, last);
+        double rank = rtl_sum_total(&below) + 0.5 * equal;
         for (size_t i = first; i < last; i++) {
-            ranks[item[i]] = rtl_sum_total(&below) + 0.5 * rtl_sum_total(&equal);
+            ranks[sort->item[0][i]] = rank;
         }
-        rtl_sum_add(&below, rtl_sum_total(&equal));
+        rtl_sum_add(&below, equal);
     }
+    return 0;
 }
 
 int
@@ -122,12 +165,12 @@ rtl_ranks_fill(size_t n, const double *x, const double *weights, rtl_monitor_t *
     if (n > UINT32_MAX) {
         return RTL_TOO_LARGE;
     }
-    int status = sort_init(&sort, n, x);
+    int status = sort_init(&sort, n, x, monitor);
     for (int digit = 0; status == 0 && digit < N_DIGITS; digit++) {
         status = sort_by_digit(&sort, digit, monitor);
     }
     if (status == 0) {
-        ranks_from_order(&sort, weights, ranks);
+        status = ranks_from_order(&sort, weights, monitor, ranks);
     }
     sort_free(&sort);
     return status;

@@ -156,6 +156,10 @@ sample_weigh(sample_t *self, bool by_probability)
         return 0;
     }
     for (size_t i = 0; by_probability && i < self->n; i++) {
+        int status = poll(self, i);
+        if (status != 0) {
+            return status;
+        }
         self->w[i] = volume(self, i) * exp(self->y[i] - self->y_high);
     }
     for (size_t i = 1; i < self->n; i++) {
@@ -168,6 +172,10 @@ sample_weigh(sample_t *self, bool by_probability)
         return RTL_BAD_ARGUMENT;
     }
     for (size_t i = 0; i < self->n; i++) {
+        int status = poll(self, i);
+        if (status != 0) {
+            return status;
+        }
         self->w[i] /= largest;
         rtl_sum_add(&total, self->w[i]);
     }
@@ -185,7 +193,10 @@ sample_init(sample_t *self, const rtl_typicality_input_t *input, rtl_monitor_t *
     memset(self, 0, sizeof *self);
     self->monitor = monitor;
     for (size_t i = 0; i < input->n; i++) {
-        status = check_cell(input, i);
+        status = poll(self, i);
+        if (status == 0) {
+            status = check_cell(input, i);
+        }
         if (status != 0) {
             return status;
         }
