@@ -16,12 +16,11 @@
     X(RTL_NOT_DIAGONAL, -7, "a tensor that must be diagonal is not")                   \
     X(RTL_NOT_POSITIVE_DEFINITE, -8, "a tensor is not positive (semi)definite")        \
     X(RTL_OUTSIDE, -9, "a point lies outside the walls")                               \
-    X(RTL_REDUCIBLE, -10, "the chain has more than one recurrent class")               \
-    X(RTL_NOT_CONVERGED, -11, "the iteration did not converge")                        \
-    X(RTL_INTERRUPTED, -12, "interrupted")                                             \
-    X(RTL_CALLBACK, -13, "a user's function failed")                                   \
-    X(RTL_SUNDIALS, -14, "SUNDIALS failed")                                            \
-    X(RTL_AMBIGUOUS, -15, "the interpretation needs the noise amplitude")
+    X(RTL_NOT_CONVERGED, -10, "the iteration did not converge")                        \
+    X(RTL_INTERRUPTED, -11, "interrupted")                                             \
+    X(RTL_CALLBACK, -12, "a user's function failed")                                   \
+    X(RTL_SUNDIALS, -13, "SUNDIALS failed")                                            \
+    X(RTL_AMBIGUOUS, -14, "the interpretation needs the noise amplitude")
 
 #define RTL_STATUS_ENUM(name, value, text) name = value,
 enum { RTL_STATUS_LIST(RTL_STATUS_ENUM) };
