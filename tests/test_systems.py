@@ -241,6 +241,20 @@ def test_bad_rates(name, arguments, error, text):
         getattr(systems, name)(*arguments)
 
 
+@pytest.mark.parametrize("circulation", [0.0, 1.0, 5.0])
+def test_vortex_double_well_on_a_grid(circulation):
+    """Whatever the current, the solved log p is -φ; the error falls as the cells' area."""
+    model = systems.vortex_double_well(circulation=circulation)
+    errors = []
+    for n in (40, 80):
+        grid = systems.default_grid("vortex_double_well", n)
+        state = rattling.steady_state(model, grid)
+        difference = state.log_density - model.exact_log_density(grid)
+        errors.append(np.ptp(difference))
+    assert errors[1] < 0.04 and np.log2(errors[0] / errors[1]) > 1.8
+    assert (state.entropy_production > 1) is (circulation >= 1)
+
+
 @pytest.mark.parametrize("name", sorted(systems._BOXES))
 def test_default_grids_hold_the_density(name):
     system = getattr(systems, name)
