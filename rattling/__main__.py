@@ -28,7 +28,7 @@ def main(argv=None):
         prog="python -m rattling", description="Rattling, steady states and typicality of driven systems."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (_add_smarticles,):
+    for add in (_add_demo, _add_smarticles):
         add(commands)
     arguments = parser.parse_args(argv)
     try:
@@ -44,6 +44,30 @@ def main(argv=None):
     except (ValueError, ImportError) as error:
         print(f"rattling: {error}", file=sys.stderr)
     return BAD_INPUT
+
+
+# --- demo -------------------------------------------------------------------------------
+
+
+def _add_demo(commands):
+    command = commands.add_parser(
+        "demo",
+        help="one driven system from model to typicality report",
+        description="Solve a driven system's steady state, simulate it, estimate its rattling and fit"
+        " p ~ exp(-gamma R)/Z: a report and a figure, within about a minute.",
+    )
+    command.add_argument("--figure", metavar="PATH", default="demo.png", help="default: demo.png here")
+    command.set_defaults(run=_run_demo)
+
+
+def _run_demo(arguments):
+    from rattling import demo
+
+    result = demo.compute()
+    print(demo.report(result))
+    demo.figure(result).savefig(arguments.figure)
+    print(f"figure: {arguments.figure}")
+    return DONE
 
 
 # --- smarticles -------------------------------------------------------------------------

@@ -54,7 +54,7 @@ MAY_INCLUDE = {
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
     "_core grids results _progress symbolic models markov fokker_planck trajectories estimators thermodynamics "
-    "typicality blowtorch systems datasets sweeps plotting plotting_paths report"
+    "typicality blowtorch systems datasets sweeps plotting plotting_paths demo report"
 ).split()
 
 
