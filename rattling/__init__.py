@@ -3,7 +3,7 @@
 from rattling import datasets, systems
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.estimators import RattlingField, WindowedRattling, estimate_rattling, windowed_rattling
-from rattling.fokker_planck import SteadyState, generator, steady_state
+from rattling.fokker_planck import AccuracyWarning, SteadyState, generator, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
@@ -11,6 +11,7 @@ from rattling.trajectories import Trajectories, simulate
 from rattling.typicality import Typicality, typicality
 
 __all__ = [
+    "AccuracyWarning",
     "ConvergenceError",
     "Generator",
     "Grid",

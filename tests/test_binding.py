@@ -73,7 +73,7 @@ ARRAYS = {
         np.array([1.0, 2, 3]),
     ),
     "Generator.apply": ("p", lambda a: chain().apply(a), np.array([1.0, 2, 4])),
-    "Generator.steady": ("initial", lambda a: chain().steady(1e-10, 0, a, None)[0], np.array([0.0, 1, 2])),
+    "Generator.steady": ("initial", lambda a: chain().steady(1e-10, 0, a, False, None)[0], np.array([0.0, 1, 2])),
     "Generator.entropy_production": ("log_p", lambda a: chain().entropy_production(a), np.array([0.0, 1, 2])),
     "Generator.face_currents": (
         "log_p",
@@ -523,19 +523,19 @@ def test_restriction_to_strange_states(states):
 @pytest.mark.parametrize("method", [-1, 4, 17, 2**31 - 1, -(2**31)])
 def test_methods_of_no_number(method):
     with pytest.raises(ValueError, match="method"):
-        chain(50).steady(1e-10, method, None, None)
+        chain(50).steady(1e-10, method, None, False, None)
 
 
 @pytest.mark.parametrize("rtol", [np.nan, 0.0, -1.0, -np.inf])
 def test_tolerances_out_of_range(rtol):
     with pytest.raises(ValueError, match="rtol"):
-        chain().steady(rtol, 0, None, None)
+        chain().steady(rtol, 0, None, False, None)
 
 
 @pytest.mark.parametrize("rtol", [5e-324, np.inf])
 def test_tolerances_that_say_nothing(rtol, capfd):
     """An answer, converged or not; never a hang, and not a word on the terminal."""
-    log_p, _, _ = chain(50).steady(rtol, 1, None, None)
+    log_p, *_ = chain(50).steady(rtol, 1, None, False, None)
     assert np.isfinite(log_p).all()
     assert capfd.readouterr() == ("", "")
 
@@ -552,7 +552,7 @@ def test_strange_log_densities(value):
             pass
     for method in range(4):
         try:
-            chain().steady(1e-10, method, y, None)
+            chain().steady(1e-10, method, y, False, None)
         except (ValueError, RuntimeError):
             pass
 
@@ -821,7 +821,7 @@ def test_objects_are_shared_between_threads():
         lambda: slow.drift(x),
         lambda: tape.evaluate(x)[0],
         lambda: ring.apply(y),
-        lambda: ring.steady(1e-10, 1, None, None)[0],
+        lambda: ring.steady(1e-10, 1, None, False, None)[0],
         lambda: ring.entropy_production(y),
         lambda: _core.typicality(x[0], x[1], None, None, None, True)["residual"],
         lambda: _core.windowed(x[:, :2000].T, 0.1, 8, 3, 0, 100, None),

@@ -4,11 +4,13 @@ import functools
 import pickle
 import signal
 import time
+import warnings
 
 import numpy as np
 import pytest
 import sympy as sp
 from reference import finite_volume as fv
+from reference import log_mean as log_mean_twin
 from reference import steady as twin
 from scipy import integrate, linalg
 
@@ -349,6 +351,82 @@ def test_brownian_motion_on_a_metric():
     result = rt.typicality(state.log_density, rt.exact_rattling(model, grid))
     assert result.gamma == pytest.approx(1, abs=5e-3)
     assert result.correlation == pytest.approx(1, abs=1e-4)
+
+
+# --- the log-mean flux ------------------------------------------------------------------
+
+
+def well(circulation, diffusion=1, phi=2 * (X**2 - 1) ** 2 + 2 * Y**2 + X * Y / 2):
+    """Exact p = exp(-phi) with a current of any strength."""
+    return rt.Model.with_steady_state(phi, [diffusion, diffusion], circulation, variables=(X, Y))
+
+
+def test_log_mean_twin():
+    model = rt.Model.from_sympy([-X + 6 * Y, -Y - 6 * X], 1, variables=(X, Y))
+    grid = rt.Grid([(-2, 2)] * 2, (12, 12))
+    W = rt.generator(model, grid)
+    free = rt.generator(rt.Model.from_sympy([0, 0], 1, variables=(X, Y)), grid)
+    expected = log_mean_twin.solve(W.matrix.toarray(), free.matrix.toarray())
+    state = rt.steady_state(model, grid, flux="log-mean")
+    assert state.info["flux"] == "log-mean"
+    # rounds end when one changes less than 1 % of what all have changed
+    np.testing.assert_allclose(state.probability.ravel(), expected, atol=0.02 * state.info["flux_gain"])
+    exponential = rt.steady_state(W)
+    assert np.abs(exponential.probability.ravel() - expected).sum() > 20 * np.abs(
+        state.probability.ravel() - expected
+    ).sum()
+
+
+@pytest.mark.parametrize("circulation", [1, 5, 20])
+@pytest.mark.parametrize("diffusion", [1, sp.exp(sp.Rational(23, 20) * (sp.sin(2 * X) + sp.sin(3 * Y)))])
+def test_log_mean_accuracy(circulation, diffusion):
+    """Second order and far ahead of the exponential flux where the drift is strong."""
+    model = well(circulation, diffusion)
+    errors, estimates = [], []
+    for n in (64, 128):
+        grid = rt.Grid([(-2.2, 2.2)] * 2, (n, n))
+        state = rt.steady_state(model, grid)
+        assert state.info["flux"] == "log-mean"
+        assert (state.probability > 0).all()
+        assert state.residual <= 1e-10
+        errors.append(l1_error(state, model.exact_log_density(grid.points().T).reshape(n, n)))
+        estimates.append(state.discretisation_error)
+    exponential = rt.steady_state(model, grid, flux="exponential")
+    assert exponential.info["flux"] == "exponential"
+    error = l1_error(exponential, model.exact_log_density(grid.points().T).reshape(n, n))
+    assert np.log2(errors[0] / errors[1]) >= 1.9
+    assert errors[1] < error / (2 if circulation == 1 else 8 if circulation == 5 else 20)
+    assert errors[1] / 2 < estimates[1] < 3 * errors[1]
+    assert exponential.discretisation_error > error / 2
+
+
+def test_log_mean_current_has_no_divergence():
+    grid = rt.Grid([(-2.2, 2.2)] * 2, (48, 48))
+    state = rt.steady_state(well(20), grid, flux="log-mean")
+    Jx, Jy = state.face_currents
+    divergence = np.diff(Jx, axis=0) + np.diff(Jy, axis=1)
+    assert np.abs(divergence).max() < 1e-9 * np.abs(Jx).max()
+    assert state.entropy_production > 0
+
+
+def test_log_mean_and_generators():
+    grid = rt.Grid([(-2.2, 2.2)] * 2, (48, 48))
+    W = rt.generator(well(5), grid)
+    assert rt.steady_state(W).info["flux"] == "exponential"
+    with pytest.raises(ValueError, match="flux='log-mean' needs a model and a grid"):
+        rt.steady_state(W, flux="log-mean")
+    with pytest.raises(ValueError, match="leave out initial"):
+        rt.steady_state(well(5), grid, flux="log-mean", initial=np.zeros((48, 48)))
+
+
+def test_coarse_grids_warn():
+    grid = rt.Grid([(-2.2, 2.2)] * 2, (32, 32))
+    with pytest.warns(rt.AccuracyWarning, match=r"discretisation error is about .* shape \(\d+, \d+\) should") as seen:
+        rt.steady_state(well(20), grid, flux="exponential")
+    assert seen[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", rt.AccuracyWarning)
+        rt.steady_state(well(1), grid)
 
 
 # --- robustness -----------------------------------------------------------------------

@@ -100,6 +100,12 @@ rtl_geometric_free(rtl_geometric_t *self)
 }
 
 void
+rtl_geometric_replace(rtl_geometric_t *self, const rtl_generator_t *chain)
+{
+    self->level[self->n_levels - 1].chain = chain;
+}
+
+void
 rtl_geometric_update(rtl_geometric_t *self, const double *y)
 {
     rtl_geometric_level_t *fine = &self->level[self->n_levels - 1];

@@ -43,6 +43,10 @@ int rtl_geometric_push(rtl_geometric_t *self, const rtl_generator_t *chain,
     const rtl_grid_t *coarse, const rtl_grid_t *fine) RTL_MUST_CHECK;
 void rtl_geometric_free(rtl_geometric_t *self);
 
+/* Another chain of the same pattern for the finest level; rtl_geometric_update must
+ * follow. Borrowed. */
+void rtl_geometric_replace(rtl_geometric_t *self, const rtl_generator_t *chain);
+
 /* New probabilities on the finest level. */
 void rtl_geometric_update(rtl_geometric_t *self, const double *y);
 

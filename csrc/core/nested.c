@@ -6,12 +6,20 @@
 
 #include "direct.h"
 #include "geometric.h"
+#include "log_mean.h"
 #include "memory.h"
 
-enum { SMALLEST_GRID = 300 };
+enum { SMALLEST_GRID = 300, MOST_ROUNDS = 12 };
 
 /* What is left to the finer grids: their own discretisation differs by more. */
 static const double coarse_rtol = 1e-3;
+
+/* Of the logarithmic-mean flux: cells less probable than this, compared with the
+ * largest, keep the exponential flux; rounds are solved to round_rtol and end when one
+ * changes less than `settled` of what all have changed (L1). */
+static const double log_mean_range = 1e-4;
+static const double round_rtol = 1e-6;
+static const double settled = 1e-2;
 
 typedef struct {
     rtl_grid_t grid;       /* level 0: empty, the caller's is used */
@@ -22,7 +30,8 @@ typedef struct {
     size_t n_levels;
     level_t level[RTL_GEOMETRIC_MAX]; /* 0 is the finest */
     rtl_geometric_t multigrid;
-    double *y; /* of the level last solved; owned */
+    double *y;         /* of the level last solved; owned */
+    double *reference; /* answer on level 1, for the estimate of the error; owned */
 } nest_t;
 
 static void
@@ -34,6 +43,7 @@ nest_free(nest_t *self)
     }
     rtl_geometric_free(&self->multigrid);
     rtl_memory_free(self->y);
+    rtl_memory_free(self->reference);
     rtl_memory_free(self);
 }
 
@@ -160,16 +170,187 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
     return rtl_geometric_init(&self->multigrid, &level->chain, self->y);
 }
 
+/* --- the logarithmic-mean flux ------------------------------------------------------
+ */
+
+/* sum |e^a - e^b| */
+static double
+distance(size_t n, const double *a, const double *b)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        sum += fabs(exp(a[i]) - exp(b[i]));
+    }
+    return sum;
+}
+
+/* Rounds of reweighting from y, the exponential flux's answer `first`, until settled.
+ */
+static int
+reweigh_rounds(rtl_log_mean_t *log_mean, rtl_geometric_t *multigrid,
+    const rtl_steady_options_t *options, const double *first, double *y, double *last,
+    rtl_nested_flux_t *flux, rtl_steady_info_t *work)
+{
+    size_t n = log_mean->chain->n;
+    rtl_steady_options_t loose = *options;
+    rtl_steady_info_t info = {0};
+    double floor = -INFINITY, change = INFINITY;
+    int status = 0;
+
+    loose.rtol = fmax(round_rtol, options->rtol);
+    for (size_t i = 0; i < n; i++) {
+        floor = fmax(floor, first[i] + log(log_mean_range));
+    }
+    flux->gain = 0.0;
+    for (flux->rounds = 0;
+        flux->rounds < MOST_ROUNDS && change > settled * flux->gain;) {
+        memcpy(last, y, n * sizeof *last);
+        rtl_log_mean_reweigh(log_mean, y, floor);
+        status =
+            rtl_steady_solve(&log_mean->reweighted, multigrid, &loose, true, y, &info);
+        add_work(work, &info);
+        flux->rounds++;
+        if (status != 0) {
+            return status;
+        }
+        change = distance(n, y, last);
+        flux->gain = distance(n, y, first);
+    }
+    if (change > settled * flux->gain) {
+        return RTL_NOT_CONVERGED;
+    }
+    status =
+        rtl_steady_solve(&log_mean->reweighted, multigrid, options, true, y, &info);
+    add_work(work, &info);
+    return status;
+}
+
+/* y from the exponential flux's answer to the logarithmic mean's, with its chain in
+ * *reweighted; y is left and *reweighted empty where that does not settle. */
+static int
+improve(const rtl_generator_t *chain, const rtl_model_t *model, const rtl_grid_t *grid,
+    rtl_geometric_t *multigrid, const rtl_steady_options_t *options, double *y,
+    rtl_generator_t *reweighted, rtl_nested_flux_t *flux, rtl_steady_info_t *work,
+    rtl_fault_t *fault)
+{
+    size_t n = chain->n;
+    rtl_log_mean_t log_mean;
+    double *first = rtl_memory_alloc(n, sizeof *first);
+    double *last = rtl_memory_alloc(n, sizeof *last);
+    int status = rtl_log_mean_init(&log_mean, chain, model, grid, fault);
+
+    memset(reweighted, 0, sizeof *reweighted);
+    if (first == NULL || last == NULL) {
+        status = RTL_NO_MEMORY;
+    }
+    if (status != 0) {
+        goto out;
+    }
+    memcpy(first, y, n * sizeof *first);
+    if (multigrid != NULL) {
+        rtl_geometric_replace(multigrid, &log_mean.reweighted);
+    }
+    status = reweigh_rounds(&log_mean, multigrid, options, first, y, last, flux, work);
+    if (multigrid != NULL) {
+        rtl_geometric_replace(multigrid, chain);
+    }
+    if (status == 0) {
+        flux->log_mean = true;
+        *reweighted = log_mean.reweighted;
+        memset(&log_mean.reweighted, 0, sizeof log_mean.reweighted);
+    } else if (status == RTL_NOT_CONVERGED) {
+        memcpy(y, first, n * sizeof *y);
+        flux->gain = NAN;
+        status = 0;
+    }
+out:
+    rtl_log_mean_free(&log_mean);
+    rtl_memory_free(first);
+    rtl_memory_free(last);
+    return status;
+}
+
+/* Keep the answer on level 1, by the flux that the finest grid will try first. */
+static int
+keep_reference(nest_t *self, const rtl_model_t *model,
+    const rtl_steady_options_t *options, bool log_mean, rtl_steady_info_t *work,
+    rtl_fault_t *fault)
+{
+    level_t *level = &self->level[1];
+    rtl_generator_t reweighted = {0};
+    rtl_nested_flux_t flux = {0};
+    rtl_steady_options_t loose = *options;
+
+    self->reference = rtl_memory_alloc(level->chain.n, sizeof(double));
+    if (self->reference == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    memcpy(self->reference, self->y, level->chain.n * sizeof(double));
+    if (!log_mean) {
+        return 0;
+    }
+    loose.rtol = fmax(coarse_rtol, options->rtol);
+    loose.method = RTL_STEADY_AUTO;
+    int status = improve(&level->chain, model, &level->grid,
+        self->n_levels > 2 ? &self->multigrid : NULL, &loose, self->reference,
+        &reweighted, &flux, work, fault);
+    rtl_generator_free(&reweighted);
+    if (status == 0 && self->n_levels > 2) {
+        rtl_geometric_update(&self->multigrid, self->y);
+    }
+    return status;
+}
+
+/* A third of the L1 distance to the reference: the error of a scheme of second order.
+ */
+static int
+estimate_error(
+    const nest_t *self, const rtl_grid_t *grid, const double *y, double *error)
+{
+    const rtl_grid_t *coarse = &self->level[1].grid;
+    rtl_interpolate_t interpolate = {0};
+    double *p = rtl_memory_alloc(coarse->n_cells, sizeof *p);
+    int32_t *parent = rtl_memory_alloc(grid->n_cells, sizeof *parent);
+    int status = p == NULL || parent == NULL ? RTL_NO_MEMORY : 0;
+
+    if (status == 0) {
+        status = rtl_interpolate_init(&interpolate, coarse, grid, false);
+    }
+    if (status == 0) {
+        rtl_interpolate_parents(&interpolate, coarse, grid, parent);
+        for (size_t i = 0; i < grid->n_cells; i++) {
+            p[parent[i]] += exp(y[i]);
+        }
+        *error = 0.0;
+        for (size_t c = 0; c < coarse->n_cells; c++) {
+            *error += fabs(p[c] - exp(self->reference[c])) / 3.0;
+        }
+    }
+    rtl_interpolate_free(&interpolate);
+    rtl_memory_free(p);
+    rtl_memory_free(parent);
+    return status;
+}
+
+/* --- all levels ---------------------------------------------------------------------
+ */
+
 int
 rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     const rtl_grid_t *grid, const rtl_steady_options_t *options, double *y,
-    rtl_steady_info_t *info, rtl_fault_t *fault)
+    rtl_generator_t *reweighted, rtl_steady_info_t *info, rtl_nested_flux_t *flux,
+    rtl_fault_t *fault)
 {
     bool has_guess = false;
     rtl_steady_info_t work = {0};
     nest_t *self = rtl_memory_alloc(1, sizeof *self);
     int status = self == NULL ? RTL_NO_MEMORY : make_grids(self, grid);
 
+    *flux = (rtl_nested_flux_t) {.gain = NAN, .error = NAN};
+    if (reweighted != NULL) {
+        memset(reweighted, 0, sizeof *reweighted);
+    }
     if (status != 0) {
         goto out;
     }
@@ -183,6 +364,10 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     for (size_t l = coarsest; l > 0; l--) {
         const rtl_grid_t *finer = l > 1 ? &self->level[l - 1].grid : grid;
         status = solve_coarse(self, l, model, options, &has_guess, &work, fault);
+        if (status == 0 && l == 1 && has_guess) {
+            status =
+                keep_reference(self, model, options, reweighted != NULL, &work, fault);
+        }
         if (status == 0) {
             status = refine(self, &self->level[l].grid, finer);
         }
@@ -194,12 +379,23 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
         memcpy(y, self->y, grid->n_cells * sizeof *y);
         status =
             rtl_geometric_push(&self->multigrid, chain, &self->level[1].grid, grid);
+        if (status != 0) {
+            goto out;
+        }
     }
-    if (status == 0) {
-        status = rtl_steady_solve(
-            chain, has_guess ? &self->multigrid : NULL, options, has_guess, y, info);
-        add_work(info, &work);
+    rtl_geometric_t *multigrid = has_guess ? &self->multigrid : NULL;
+    status = rtl_steady_solve(chain, multigrid, options, has_guess, y, info);
+    if (status == 0 && reweighted != NULL) {
+        status = improve(
+            chain, model, grid, multigrid, options, y, reweighted, flux, &work, fault);
+        if (flux->log_mean) {
+            info->residual = rtl_steady_residual(reweighted, y, &info->worst);
+        }
     }
+    if (status == 0 && self->reference != NULL) {
+        status = estimate_error(self, grid, y, &flux->error);
+    }
+    add_work(info, &work);
 out:
     if (self != NULL) {
         nest_free(self);

@@ -8,10 +8,26 @@
 #include "finite_volume.h"
 #include "steady.h"
 
+typedef struct {
+    bool log_mean; /* the answer is that of the logarithmic-mean flux (log_mean.h) */
+    int rounds;    /* reweighted chains solved on the finest grid */
+    double
+        gain; /* L1 distance between the answers of the two fluxes; NaN if one only */
+    double error; /* estimated L1 error of the answer; NaN without a coarser grid */
+} rtl_nested_flux_t;
+
 /* log p of the model's generator `chain` on `grid` (irreducible), through coarser grids
- * of the same model. info adds up the work of all of them. */
+ * of the same model. info adds up the work of all of them.
+ *
+ * If `reweighted` is not NULL the logarithmic-mean flux is tried: where it settles y is
+ * its answer and *reweighted the chain whose steady state that is; else y is the
+ * exponential flux's and *reweighted is empty. The caller frees it.
+ *
+ * flux->error compares with the same flux on the next coarser grid, as for a scheme of
+ * second order. */
 int rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     const rtl_grid_t *grid, const rtl_steady_options_t *options, double *y,
-    rtl_steady_info_t *info, rtl_fault_t *fault) RTL_MUST_CHECK;
+    rtl_generator_t *reweighted, rtl_steady_info_t *info, rtl_nested_flux_t *flux,
+    rtl_fault_t *fault) RTL_MUST_CHECK;
 
 #endif

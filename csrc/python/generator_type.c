@@ -3,6 +3,9 @@
  * keeps both, for the coarser grids that the steady state starts from. */
 #include "generator_type.h"
 
+#include <math.h>
+#include <stdbool.h>
+
 #include "current.h"
 #include "finite_volume.h"
 #include "grid_type.h"
@@ -293,12 +296,16 @@ generator_restrict(PyObject *self, PyObject *value)
 /* --- the steady state ------------------------------------------------------------- */
 
 static PyObject *
-info_dictionary(const rtl_steady_info_t *info, double seconds)
+info_dictionary(
+    const rtl_steady_info_t *info, const rtl_nested_flux_t *flux, double seconds)
 {
     static const char *const methods[] = {"auto", "krylov", "direct", "closed-form"};
 
-    return Py_BuildValue("{s:s,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}", "method",
-        methods[info->method], "residual", info->residual, "worst_state",
+    return Py_BuildValue(
+        "{s:s,s:s,s:i,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}", "method",
+        methods[info->method], "flux", flux->log_mean ? "log-mean" : "exponential",
+        "flux_rounds", flux->rounds, "flux_gain", flux->gain, "discretisation_error",
+        flux->error, "residual", info->residual, "worst_state",
         (Py_ssize_t) info->worst, "warm_steps", info->warm_steps, "newton_steps",
         info->newton_steps, "krylov_iterations", info->krylov_iterations,
         "matrix_products", info->products, "levels", (Py_ssize_t) info->levels,
@@ -306,20 +313,77 @@ info_dictionary(const rtl_steady_info_t *info, double seconds)
         info->message);
 }
 
-/* steady(rtol, method, initial or None, progress) -> (log_p, converged, info) */
+/* A new array (n,): a copy of the guess, or zeros. */
+static PyArrayObject *
+guess_input(PyObject *initial, npy_intp n)
+{
+    PyArrayObject *guess = NULL;
+
+    if (initial != Py_None) {
+        guess = rtl_arrays_input(initial, "initial", 1);
+        if (guess == NULL || rtl_arrays_check_length(guess, "initial", 0, n) < 0) {
+            Py_XDECREF(guess);
+            return NULL;
+        }
+    }
+    PyArrayObject *y = rtl_arrays_new(1, &n);
+    if (y != NULL && guess != NULL) {
+        memcpy(rtl_arrays_data(y), rtl_arrays_data(guess), (size_t) n * sizeof(double));
+    } else if (y != NULL) {
+        memset(rtl_arrays_data(y), 0, (size_t) n * sizeof(double));
+    }
+    Py_XDECREF(guess);
+    return y;
+}
+
+/* The chain of the logarithmic-mean flux, on the grid of `self`; steals `chain`. */
+static PyObject *
+reweighted_object(PyObject *self, rtl_generator_t *chain, bool log_mean)
+{
+    if (!log_mean) {
+        Py_RETURN_NONE;
+    }
+    generator_object_t *object = PyObject_New(generator_object_t, Py_TYPE(self));
+    if (object == NULL) {
+        rtl_generator_free(chain);
+        return NULL;
+    }
+    object->chain = *chain;
+    object->model = NULL;
+    object->grid = Py_NewRef(cast(self)->grid);
+    object->peclet = cast(self)->peclet;
+    return (PyObject *) object;
+}
+
+static PyObject *
+raise_unsolved(int status, const rtl_fault_t *fault)
+{
+    if (status == RTL_BAD_ARGUMENT) {
+        PyErr_SetString(PyExc_ValueError, "method 'closed-form' needs a line or a "
+                                          "ring: states linked to the next and "
+                                          "the previous one alone, both ways");
+        return NULL;
+    }
+    return rtl_module_raise(status, fault);
+}
+
+/* steady(rtol, method, initial or None, log_mean, progress)
+ * -> (log_p, converged, info, the reweighted chain or None) */
 static PyObject *
 generator_steady(PyObject *self, PyObject *args)
 {
     const rtl_generator_t *chain = rtl_generator_type_get(self);
     PyObject *initial, *progress;
-    int method, status;
-    npy_intp n = (npy_intp) chain->n;
+    int method, log_mean, status;
     rtl_monitor_t monitor = {0};
     rtl_fault_t fault = {0};
     rtl_steady_info_t info = {0};
+    rtl_nested_flux_t flux = {.gain = NAN, .error = NAN};
+    rtl_generator_t reweighted = {0};
     rtl_steady_options_t options = rtl_steady_defaults();
 
-    if (!PyArg_ParseTuple(args, "diOO", &options.rtol, &method, &initial, &progress)) {
+    if (!PyArg_ParseTuple(
+            args, "diOpO", &options.rtol, &method, &initial, &log_mean, &progress)) {
         return NULL;
     }
     if (!(options.rtol > 0.0) || method < RTL_STEADY_AUTO ||
@@ -327,19 +391,9 @@ generator_steady(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "rtol or method is out of its range");
         return NULL;
     }
-    PyArrayObject *y = rtl_arrays_new(1, &n);
+    PyArrayObject *y = guess_input(initial, (npy_intp) chain->n);
     if (y == NULL) {
         return NULL;
-    }
-    if (initial != Py_None) {
-        PyArrayObject *guess = rtl_arrays_input(initial, "initial", 1);
-        if (guess == NULL || rtl_arrays_check_length(guess, "initial", 0, n) < 0) {
-            Py_XDECREF(guess);
-            Py_DECREF(y);
-            return NULL;
-        }
-        memcpy(rtl_arrays_data(y), rtl_arrays_data(guess), chain->n * sizeof(double));
-        Py_DECREF(guess);
     }
     options.method = (rtl_steady_method_t) method;
     options.monitor = &monitor;
@@ -348,30 +402,27 @@ generator_steady(PyObject *self, PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     if (initial == Py_None && cast(self)->model != NULL) {
         status = rtl_nested_solve(chain, rtl_model_type_get(cast(self)->model),
-            rtl_grid_type_get(cast(self)->grid), &options, rtl_arrays_data(y), &info,
-            &fault);
+            rtl_grid_type_get(cast(self)->grid), &options, rtl_arrays_data(y),
+            log_mean ? &reweighted : NULL, &info, &flux, &fault);
     } else {
         status = rtl_steady_solve(
             chain, NULL, &options, initial != Py_None, rtl_arrays_data(y), &info);
     }
     Py_END_ALLOW_THREADS
-    if (status == RTL_BAD_ARGUMENT) {
-        Py_DECREF(y);
-        PyErr_SetString(PyExc_ValueError, "method 'closed-form' needs a line or a "
-                                          "ring: states linked to the next and "
-                                          "the previous one alone, both ways");
-        return NULL;
-    }
     if (status != 0 && status != RTL_NOT_CONVERGED) {
         Py_DECREF(y);
-        return rtl_module_raise(status, &fault);
+        rtl_generator_free(&reweighted);
+        return raise_unsolved(status, &fault);
     }
-    PyObject *dictionary = info_dictionary(&info, rtl_monitor_clock() - start);
-    if (dictionary == NULL) {
+    PyObject *dictionary = info_dictionary(&info, &flux, rtl_monitor_clock() - start);
+    PyObject *other = reweighted_object(self, &reweighted, flux.log_mean);
+    if (dictionary == NULL || other == NULL) {
+        Py_XDECREF(dictionary);
+        Py_XDECREF(other);
         Py_DECREF(y);
         return NULL;
     }
-    return Py_BuildValue("NNN", y, PyBool_FromLong(status == 0), dictionary);
+    return Py_BuildValue("NNNN", y, PyBool_FromLong(status == 0), dictionary, other);
 }
 
 /* --- at a given log p ------------------------------------------------------------- */
@@ -466,7 +517,8 @@ static PyMethodDef generator_methods[] = {
         "(labels, number of recurrent classes); -1 labels transient states."},
     {"restrict", generator_restrict, METH_O, "restrict(states): the chain on them."},
     {"steady", generator_steady, METH_VARARGS,
-        "steady(rtol, method, initial, progress) -> (log_p, converged, info)"},
+        "steady(rtol, method, initial, log_mean, progress) -> (log_p, converged, info, "
+        "reweighted)"},
     {"entropy_production", generator_entropy_production, METH_O,
         "entropy_production(log_p): by state, (n,)."},
     {"face_currents", generator_face_currents, METH_O,
