@@ -2,6 +2,7 @@
 
 from rattling import datasets, systems
 from rattling._core import ConvergenceError, ReducibleError
+from rattling.decomposition import LocalGlobal, local_global
 from rattling.estimators import RattlingField, WindowedRattling, estimate_rattling, windowed_rattling
 from rattling.fokker_planck import AccuracyWarning, SteadyState, generator, steady_state
 from rattling.grids import Grid
@@ -15,6 +16,7 @@ __all__ = [
     "ConvergenceError",
     "Generator",
     "Grid",
+    "LocalGlobal",
     "Model",
     "RattlingField",
     "ReducibleError",
@@ -26,6 +28,7 @@ __all__ = [
     "estimate_rattling",
     "exact_rattling",
     "generator",
+    "local_global",
     "simulate",
     "steady_state",
     "systems",

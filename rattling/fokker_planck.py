@@ -57,7 +57,7 @@ def generator(model, grid, *, progress=False):
     corner = np.array([grid.centres(axis)[:1] for axis in range(grid.dim)])
     with progress_hook(progress, "generator") as hook:
         core = _core.Generator.from_model(model._compiled(corner), grid._core, hook)
-    return Generator(core, grid, model.variables)
+    return Generator(core, grid, model.variables, model)
 
 
 class AccuracyWarning(UserWarning):

@@ -18,6 +18,8 @@ class Generator:
     n : int
         Number of states (cells).
     grid : Grid or None
+    model : Model or None
+        What was put on the grid.
     matrix : scipy.sparse.csc_array, shape (n, n)
         ``matrix[i, j]`` is the rate j -> i, per unit time; the diagonal is minus the
         exit rates.
@@ -29,10 +31,11 @@ class Generator:
         accurate. 0 for a chain without a grid.
     """
 
-    def __init__(self, core, grid=None, variables=None):
+    def __init__(self, core, grid=None, variables=None, model=None):
         self._core = core
         self.grid = grid
         self.variables = variables
+        self.model = model
 
     @classmethod
     def from_rates(cls, rates):

@@ -149,6 +149,27 @@ def plot_typicality(result, ax=None):
     return ax
 
 
+def plot_local_global(result, ax=None):
+    """Draw log psi against log of the clock, and log psi's mean.
+
+    Parameters
+    ----------
+    result : LocalGlobal
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = current_axes(ax)
+    used = np.isfinite(result.jump_chain) & (result.jump_chain > 0)
+    _cloud(ax, np.log(result.clock_rates[used]), np.log(result.jump_chain[used]))
+    ax.axhline(np.log(result.jump_chain[used]).mean(), color="C3", linewidth=2)
+    ax.set_title(rf"$r = {result.r:.3g}$, $\hat\rho = {result.rho_hat:.3f}$, $\rho = {result.rho:.3f}$")
+    ax.set(xlabel=rf"$\log\, \lambda$ ({result.clock})", ylabel=r"$\log\, \psi$")
+    return ax
+
+
 def plot_agreement(ax, exact, estimated, *, stderr=None, label="$R$"):
     """Draw estimated against exact values, and the diagonal.
 

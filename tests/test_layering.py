@@ -50,12 +50,13 @@ MAY_INCLUDE = {
     "ranks": ["memory", "monitor", "sum"],
     "family": ["memory", "monitor", "sum"],
     "typicality": ["ranks", "family"],
+    "decomposition": ["memory", "monitor", "sum"],
 }
 
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
     "_core grids results _progress symbolic models markov fokker_planck trajectories estimators thermodynamics "
-    "typicality blowtorch systems datasets sweeps plotting plotting_paths demo report"
+    "typicality decomposition blowtorch systems datasets sweeps plotting plotting_paths demo report"
 ).split()
 
 
