@@ -4,15 +4,21 @@
 #include <math.h>
 #include <string.h>
 
-/* 2^k for |k| <= 1000, by its bits. */
+/* 2^k for |k| <= 995, and the nearest of these beyond. */
 static double
-power_of_two(int32_t k)
+power_of_two(double k)
 {
-    uint64_t bits = (uint64_t) (k + 1023) << 52;
-    double x;
+    double bounded = k > 995.0 ? 995.0 : (k > -995.0 ? k : -995.0), x;
+    uint64_t bits = (uint64_t) ((int32_t) bounded + 1023) << 52;
 
     memcpy(&x, &bits, sizeof x);
     return x;
+}
+
+double
+rtl_balance_ratio(const double *work, size_t n, size_t i, size_t j)
+{
+    return work[i] / work[j] * power_of_two(work[n + i] - work[n + j]);
 }
 
 /* p_i = m_i 2^{k_i} with 1 <= m_i < 2 takes one exponential a state instead of one an
@@ -34,10 +40,8 @@ rtl_balance_values(
         double scale = q > 0.0 ? 1.0 / (mantissa[i] * q) : 0.0;
         for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
             size_t j = (size_t) chain->source[e];
-            double k = exponent[j] - exponent[i];
-            k = k > 995.0 ? 995.0 : (k > -995.0 ? k : -995.0);
-            value[e] =
-                chain->rate[e] * (mantissa[j] * scale) * power_of_two((int32_t) k);
+            value[e] = chain->rate[e] * (mantissa[j] * scale) *
+                       power_of_two(exponent[j] - exponent[i]);
         }
     }
 }
@@ -73,28 +77,55 @@ rtl_balance_apply(
     }
 }
 
-/* Before state i is relaxed, row i is satisfied with later states at 0; what those add
- * afterwards is the residual. So the sweep reads earlier states, the residual later
- * ones, and each entry is used once. */
-void
-rtl_balance_forward(const rtl_generator_t *chain, const double *value, const double *b,
-    double *x, double *r)
+size_t
+rtl_balance_reach(const rtl_generator_t *chain)
 {
+    size_t reach = 0;
+
     for (size_t i = 0; i < chain->n; i++) {
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            size_t j = (size_t) chain->source[e];
+            reach = j > i + reach ? j - i : reach;
+        }
+    }
+    return reach;
+}
+
+/* What states after i contribute to row i, with the sign of b - A x. */
+static double
+later_part(const rtl_generator_t *chain, const double *value, const double *x, size_t i)
+{
+    double sum = 0.0;
+
+    for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+        size_t j = (size_t) chain->source[e];
+        sum -= j > i ? value[e] * x[j] : 0.0;
+    }
+    return sum;
+}
+
+/* Before state i is relaxed, row i is satisfied with later states at 0; what those add
+ * afterwards is the residual. It is formed `reach` rows behind the sweep, while the
+ * row's entries are still in the cache. */
+void
+rtl_balance_forward(const rtl_generator_t *chain, const double *value, size_t reach,
+    const double *b, double *x, double *r)
+{
+    size_t n = chain->n;
+
+    for (size_t i = 0; i < n; i++) {
         double sum = -b[i];
         for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
             size_t j = (size_t) chain->source[e];
             sum += j < i ? value[e] * x[j] : 0.0;
         }
         x[i] = sum;
-    }
-    for (size_t i = 0; i < chain->n; i++) {
-        double sum = 0.0;
-        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
-            size_t j = (size_t) chain->source[e];
-            sum -= j > i ? value[e] * x[j] : 0.0;
+        if (i >= reach) {
+            r[i - reach] = later_part(chain, value, x, i - reach);
         }
-        r[i] = sum;
+    }
+    for (size_t i = n > reach ? n - reach : 0; i < n; i++) {
+        r[i] = later_part(chain, value, x, i);
     }
 }
 

@@ -5,7 +5,6 @@
  * them (Hackbusch 1985, sect. 4.4.3). */
 #include "geometric.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "balance.h"
@@ -23,6 +22,7 @@ static int
 level_init(rtl_geometric_level_t *level, const rtl_generator_t *chain)
 {
     level->chain = chain;
+    level->reach = rtl_balance_reach(chain);
     level->y = rtl_memory_alloc(chain->n, sizeof(double));
     level->value = rtl_memory_alloc(chain->n_entries, sizeof(double));
     level->work = rtl_memory_alloc(WORK * chain->n, sizeof(double));
@@ -40,6 +40,7 @@ level_free(rtl_geometric_level_t *level)
     rtl_memory_free(level->work);
     rtl_memory_free(level->parent);
     rtl_memory_free(level->restriction);
+    rtl_memory_free(level->top);
     rtl_interpolate_free(&level->interpolate);
 }
 
@@ -75,7 +76,9 @@ rtl_geometric_push(rtl_geometric_t *self, const rtl_generator_t *chain,
     self->scratch = rtl_memory_alloc(2 * chain->n, sizeof(double));
     level->parent = rtl_memory_alloc(chain->n, sizeof(int32_t));
     level->restriction = rtl_memory_alloc(chain->n, sizeof(double));
-    if (self->scratch == NULL || level->parent == NULL || level->restriction == NULL) {
+    level->top = rtl_memory_alloc(coarse->n_cells, sizeof(int32_t));
+    if (self->scratch == NULL || level->parent == NULL || level->restriction == NULL ||
+        level->top == NULL) {
         status = RTL_NO_MEMORY;
     }
     if (status != 0) {
@@ -103,6 +106,7 @@ void
 rtl_geometric_replace(rtl_geometric_t *self, const rtl_generator_t *chain)
 {
     self->level[self->n_levels - 1].chain = chain;
+    self->level[self->n_levels - 1].updated = false;
 }
 
 void
@@ -111,24 +115,29 @@ rtl_geometric_update(rtl_geometric_t *self, const double *y)
     rtl_geometric_level_t *fine = &self->level[self->n_levels - 1];
     const rtl_generator_t *chain = fine->chain;
 
-    memcpy(fine->y, y, chain->n * sizeof *y);
-    if (self->n_levels == 1) {
+    if (self->n_levels == 1 ||
+        (fine->updated && memcmp(fine->y, y, chain->n * sizeof *y) == 0)) {
         return;
     }
+    memcpy(fine->y, y, chain->n * sizeof *y);
+    fine->updated = true;
     rtl_balance_values(chain, y, fine->value, self->scratch);
-    /* p_i q_i / (P_I Q_I), P_I the sum of p over the coarse cell */
+    /* p_i q_i / (P_I Q_I), P_I the sum of p over the coarse cell; all p relative to
+     * that of the coarse cell's most probable one */
     const rtl_generator_t *coarse = (fine - 1)->chain;
-    double *top = vector(fine - 1, RHS), *total = vector(fine - 1, CORRECTION);
+    double *total = vector(fine - 1, RHS);
+    int32_t *top = fine->top;
     for (size_t c = 0; c < coarse->n; c++) {
-        top[c] = -INFINITY;
+        top[c] = -1;
         total[c] = 0.0;
     }
     for (size_t i = 0; i < chain->n; i++) {
-        top[fine->parent[i]] =
-            y[i] > top[fine->parent[i]] ? y[i] : top[fine->parent[i]];
+        int32_t *best = &top[fine->parent[i]];
+        *best = *best < 0 || y[i] > y[*best] ? (int32_t) i : *best;
     }
     for (size_t i = 0; i < chain->n; i++) {
-        fine->restriction[i] = exp(y[i] - top[fine->parent[i]]);
+        size_t best = (size_t) top[fine->parent[i]];
+        fine->restriction[i] = rtl_balance_ratio(self->scratch, chain->n, i, best);
         total[fine->parent[i]] += fine->restriction[i];
     }
     for (size_t c = 0; c < coarse->n; c++) {
@@ -158,7 +167,7 @@ cycle(rtl_geometric_t *self, size_t l, const double *b, double *x)
         return;
     }
     double *rhs = vector(coarse, RHS), *correction = vector(coarse, CORRECTION);
-    rtl_balance_forward(fine->chain, fine->value, b, x, r);
+    rtl_balance_forward(fine->chain, fine->value, fine->reach, b, x, r);
     memset(rhs, 0, coarse->chain->n * sizeof *rhs);
     for (size_t i = 0; i < fine->chain->n; i++) {
         rhs[fine->parent[i]] += fine->restriction[i] * r[i];

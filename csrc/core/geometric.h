@@ -9,12 +9,15 @@
 #ifndef RTL_GEOMETRIC_H
 #define RTL_GEOMETRIC_H
 
+#include <stdbool.h>
+
 #include "generator.h"
 #include "interpolate.h"
 #include "multilevel.h"
 
 typedef struct {
     const rtl_generator_t *chain; /* borrowed */
+    size_t reach;                 /* of the chain's entries, see balance.h */
     double *y;                    /* (n,) log p; owned */
     double *value;                /* (n_entries,) A off the diagonal; owned */
     double *work;                 /* (3, n): residual, right side, correction; owned */
@@ -22,6 +25,8 @@ typedef struct {
     rtl_interpolate_t interpolate;
     int32_t *parent;     /* (n,) coarse cell; owned */
     double *restriction; /* (n,) p_i q_i / (P_I Q_I); owned */
+    int32_t *top;        /* (n_coarse,) most probable cell of each coarse one; owned */
+    bool updated;        /* value and restriction are those of y */
 } rtl_geometric_level_t;
 
 enum { RTL_GEOMETRIC_MAX = 32 };
@@ -43,8 +48,8 @@ int rtl_geometric_push(rtl_geometric_t *self, const rtl_generator_t *chain,
     const rtl_grid_t *coarse, const rtl_grid_t *fine) RTL_MUST_CHECK;
 void rtl_geometric_free(rtl_geometric_t *self);
 
-/* Another chain of the same pattern for the finest level; rtl_geometric_update must
- * follow. Borrowed. */
+/* Another chain of the same pattern, or the same with other rates, for the finest
+ * level; rtl_geometric_update must follow. Borrowed. */
 void rtl_geometric_replace(rtl_geometric_t *self, const rtl_generator_t *chain);
 
 /* New probabilities on the finest level. */

@@ -91,6 +91,7 @@ static int
 level_init(rtl_level_t *level, const rtl_generator_t *chain, size_t n_vectors)
 {
     level->chain = chain;
+    level->reach = rtl_balance_reach(chain);
     level->y = rtl_memory_alloc(chain->n, sizeof(double));
     level->value = rtl_memory_alloc(chain->n_entries, sizeof(double));
     level->work = rtl_memory_alloc(n_vectors * chain->n, sizeof(double));
@@ -281,7 +282,7 @@ cycle(rtl_multilevel_t *self, size_t l, const double *b, double *x)
     size_t n = fine->chain->n;
     double *r = vector(fine, RESIDUAL), *rhs, *correction;
 
-    rtl_balance_forward(fine->chain, fine->value, b, x, r);
+    rtl_balance_forward(fine->chain, fine->value, fine->reach, b, x, r);
     if (l + 1 < self->n_levels) {
         rhs = vector(coarse, RHS);
         correction = vector(coarse, CORRECTION);

@@ -17,6 +17,7 @@
 typedef struct {
     const rtl_generator_t *chain; /* finest: borrowed; coarser: points to `own` */
     rtl_generator_t own;
+    size_t reach;        /* of the chain's entries, see balance.h */
     double *y;           /* (n,) log p; owned */
     double *value;       /* (n_entries,) A off the diagonal; owned */
     int32_t *aggregate;  /* (n,) state of the next level; owned, NULL on the last */

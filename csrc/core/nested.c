@@ -248,9 +248,6 @@ improve(const rtl_generator_t *chain, const rtl_model_t *model, const rtl_grid_t
         goto out;
     }
     memcpy(first, y, n * sizeof *first);
-    if (multigrid != NULL) {
-        rtl_geometric_replace(multigrid, &log_mean.reweighted);
-    }
     status = reweigh_rounds(&log_mean, multigrid, options, first, y, last, flux, work);
     if (multigrid != NULL) {
         rtl_geometric_replace(multigrid, chain);

@@ -67,7 +67,7 @@ test_sweeps(void)
             a[i][chain.source[e]] += value[e];
         }
     }
-    rtl_balance_forward(&chain, value, b, x, r);
+    rtl_balance_forward(&chain, value, rtl_balance_reach(&chain), b, x, r);
     rtl_balance_apply(&chain, value, x, out);
     for (int i = 0; i < N; i++) { /* (lower triangle of A) x = b; r = b - A x */
         double lower = 0.0;

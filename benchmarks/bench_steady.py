@@ -1,0 +1,221 @@
+"""Steady states on grids: cost in products with the generator, and against what a user
+would write with SciPy on the same generator.
+
+    python benchmarks/bench_steady.py work        # cost in products
+    python benchmarks/bench_steady.py peers       # SciPy, pyamg, pypardiso where installed
+    python benchmarks/bench_steady.py accuracy    # the two fluxes and central differences
+
+Every answer is checked (largest relative residual, negative cells) before its time is
+printed. One thread; set OMP_NUM_THREADS=1 for the peers.
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+
+import numpy as np
+import sympy as sp
+from scipy import sparse
+from scipy.sparse import linalg
+
+import rattling as rt
+
+X, Y, Z = sp.symbols("x y z", real=True)
+warnings.simplefilter("ignore", rt.AccuracyWarning)
+
+
+def s2(c, diffusion=1):
+    """phi = 2(x^2 - 1)^2 + 2 y^2 + x y/2 on [-2.2, 2.2]^2 with circulation c."""
+    phi = 2 * (X**2 - 1) ** 2 + 2 * Y**2 + X * Y / 2
+    return rt.Model.with_steady_state(phi, [diffusion, diffusion], c, variables=(X, Y)), 2.2
+
+
+def rough():
+    """D of S2 over two decades."""
+    return sp.exp(sp.Rational(23, 20) * (sp.sin(2 * X) + sp.sin(3 * Y)))
+
+
+def problem_21(c):
+    """phi = 2(x^2 - 1)^2 + 3 y^2/2 + x y/2, D = 1/2, on [-3, 3]^2."""
+    phi = 2 * (X**2 - 1) ** 2 + sp.Rational(3, 2) * Y**2 + X * Y / 2
+    half = sp.Rational(1, 2)
+    return rt.Model.with_steady_state(phi, [half, half], c, variables=(X, Y)), 3
+
+
+def s3():
+    """3-D Ornstein-Uhlenbeck with rotation on +-5."""
+    return rt.Model.from_sympy([-X + 2 * Y, -Y - 2 * X, -Z + X / 2], 1, variables=(X, Y, Z)), 5
+
+
+def grid_of(model, half, n):
+    return rt.Grid([(-half, half)] * model.dim, (n,) * model.dim)
+
+
+def median_time(function, repeats):
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = function()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times), result
+
+
+def residual(W, p):
+    """Largest relative residual over all cells; inf where a cell is not positive."""
+    if not (p > 0).all():
+        return np.inf
+    return np.abs((W.matrix @ p) / (W.exit_rates.ravel() * p)).max()
+
+
+# --- work ---------------------------------------------------------------------------------
+
+
+def work(large):
+    print(f"{'problem':<16}{'cells':>10}{'product ms':>12}{'solve s':>9}{'products':>10}{'residual':>10}")
+    cases = [("S2 c=1", *s2(1), n) for n in (256, 512, 1024)]
+    cases += [("S2 c=20", *s2(20), n) for n in (256, 512, 1024)]
+    cases += [("S2 c=20 rough D", *s2(20, rough()), n) for n in (256, 512)]
+    cases += [("S3", *s3(), 64)]
+    if large:
+        cases += [("S2 c=1", *s2(1), 2048), ("S3", *s3(), 128)]
+    for name, model, half, n in cases:
+        grid = grid_of(model, half, n)
+        W = rt.generator(model, grid)
+        p = np.full(W.n, 1 / W.n)
+        product, _ = median_time(lambda W=W, p=p: W._core.apply(p), 9)
+        seconds, state = median_time(lambda W=W: rt.steady_state(W), 3)
+        assert state.residual <= 1e-10
+        print(
+            f"{name:<16}{W.n:>10}{1e3 * product:>12.3f}{seconds:>9.3f}{seconds / product:>10.0f}"
+            f"{state.residual:>10.1e}  {state.info['peak_bytes'] / W.n:.0f} bytes a cell"
+        )
+
+
+# --- peers --------------------------------------------------------------------------------
+
+
+def pinned(W):
+    """The system with the largest cell's probability set to 1: what a user would write."""
+    A = W.matrix.tocsc()
+    k = W.n // 2
+    keep = np.delete(np.arange(W.n), k)
+    return A[keep][:, keep].tocsc(), -A[keep][:, [k]].toarray().ravel(), k
+
+
+def with_pin(x, k):
+    p = np.insert(x, k, 1.0)
+    return p / p.sum()
+
+
+def peers_of(W):
+    A, b, k = pinned(W)
+    table = {}
+    for order in ("COLAMD", "MMD_AT_PLUS_A"):
+        table[f"splu {order}"] = lambda order=order: with_pin(linalg.splu(A, permc_spec=order).solve(b), k)
+    table["eigs around 0"] = lambda: np.real(linalg.eigs(W.matrix, k=1, sigma=1e-9)[1][:, 0])
+
+    def gmres_ilu():
+        ilu = linalg.spilu(A, drop_tol=1e-5, fill_factor=20)
+        M = linalg.LinearOperator(A.shape, ilu.solve)
+        return with_pin(linalg.gmres(A, b, M=M, rtol=1e-12, restart=50, maxiter=20)[0], k)
+
+    table["gmres + spilu"] = gmres_ilu
+    try:
+        import pyamg
+
+        def amg():
+            solver = pyamg.smoothed_aggregation_solver((-A).tocsr(), symmetry="nonsymmetric")
+            M = solver.aspreconditioner()
+            return with_pin(linalg.gmres(-A, -b, M=M, rtol=1e-12, restart=50, maxiter=20)[0], k)
+
+        table["gmres + pyamg"] = amg
+    except ImportError:
+        print("pyamg is not installed: left out")
+    try:
+        import pypardiso
+
+        table["pypardiso"] = lambda: with_pin(pypardiso.PyPardisoSolver().solve(A.tocsr(), b), k)
+    except ImportError:
+        print("pypardiso is not installed: left out")
+    return table
+
+
+def peers(large):
+    cases = [("S2 c=1, 256^2", *s2(1), 256), ("S3, 32^3", *s3(), 32)]
+    if large:
+        cases += [("S2 c=1, 1024^2", *s2(1), 1024), ("S3, 64^3", *s3(), 64)]
+    for title, model, half, n in cases:
+        W = rt.generator(model, grid_of(model, half, n))
+        ours, state = median_time(lambda W=W: rt.steady_state(W), 3)
+        print(f"\n{title}\n  {'rattling':<20}{ours:>9.3f} s   residual {state.residual:.1e}, 0 negative cells")
+        best = np.inf
+        for name, solve in peers_of(W).items():
+            try:
+                seconds, p = median_time(solve, 1)
+            except (MemoryError, RuntimeError, linalg.ArpackError) as error:
+                print(f"  {name:<20} failed: {error}")
+                continue
+            p = p / p.sum()
+            negative = int((p <= 0).sum())
+            good = negative == 0 and residual(W, p) < 1e-8
+            if good:
+                best = min(best, seconds)
+            print(
+                f"  {name:<20}{seconds:>9.3f} s   residual {residual(W, p):.1e}, {negative} negative cells"
+                f"   {seconds / ours:.1f} x ours{'' if good else ', not counted'}"
+            )
+        print(f"  best right peer / ours: {best / ours:.1f}")
+
+
+# --- accuracy -----------------------------------------------------------------------------
+
+
+def central(model, grid):
+    """Central differences, solved directly: p may be negative."""
+    n = int(np.prod(grid.shape))
+    points = grid.points().T
+    D = np.einsum("iin->in", model.diffusion(points))
+    index = np.arange(n).reshape(grid.shape)
+    rows, cols, values = [], [], []
+    for axis in range(grid.dim):
+        h = np.diff(grid.edges(axis))[0]
+        low = np.delete(index, -1, axis).ravel()
+        high = np.delete(index, 0, axis).ravel()
+        f = model.drift((points[:, low] + points[:, high]) / 2)[axis]
+        up, down = D[axis, low] / h**2 + f / (2 * h), D[axis, high] / h**2 - f / (2 * h)
+        rows += [high, low, low, high]
+        cols += [low, low, high, high]
+        values += [up, -up, down, -down]
+    W = sparse.csc_array((np.concatenate(values), (np.concatenate(rows), np.concatenate(cols))), shape=(n, n))
+    k = int(np.argmax(model.exact_log_density(points)))
+    keep = np.delete(np.arange(n), k)
+    p = with_pin(linalg.splu(W[keep][:, keep].tocsc()).solve(-W[keep][:, [k]].toarray().ravel()), k)
+    return p.reshape(grid.shape)
+
+
+def accuracy(large):
+    print(f"{'problem':<18}{'n':>5}{'exponential':>13}{'central':>10}{'(negative)':>11}{'log-mean':>10}{'estimated':>11}")
+    problems = [(f"S2 c={c}", *s2(c)) for c in (1, 5, 20)] + [(f"2.1 c={c}", *problem_21(c)) for c in (1, 5, 20)]
+    for name, model, half in problems:
+        for n in (128, 256, 512) if large else (128, 256):
+            grid = grid_of(model, half, n)
+            exact = np.exp(model.exact_log_density(grid.points().T)).reshape(grid.shape)
+            exact /= exact.sum()
+            exponential = rt.steady_state(model, grid, flux="exponential")
+            ours = rt.steady_state(model, grid)
+            differences = central(model, grid)
+            errors = [np.abs(p - exact).sum() for p in (exponential.probability, differences, ours.probability)]
+            print(
+                f"{name:<18}{n:>5}{errors[0]:>13.5f}{errors[1]:>10.5f}{(differences < 0).sum():>11}"
+                f"{errors[2]:>10.5f}{ours.discretisation_error:>11.5f}   log-mean / central {errors[2] / errors[1]:.2f},"
+                f" exponential / log-mean {errors[0] / errors[2]:.0f}"
+            )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["work", "peers", "accuracy"])
+    parser.add_argument("--large", action="store_true", help="the largest cases too")
+    arguments = parser.parse_args()
+    {"work": work, "peers": peers, "accuracy": accuracy}[arguments.part](arguments.large)
