@@ -66,22 +66,30 @@ class AccuracyWarning(UserWarning):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class SteadyState(Result):
-    """The steady state of a generator.
+    """The steady state of a generator, or the quasi-stationary law of one that is left.
+
+    Behind absorbing walls nothing is steady: the law is then the one that a long
+    survival leads to, W p = -escape_rate p.
 
     Attributes
     ----------
+    kind : {"steady", "quasi-stationary"}
+    escape_rate : float
+        Rate at which the walls absorb, per unit time; 0 for a steady state.
     log_density : ndarray, shape ``grid.shape`` or (n,)
         Log of the probability density; of the probability for a chain without a grid.
         -inf where a state is transient.
     residual : float
-        Largest relative residual over all cells, max |(W p)_i| / (q_i p_i).
+        Largest relative residual over all cells, max |(W p)_i + escape_rate p_i| / (q_i p_i).
     entropy_production : float
-        Rate, in units of Boltzmann's constant per unit time.
+        Rate, in units of Boltzmann's constant per unit time; what passes an absorbing
+        wall is not counted.
     entropy_production_field : ndarray, shape ``grid.shape`` or (n,)
         What each cell's faces contribute to it.
     face_currents : tuple of ndarray, or None
         Probability current density through the faces of each axis: the shape of the
-        grid with one more along that axis.
+        grid with one more along that axis. Their divergence is 0, or escape_rate times
+        the density.
     exit_rates : ndarray, shape ``grid.shape`` or (n,)
     discretisation_error : float
         Estimate of the L1 distance to the law of the continuous model, from the same
@@ -104,6 +112,8 @@ class SteadyState(Result):
     info: dict
     grid: Grid | None = None
     variables: tuple | None = None
+    kind: str = "steady"
+    escape_rate: float = 0.0
 
     _dims = {
         "log_density": ("grid",),
@@ -153,6 +163,9 @@ def steady_state(
 ):
     """The steady state of a model on a grid, or of any generator.
 
+    With absorbing walls: the quasi-stationary law and the escape rate, by inverse
+    iteration (see ``kind`` and ``escape_rate`` of the result).
+
     Solves W p = 0 for log p, so that every cell, however improbable, is right to
     ``rtol``: Newton-Krylov through KINSOL with aggregation multigrid, started from
     coarser grids; elimination without subtraction (GTH) for small chains; closed forms
@@ -171,7 +184,7 @@ def steady_state(
         :func:`generator`; "log-mean" is of second order whatever the drift, positive
         like the other, and solved as a chain whose rates depend on p. "auto" is
         "log-mean" where that settles, else "exponential"; ``info["flux"]`` tells. A
-        Generator is linear and has the exponential flux.
+        Generator is linear and has the exponential flux, and so have absorbing walls.
     initial : ndarray, optional
         First guess of the log density, in the shape of the result, instead of coarser
         grids; the flux is then the exponential one.
@@ -201,7 +214,7 @@ def steady_state(
     References
     ----------
     Notay, SIAM J. Sci. Comput. 34, A2288 (2012); Grassmann, Taksar & Heyman, Oper. Res.
-    33, 1107 (1985).
+    33, 1107 (1985); Darroch & Seneta, J. Appl. Probab. 4, 192 (1967).
     """
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
@@ -223,6 +236,8 @@ def steady_state(
         if flux == "log-mean" and initial is not None:
             raise ValueError("flux='log-mean' starts from coarser grids: leave out initial")
         whole, log_mean = generator(model, grid), flux != "exponential"
+        if flux == "log-mean" and whole.killing.any():
+            raise ValueError("flux='log-mean' is not there for absorbing walls: take flux='exponential'")
     state = _solve(whole, rtol, method, initial, log_mean, progress)
     if flux == "log-mean" and state.info["flux"] != flux:
         raise _unsettled(state)
@@ -246,6 +261,7 @@ def _solve(whole, rtol, method, initial, log_mean, progress):
     if states is not None:
         part, log_p = log_p, np.full(whole.n, -np.inf)
         log_p[states] = part
+    escape_rate = info.pop("escape_rate")
     info["peclet"] = whole.peclet
     if info["flux"] == "exponential" and whole.peclet > 2:  # then it is of first order
         info["discretisation_error"] *= 3
@@ -257,6 +273,8 @@ def _solve(whole, rtol, method, initial, log_mean, progress):
     return SteadyState(
         log_density=log_density,
         residual=info["residual"],
+        kind="quasi-stationary" if escape_rate > 0 else "steady",
+        escape_rate=escape_rate,
         entropy_production=float(sigma.sum()),
         entropy_production_field=sigma.reshape(whole.shape),
         face_currents=None if whole.grid is None else core.face_currents(log_p),

@@ -6,21 +6,23 @@ import numpy as np
 
 from rattling import _core
 
-_BOUNDARIES = {"reflecting": 0, "periodic": 1}
+_BOUNDARIES = {"reflecting": 0, "periodic": 1, "absorbing": 2}
 
 
 class Grid:
-    """A box divided into equal cells.
+    """A box divided into cells by the edges of each axis.
 
     Parameters
     ----------
     bounds : sequence of (lower, upper)
         One pair an axis, in the units of that coordinate. For one axis the pair
-        alone will do.
-    shape : int or sequence of int
-        Number of cells along each axis, at least 2.
+        alone will do. For an axis without a number of cells in ``shape``: its cell
+        edges, at least 3 increasing numbers.
+    shape : int or sequence of int, optional
+        Number of equal cells along each axis, at least 2; None for an axis (or for all)
+        whose edges are given.
     boundary : str or sequence
-        "reflecting" or "periodic"; one for all axes, one an axis, or a pair
+        "reflecting", "periodic" or "absorbing"; one for all axes, one an axis, or a pair
         (lower side, upper side) an axis.
 
     Attributes
@@ -30,47 +32,66 @@ class Grid:
     bounds : tuple of (float, float)
     boundary : tuple of (str, str)
         Lower and upper side of each axis.
+    uniform : tuple of bool
+        Whether the cells along each axis are equal.
     volumes : ndarray, shape ``shape``
         Volume of each cell.
 
     Raises
     ------
     ValueError
-        For bounds that are not increasing and finite, fewer than 2 cells, unknown
-        boundary names, or more cells than fit.
+        For bounds or edges that are not increasing and finite, fewer than 2 cells,
+        unknown boundary names, or more cells than fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import rattling
+    >>> rattling.Grid([(-1, 1), (0, 6)], (4, 3), "periodic").centres(1)
+    array([1., 3., 5.])
+    >>> stretched = rattling.Grid.from_edges([np.linspace(0, 1, 5) ** 2], "absorbing")
+    >>> stretched.volumes
+    array([0.0625, 0.1875, 0.3125, 0.4375])
     """
 
-    def __init__(self, bounds, shape, boundary="reflecting"):
-        bounds = np.asarray(bounds, dtype=float)
-        if bounds.ndim == 1 and bounds.shape == (2,):
-            bounds = bounds[None, :]
-        if bounds.ndim != 2 or bounds.shape[1] != 2:
-            raise ValueError(
-                f"bounds must be one (lower, upper) pair an axis; got an array of shape {bounds.shape}"
-            )
-        dim = len(bounds)
-        shape = (shape,) * dim if np.ndim(shape) == 0 else tuple(shape)
-        if len(shape) != dim:
-            raise ValueError(f"shape must have one number for each of the {dim} axes of bounds; got {shape!r}")
-        for axis, ((lower, upper), n) in enumerate(zip(bounds, shape, strict=True)):
-            if not (np.isfinite(lower) and np.isfinite(upper) and lower < upper):
-                raise ValueError(f"bounds of axis {axis} must be finite with lower < upper; got ({lower}, {upper})")
-            if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
-                raise TypeError(f"shape must be whole numbers; got {n!r} for axis {axis}")
-            if n < 2:
-                raise ValueError(f"shape must be at least 2 along each axis; got {n} for axis {axis}")
-        if np.prod([float(n) for n in shape]) > 2**31 - 1:
-            raise ValueError(f"shape {shape} has more than 2**31 - 1 cells")
-        self.shape = tuple(int(n) for n in shape)
-        self.dim = dim
-        self.bounds = tuple((float(a), float(b)) for a, b in bounds)
-        self.boundary = _sides(boundary, dim)
-        self._edges = tuple(np.linspace(a, b, n + 1) for (a, b), n in zip(self.bounds, self.shape, strict=True))
+    def __init__(self, bounds, shape=None, boundary="reflecting"):
+        axes = _axes(bounds, shape)
+        self.dim = len(axes)
+        self.shape = tuple(len(edges) - 1 for edges in axes)
+        self.bounds = tuple((float(edges[0]), float(edges[-1])) for edges in axes)
+        self.boundary = _sides(boundary, self.dim)
+        equal = [np.linspace(a, b, n + 1) for (a, b), n in zip(self.bounds, self.shape, strict=True)]
+        self.uniform = tuple(np.array_equal(a, b) for a, b in zip(axes, equal, strict=True))
+        self._edges = axes
         self._core = _core.Grid(
-            self._edges,
+            axes,
             tuple(_BOUNDARIES[lower] for lower, _ in self.boundary),
             tuple(_BOUNDARIES[upper] for _, upper in self.boundary),
         )
+
+    @classmethod
+    def from_edges(cls, edges, boundary="reflecting"):
+        """A grid with cells of any widths.
+
+        Parameters
+        ----------
+        edges : sequence of array_like
+            The cell edges of each axis, at least 3 increasing numbers. For one axis the
+            edges alone will do.
+        boundary : str or sequence
+            As for :class:`Grid`.
+
+        Returns
+        -------
+        Grid
+            Equal to the one made from bounds and shape where the cells are equal.
+
+        Raises
+        ------
+        ValueError
+            As for :class:`Grid`.
+        """
+        return cls(edges, None, boundary)
 
     def edges(self, axis):
         """Cell edges along an axis, ``(shape[axis] + 1,)``."""
@@ -89,19 +110,85 @@ class Grid:
     def volumes(self):
         return self._core.volumes().reshape(self.shape)
 
+    def _arguments(self):
+        """What makes this grid again: bounds and shape, with edges where they differ."""
+        bounds = [b if u else e for b, u, e in zip(self.bounds, self.uniform, self._edges, strict=True)]
+        return bounds, tuple(n if u else None for n, u in zip(self.shape, self.uniform, strict=True)), self.boundary
+
     def __repr__(self):
-        return f"Grid({list(self.bounds)}, {self.shape}, boundary={list(self.boundary)})"
+        bounds, shape, boundary = self._arguments()
+        texts = [str(b) if isinstance(b, tuple) else _short(b) for b in bounds]
+        return f"Grid([{', '.join(texts)}], {shape}, boundary={list(boundary)})"
 
     def __eq__(self, other):
         if not isinstance(other, Grid):
             return NotImplemented
-        return (self.bounds, self.shape, self.boundary) == (other.bounds, other.shape, other.boundary)
+        return self.boundary == other.boundary and self._key() == other._key()
 
     def __hash__(self):
-        return hash((self.bounds, self.shape, self.boundary))
+        return hash((self.boundary, self._key()))
+
+    def _key(self):
+        return tuple(edges.tobytes() for edges in self._edges)
 
     def __reduce__(self):
-        return Grid, (self.bounds, self.shape, self.boundary)
+        return Grid, self._arguments()
+
+
+def _short(edges):
+    """All of a few edges, the ends of many."""
+    if len(edges) <= 8:
+        return str(edges.tolist())
+    return f"[{edges[0]}, {edges[1]}, ..., {edges[-2]}, {edges[-1]}]"
+
+
+def _axes(bounds, shape):
+    """The edges of each axis as a tuple of arrays."""
+    try:
+        rows = [np.asarray(row, dtype=float) for row in bounds]
+    except TypeError:
+        raise TypeError(f"bounds must be a sequence with one entry an axis; got {bounds!r}") from None
+    if rows and all(row.ndim == 0 for row in rows):  # one axis alone
+        rows = [np.array(rows)]
+        shape = (shape,) if shape is None else shape
+    dim = len(rows)
+    shape = (shape,) * dim if np.ndim(shape) == 0 else tuple(shape)
+    if len(shape) != dim:
+        raise ValueError(f"shape must have one number for each of the {dim} axes of bounds; got {shape!r}")
+    for axis, (row, n) in enumerate(zip(rows, shape, strict=True)):
+        _check_axis(row, n, axis)
+    shape = tuple(len(row) - 1 if n is None else int(n) for row, n in zip(rows, shape, strict=True))
+    if np.prod([float(n) for n in shape]) > 2**31 - 1:
+        raise ValueError(f"shape {shape} has more than 2**31 - 1 cells")
+    return tuple(row.copy() if len(row) > 2 else np.linspace(*row, n + 1) for row, n in zip(rows, shape, strict=True))
+
+
+def _check_axis(row, n, axis):
+    """Bounds with a number of cells, or edges with None."""
+    if n is None:
+        if row.ndim != 1 or len(row) < 3:
+            raise ValueError(
+                f"without a number of cells in shape, axis {axis} needs at least 3 cell edges; got an array of"
+                f" shape {row.shape}"
+            )
+        bad = ~(np.isfinite(row[:-1]) & np.isfinite(row[1:]) & (row[1:] > row[:-1]))
+        if bad.any():
+            raise ValueError(
+                f"edges of axis {axis} must be finite and increasing; {row[bad.argmax()]} is followed by"
+                f" {row[bad.argmax() + 1]}"
+            )
+        return
+    if row.shape != (2,):
+        raise ValueError(
+            f"bounds must be one (lower, upper) pair an axis; got an array of shape {row.shape} for axis {axis}"
+        )
+    lower, upper = row
+    if not (np.isfinite(lower) and np.isfinite(upper) and lower < upper):
+        raise ValueError(f"bounds of axis {axis} must be finite with lower < upper; got ({lower}, {upper})")
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
+        raise TypeError(f"shape must be whole numbers; got {n!r} for axis {axis}")
+    if n < 2:
+        raise ValueError(f"shape must be at least 2 along each axis; got {n} for axis {axis}")
 
 
 def _sides(boundary, dim):

@@ -8,7 +8,7 @@ from rattling import _core
 
 
 class Generator:
-    """A Markov generator W: ``dp/dt = W p``, columns sum to 0.
+    """A Markov generator W: ``dp/dt = W p``, columns sum to 0, or to minus ``killing``.
 
     Made by :func:`rattling.generator` from a model on a grid, or by
     :meth:`from_rates` from any rate matrix.
@@ -25,6 +25,9 @@ class Generator:
         exit rates.
     exit_rates : ndarray, shape ``grid.shape`` or (n,)
         Rate at which each state is left, per unit time.
+    killing : ndarray, shape ``grid.shape`` or (n,)
+        Rate at which each state is left for good (through absorbing walls), per unit
+        time. It is part of the exit rate.
     peclet : float
         Largest cell Péclet number: the integral of drift over diffusion between
         neighbouring cells. Where it is well above 2 the generator is only first-order
@@ -38,7 +41,7 @@ class Generator:
         self.model = model
 
     @classmethod
-    def from_rates(cls, rates):
+    def from_rates(cls, rates, killing=None):
         """A generator from transition rates.
 
         Parameters
@@ -46,6 +49,8 @@ class Generator:
         rates : array_like or scipy.sparse array, shape (n, n)
             ``rates[i, j]`` is the rate i -> j, per unit time, at least 0. The diagonal
             is ignored.
+        killing : array_like, shape (n,), optional
+            Rate at which each state is left for good, at least 0.
 
         Returns
         -------
@@ -54,7 +59,8 @@ class Generator:
         Raises
         ------
         ValueError
-            If ``rates`` is not square, or a rate is negative or not finite (it is named).
+            If ``rates`` is not square, ``killing`` does not fit it, or a rate is
+            negative or not finite (it is named).
         TypeError
             If ``rates`` does not hold real numbers.
         """
@@ -71,7 +77,7 @@ class Generator:
                 values = dense[source, target]
         if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 1:
             raise ValueError(f"rates must be a square matrix, (n, n) with n >= 1; got shape {shape}")
-        return cls(_core.Generator.from_rates(shape[0], source, target, values))
+        return cls(_core.Generator.from_rates(shape[0], source, target, values, killing))
 
     @property
     def n(self):
@@ -89,6 +95,10 @@ class Generator:
     @property
     def exit_rates(self):
         return self._core.exit_rates().reshape(self.shape)
+
+    @property
+    def killing(self):
+        return self._core.killing().reshape(self.shape)
 
     @property
     def matrix(self):

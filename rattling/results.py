@@ -226,7 +226,9 @@ def _pack(value, arrays, where):
         arrays[where] = value
         return {"array": where}
     if isinstance(value, Grid):
-        return {"grid": [value.bounds, value.shape, value.boundary]}
+        bounds, shape, boundary = value._arguments()
+        bounds = [b if isinstance(b, tuple) else _pack(b, arrays, f"{where}.{k}") for k, b in enumerate(bounds)]
+        return {"grid": [bounds, shape, boundary]}
     if isinstance(value, Result):
         fields = [f.name for f in dataclasses.fields(value) if f.metadata.get("save", True)]
         packed = {name: _pack(getattr(value, name), arrays, f"{where}.{name}".lstrip(".")) for name in fields}
@@ -250,7 +252,8 @@ def _unpack(packed, arrays, known):
     if kind == "array":
         return arrays[content]
     if kind == "grid":
-        return Grid(*content)
+        bounds = [_unpack(b, arrays, known) if isinstance(b, dict) else b for b in content[0]]
+        return Grid(bounds, *content[1:])
     if kind == "dict":
         return {key: _unpack(item, arrays, known) for key, item in content.items()}
     if kind in ("list", "tuple"):

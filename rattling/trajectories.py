@@ -290,6 +290,9 @@ def _walls(boundary, dim):
     if isinstance(boundary, Grid):
         if boundary.dim != dim:
             raise ValueError(f"boundary has {boundary.dim} axes, but x0 has {dim} coordinates")
+        for axis, sides in enumerate(boundary.boundary):
+            if "absorbing" in sides:
+                raise ValueError(f"boundary: paths cannot end, but axis {axis} of the grid is absorbing")
         return tuple(
             (*bounds, sides[0]) for bounds, sides in zip(boundary.bounds, boundary.boundary, strict=True)
         )

@@ -216,7 +216,7 @@ def test_wrong_lengths(where):
         bad = np.take(good, np.array(index, dtype=int), axis=axis)
         if where == "windowed" and index:
             continue  # more rows will do
-        with pytest.raises(ValueError, match=f"^(rattling|target|{name}|period) must have length|out of its range"):
+        with pytest.raises(ValueError, match=f"^(rattling|source|target|{name}|period) must have length|out of its range"):
             call(bad)
 
 

@@ -14,6 +14,47 @@ face_number(const rtl_grid_t *grid, size_t cell, size_t axis, size_t i)
     return cell / (stride * n) * stride * (n + 1) + i * stride + cell % stride;
 }
 
+/* The absorbing side of an axis that a cell lies at, if any: 0 lower, 1 upper, else -1.
+ */
+static int
+absorbing_side(const rtl_grid_t *grid, size_t cell, size_t axis)
+{
+    size_t index = rtl_grid_index(grid, cell, axis);
+
+    if (index == 0 && grid->lower[axis] == RTL_ABSORBING) {
+        return 0;
+    }
+    bool top = index + 1 == grid->shape[axis];
+    return top && grid->upper[axis] == RTL_ABSORBING ? 1 : -1;
+}
+
+/* What leaves through absorbing sides of `axis`. In a corner the sides share it in
+ * proportion to 1 / width^2. */
+static void
+add_escape(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
+    size_t axis, double *current)
+{
+    for (size_t i = 0; i < grid->n_cells; i++) {
+        int side = absorbing_side(grid, i, axis);
+        if (side < 0) {
+            continue;
+        }
+        double share = 0.0, all = 0.0;
+        for (size_t k = 0; k < grid->dim; k++) {
+            if (absorbing_side(grid, i, k) >= 0) {
+                double width = rtl_grid_width(grid, k, rtl_grid_index(grid, i, k));
+                all += 1.0 / (width * width);
+                share = k == axis ? 1.0 / (width * width) : share;
+            }
+        }
+        size_t index = rtl_grid_index(grid, i, axis);
+        double area = rtl_grid_volume(grid, i) / rtl_grid_width(grid, axis, index);
+        double flow = share / all * chain->killing[i] * exp(y[i]) / area;
+        current[face_number(grid, i, axis, index + (size_t) side)] =
+            side == 1 ? flow : -flow;
+    }
+}
+
 void
 rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
     size_t axis, double *current)
@@ -54,6 +95,9 @@ rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const do
         if (index > 0) {
             current[face_number(grid, i, axis, index)] /= area;
         }
+    }
+    if (chain->killing != NULL) {
+        add_escape(chain, grid, y, axis, current);
     }
 }
 

@@ -10,7 +10,8 @@
 
 /* Density of the current through the faces of `axis`, positive upwards: one value per
  * face in the shape of the grid with one more along the axis. 0 at reflecting walls,
- * the same on both ends of a periodic axis. `chain` is assembled on `grid`. */
+ * outwards at absorbing ones, the same on both ends of a periodic axis. `chain` is
+ * assembled on `grid`. */
 void rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid,
     const double *y, size_t axis, double *current);
 

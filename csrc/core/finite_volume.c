@@ -90,6 +90,7 @@ typedef struct {
     double *diagonal;  /* (dim, n_cells) D at the centres */
     double *up;        /* (dim, n_cells) rate from a cell to its upper neighbour */
     double *down;      /* (dim, n_cells) rate back */
+    double *killing;   /* (n_cells,) rate out through absorbing walls, NULL if none */
     double *x, *f, *d; /* (dim, BLOCK * GAUSS) work */
     double peclet;
 } assembly_t;
@@ -100,6 +101,7 @@ assembly_free(assembly_t *self)
     rtl_memory_free(self->diagonal);
     rtl_memory_free(self->up);
     rtl_memory_free(self->down);
+    rtl_memory_free(self->killing);
     rtl_memory_free(self->x);
     rtl_memory_free(self->f);
     rtl_memory_free(self->d);
@@ -122,6 +124,12 @@ assembly_init(assembly_t *self, const rtl_model_t *model, const rtl_grid_t *grid
     if (self->diagonal == NULL || self->up == NULL || self->down == NULL ||
         self->x == NULL || self->f == NULL || self->d == NULL) {
         return RTL_NO_MEMORY;
+    }
+    if (rtl_grid_has_absorbing(grid)) {
+        self->killing = rtl_memory_alloc(n, sizeof(double));
+        if (self->killing == NULL) {
+            return RTL_NO_MEMORY;
+        }
     }
     return 0;
 }
@@ -193,6 +201,87 @@ axis_faces(assembly_t *self, size_t axis, size_t first, size_t n, rtl_fault_t *f
     return 0;
 }
 
+/* A wall's cells in the order of their numbers: the j-th of them. */
+static size_t
+wall_cell(const rtl_grid_t *grid, size_t axis, bool upper, size_t j)
+{
+    size_t stride = grid->stride[axis], n = grid->shape[axis];
+
+    return j / stride * stride * n + (upper ? n - 1 : 0) * stride + j % stride;
+}
+
+/* Wall cells first .. first + n - 1 of an absorbing side, where p = 0: the rate through
+ * half a cell, from the centre to the wall. */
+static int
+wall_rates(assembly_t *self, size_t axis, bool upper, size_t first, size_t n,
+    rtl_fault_t *fault)
+{
+    enum { POINTS = GAUSS + 1 }; /* the last one lies on the wall */
+    const rtl_grid_t *grid = self->grid;
+    size_t n_points = n * POINTS, index = upper ? grid->shape[axis] - 1 : 0;
+    double wall = grid->edges[axis][upper ? index + 1 : 0];
+    double width = rtl_grid_width(grid, axis, index), sign = upper ? 1.0 : -1.0;
+
+    for (size_t g = 0; g < POINTS; g++) {
+        double x = wall;
+        if (g < GAUSS) {
+            x = rtl_grid_centre(grid, axis, index) + sign * gauss_node[g] * 0.5 * width;
+        }
+        for (size_t i = 0; i < n; i++) {
+            size_t cell = wall_cell(grid, axis, upper, first + i);
+            for (size_t k = 0; k < grid->dim; k++) {
+                self->x[k * n_points + g * n + i] =
+                    k == axis ? x
+                              : rtl_grid_centre(grid, k, rtl_grid_index(grid, cell, k));
+            }
+        }
+    }
+    int status = rtl_model_drift(self->model, self->x, n_points, self->f, fault);
+    if (status == 0) {
+        status = rtl_model_diagonal(self->model, self->x, n_points, self->d, fault);
+    }
+    if (status != 0) {
+        return status;
+    }
+    const double *f = self->f + axis * n_points, *d = self->d + axis * n_points;
+    for (size_t i = 0; i < n; i++) {
+        size_t cell = wall_cell(grid, axis, upper, first + i);
+        face_t face = {
+            .distance = 0.5 * width, .width_low = width, .width_high = width};
+        double out, back;
+        for (size_t g = 0; g < GAUSS; g++) {
+            face.drift[g] = sign * f[g * n + i];
+            face.diffusion[g] = d[g * n + i];
+        }
+        face.d_low = self->diagonal[axis * grid->n_cells + cell];
+        face.d_high = d[GAUSS * n + i];
+        face_rates(&face, &out, &back);
+        self->killing[cell] += out;
+    }
+    return 0;
+}
+
+/* All absorbing sides of an axis. */
+static int
+axis_walls(assembly_t *self, size_t axis, rtl_fault_t *fault)
+{
+    enum { WALL_BLOCK = BLOCK * GAUSS / (GAUSS + 1) };
+    const rtl_grid_t *grid = self->grid;
+    size_t n = grid->n_cells / grid->shape[axis];
+    int status = 0;
+
+    for (int upper = 0; upper < 2; upper++) {
+        if ((upper ? grid->upper : grid->lower)[axis] != RTL_ABSORBING) {
+            continue;
+        }
+        for (size_t first = 0; status == 0 && first < n; first += WALL_BLOCK) {
+            status = wall_rates(self, axis, upper != 0, first,
+                n - first < WALL_BLOCK ? n - first : WALL_BLOCK, fault);
+        }
+    }
+    return status;
+}
+
 static void
 fill_rows(rtl_generator_t *self, const assembly_t *assembly)
 {
@@ -250,12 +339,17 @@ rtl_finite_volume_assemble(rtl_generator_t *self, const rtl_model_t *model,
                     monitor, (pass + (double) first / (double) n) / n_passes);
             }
         }
+        if (status == 0) {
+            status = axis_walls(&assembly, k, fault);
+        }
     }
     if (status == 0) {
         status = rtl_generator_init(self, n, 2 * grid->dim * n);
     }
     if (status == 0) {
         fill_rows(self, &assembly);
+        rtl_generator_kill(self, assembly.killing);
+        assembly.killing = NULL;
         *peclet = assembly.peclet;
     }
     assembly_free(&assembly);

@@ -2,8 +2,8 @@
 /* From a model on a grid to a Markov generator: exponentially fitted finite volumes.
  *
  * J = f p - d(D p)/dx on the faces; see finite_volume.c for the rates. A new boundary
- * condition begins in grid.h (its name, who neighbours whom) and ends in axis_faces and
- * fill_rows here. */
+ * condition begins in grid.h (its name, who neighbours whom) and ends in axis_faces,
+ * axis_walls and fill_rows here. */
 #ifndef RTL_FINITE_VOLUME_H
 #define RTL_FINITE_VOLUME_H
 

@@ -14,6 +14,7 @@ rtl_generator_free(rtl_generator_t *self)
     rtl_memory_free(self->source);
     rtl_memory_free(self->rate);
     rtl_memory_free(self->exit_rate);
+    rtl_memory_free(self->killing);
     memset(self, 0, sizeof *self);
 }
 
@@ -33,6 +34,22 @@ rtl_generator_init(rtl_generator_t *self, size_t n, size_t n_entries)
         return RTL_NO_MEMORY;
     }
     return 0;
+}
+
+void
+rtl_generator_kill(rtl_generator_t *self, double *killing)
+{
+    bool any = false;
+
+    for (size_t i = 0; killing != NULL && i < self->n; i++) {
+        self->exit_rate[i] += killing[i];
+        any = any || killing[i] > 0.0;
+    }
+    if (any) {
+        self->killing = killing;
+    } else {
+        rtl_memory_free(killing);
+    }
 }
 
 /* --- from other chains ------------------------------------------------------------ */
@@ -128,6 +145,7 @@ rtl_generator_restrict(rtl_generator_t *self, const rtl_generator_t *whole,
     int status = 0;
     size_t n_entries = 0, e_new = 0;
     int32_t *number = rtl_memory_alloc(whole->n, sizeof *number);
+    double *killing = NULL;
 
     memset(self, 0, sizeof *self);
     if (number == NULL) {
@@ -154,8 +172,22 @@ rtl_generator_restrict(rtl_generator_t *self, const rtl_generator_t *whole,
         self->start[i + 1] = e_new;
     }
     self->n_entries = e_new;
+    if (whole->killing != NULL) {
+        killing = rtl_memory_alloc(n_keep, sizeof *killing);
+        if (killing == NULL) {
+            status = RTL_NO_MEMORY;
+            goto out;
+        }
+        for (size_t i = 0; i < n_keep; i++) {
+            killing[i] = whole->killing[keep[i]];
+        }
+        rtl_generator_kill(self, killing);
+    }
 out:
     rtl_memory_free(number);
+    if (status != 0) {
+        rtl_generator_free(self);
+    }
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A Markov generator W, dp/dt = W p: off-diagonals >= 0, columns sum to 0.
+/* A Markov generator W, dp/dt = W p: off-diagonals >= 0, columns sum to 0, or to minus
+ * the rates at which states are left for good (absorbing walls).
  *
  * Row i lists the inflows w(j -> i); the diagonal is -exit_rate. A Fokker-Planck
  * operator on a grid (finite_volume.h) and any Markov chain are such an object. */
@@ -16,7 +17,8 @@ typedef struct {
     size_t *start;     /* (n + 1,) first entry of each row; owned */
     int32_t *source;   /* (n_entries,) state j; owned */
     double *rate;      /* (n_entries,) w(j -> i) per unit time; owned */
-    double *exit_rate; /* (n,) q_j = sum_i w(j -> i); owned */
+    double *exit_rate; /* (n,) q_j = sum_i w(j -> i) + killing_j; owned */
+    double *killing;   /* (n,) rate of leaving for good; NULL if none does; owned */
 } rtl_generator_t;
 
 /* Zeroed room for n states and up to n_entries entries. */
@@ -35,6 +37,10 @@ int rtl_generator_restrict(rtl_generator_t *self, const rtl_generator_t *whole,
     const int32_t *keep, size_t n_keep) RTL_MUST_CHECK;
 
 void rtl_generator_free(rtl_generator_t *self);
+
+/* Take over killing (n,), which may be NULL: exit rates grow by it. What is 0 in all
+ * states is freed. */
+void rtl_generator_kill(rtl_generator_t *self, double *killing);
 
 /* out = W p */
 void rtl_generator_apply(const rtl_generator_t *self, const double *p, double *out);

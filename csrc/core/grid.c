@@ -142,6 +142,17 @@ rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x)
     }
 }
 
+bool
+rtl_grid_has_absorbing(const rtl_grid_t *self)
+{
+    for (size_t k = 0; k < self->dim; k++) {
+        if (self->lower[k] == RTL_ABSORBING || self->upper[k] == RTL_ABSORBING) {
+            return true;
+        }
+    }
+    return false;
+}
+
 double
 rtl_grid_volume(const rtl_grid_t *self, size_t cell)
 {

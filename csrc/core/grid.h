@@ -9,7 +9,7 @@
 
 #include "status.h"
 
-typedef enum { RTL_REFLECTING, RTL_PERIODIC } rtl_boundary_t;
+typedef enum { RTL_REFLECTING, RTL_PERIODIC, RTL_ABSORBING } rtl_boundary_t;
 
 typedef struct {
     size_t dim;
@@ -40,7 +40,7 @@ double rtl_grid_width(const rtl_grid_t *self, size_t axis, size_t i);
 size_t rtl_grid_index(const rtl_grid_t *self, size_t cell, size_t axis);
 
 /* The neighbour of a cell one step up an axis, and the distance between their
- * centres. False at a reflecting wall. */
+ * centres. False at a wall. */
 bool rtl_grid_next(
     const rtl_grid_t *self, size_t cell, size_t axis, size_t *next, double *distance);
 
@@ -50,6 +50,9 @@ bool rtl_grid_previous(
 
 /* Centres of n cells from `first` on, (dim, n). */
 void rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x);
+
+/* Whether any side is absorbing. */
+bool rtl_grid_has_absorbing(const rtl_grid_t *self);
 
 double rtl_grid_volume(const rtl_grid_t *self, size_t cell);
 

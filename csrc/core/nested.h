@@ -5,6 +5,7 @@
 #ifndef RTL_NESTED_H
 #define RTL_NESTED_H
 
+#include "escape.h"
 #include "finite_volume.h"
 #include "steady.h"
 
@@ -29,5 +30,10 @@ int rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     const rtl_grid_t *grid, const rtl_steady_options_t *options, double *y,
     rtl_generator_t *reweighted, rtl_steady_info_t *info, rtl_nested_flux_t *flux,
     rtl_fault_t *fault) RTL_MUST_CHECK;
+
+/* The same for a chain with killing: the quasi-stationary law (see escape.h). */
+int rtl_nested_escape(const rtl_generator_t *chain, const rtl_model_t *model,
+    const rtl_grid_t *grid, const rtl_steady_options_t *options, double *y,
+    double *escape_rate, rtl_steady_info_t *info, rtl_fault_t *fault) RTL_MUST_CHECK;
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "current.h"
 #include "finite_volume.h"
+#include "generator_rates.h"
 #include "grid_type.h"
 #include "memory.h"
 #include "model_type.h"
@@ -75,84 +76,22 @@ generator_from_model(PyObject *type, PyObject *args)
     return (PyObject *) self;
 }
 
-static PyArrayObject *
-index_array(PyObject *value, const char *name, npy_intp length)
-{
-    PyArrayObject *array =
-        (PyArrayObject *) PyArray_FROMANY(value, NPY_INT64, 1, 1, NPY_ARRAY_IN_ARRAY);
-    if (array != NULL && PyArray_DIM(array, 0) != length) {
-        PyErr_Format(
-            PyExc_ValueError, "%s must have length %zd", name, (Py_ssize_t) length);
-        Py_CLEAR(array);
-    }
-    return array;
-}
-
-static void
-raise_bad_rate(int status, size_t bad, PyArrayObject *source, PyArrayObject *target,
-    PyArrayObject *rates)
-{
-    if (status != RTL_NEGATIVE && status != RTL_NOT_FINITE) {
-        rtl_module_raise(status, NULL);
-        return;
-    }
-    PyObject *rate = PyFloat_FromDouble(rtl_arrays_data(rates)[bad]);
-    if (rate != NULL) {
-        PyErr_Format(PyExc_ValueError,
-            "rates must be finite and >= 0, but the rate %lld -> %lld is %S",
-            (long long) ((npy_int64 *) PyArray_DATA(source))[bad],
-            (long long) ((npy_int64 *) PyArray_DATA(target))[bad], rate);
-        Py_DECREF(rate);
-    }
-}
-
-/* from_rates(n, source, target, rates) */
+/* from_rates(n, source, target, rates, killing=None) */
 static PyObject *
 generator_from_rates(PyObject *type, PyObject *args)
 {
-    Py_ssize_t n;
-    PyObject *objects[3];
-    PyArrayObject *source = NULL, *target = NULL, *rates = NULL;
-    generator_object_t *self = NULL;
-    size_t bad = 0;
-    int status;
-
     rtl_state_t *state = PyType_GetModuleState((PyTypeObject *) type);
-    if (state == NULL ||
-        !PyArg_ParseTuple(args, "nOOO", &n, &objects[0], &objects[1], &objects[2])) {
-        return NULL;
+    generator_object_t *self =
+        state == NULL ? NULL : PyObject_New(generator_object_t, state->generator_type);
+
+    if (self != NULL) {
+        memset(&self->chain, 0, sizeof self->chain);
+        self->model = self->grid = NULL;
+        self->peclet = 0.0;
+        if (rtl_generator_rates_read(&self->chain, args) < 0) {
+            Py_CLEAR(self);
+        }
     }
-    if (n < 1) {
-        return PyErr_Format(
-            PyExc_ValueError, "a chain needs at least 1 state, not %zd", n);
-    }
-    rates = rtl_arrays_input(objects[2], "rates", 1);
-    if (rates != NULL) {
-        source = index_array(objects[0], "source", PyArray_DIM(rates, 0));
-        target = index_array(objects[1], "target", PyArray_DIM(rates, 0));
-    }
-    if (source == NULL || target == NULL) {
-        goto out;
-    }
-    self = PyObject_New(generator_object_t, state->generator_type);
-    if (self == NULL) {
-        goto out;
-    }
-    self->model = self->grid = NULL;
-    self->peclet = 0.0;
-    Py_BEGIN_ALLOW_THREADS
-    status = rtl_generator_from_rates(&self->chain, (size_t) n,
-        (size_t) PyArray_DIM(rates, 0), PyArray_DATA(source), PyArray_DATA(target),
-        rtl_arrays_data(rates), &bad);
-    Py_END_ALLOW_THREADS
-    if (status != 0) {
-        Py_CLEAR(self);
-        raise_bad_rate(status, bad, source, target, rates);
-    }
-out:
-    Py_XDECREF(source);
-    Py_XDECREF(target);
-    Py_XDECREF(rates);
     return (PyObject *) self;
 }
 
@@ -208,6 +147,19 @@ generator_exit_rates(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     const rtl_generator_t *chain = rtl_generator_type_get(self);
     return copy_out(chain->exit_rate, chain->n, NPY_DOUBLE, sizeof(double));
+}
+
+/* killing() -> (n,) */
+static PyObject *
+generator_killing(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+    npy_intp n = (npy_intp) chain->n;
+
+    if (chain->killing == NULL) {
+        return PyArray_ZEROS(1, &n, NPY_DOUBLE, 0);
+    }
+    return copy_out(chain->killing, chain->n, NPY_DOUBLE, sizeof(double));
 }
 
 /* apply(p) -> W p */
@@ -296,21 +248,53 @@ generator_restrict(PyObject *self, PyObject *value)
 /* --- the steady state ------------------------------------------------------------- */
 
 static PyObject *
-info_dictionary(
-    const rtl_steady_info_t *info, const rtl_nested_flux_t *flux, double seconds)
+info_dictionary(const rtl_steady_info_t *info, const rtl_nested_flux_t *flux,
+    double escape_rate, double seconds)
 {
     static const char *const methods[] = {"auto", "krylov", "direct", "closed-form"};
 
     return Py_BuildValue(
-        "{s:s,s:s,s:i,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}", "method",
+        "{s:s,s:s,s:i,s:d,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}", "method",
         methods[info->method], "flux", flux->log_mean ? "log-mean" : "exponential",
         "flux_rounds", flux->rounds, "flux_gain", flux->gain, "discretisation_error",
-        flux->error, "residual", info->residual, "worst_state",
-        (Py_ssize_t) info->worst, "warm_steps", info->warm_steps, "newton_steps",
-        info->newton_steps, "krylov_iterations", info->krylov_iterations,
-        "matrix_products", info->products, "levels", (Py_ssize_t) info->levels,
-        "seconds", seconds, "peak_bytes", (Py_ssize_t) info->bytes, "message",
-        info->message);
+        flux->error, "escape_rate", escape_rate, "residual", info->residual,
+        "worst_state", (Py_ssize_t) info->worst, "warm_steps", info->warm_steps,
+        "newton_steps", info->newton_steps, "krylov_iterations",
+        info->krylov_iterations, "matrix_products", info->products, "levels",
+        (Py_ssize_t) info->levels, "seconds", seconds, "peak_bytes",
+        (Py_ssize_t) info->bytes, "message", info->message);
+}
+
+/* What a solver is given and gives. */
+typedef struct {
+    rtl_steady_options_t options;
+    bool has_guess, log_mean;
+    double escape_rate;
+    rtl_generator_t reweighted;
+    rtl_steady_info_t info;
+    rtl_nested_flux_t flux;
+    rtl_fault_t fault;
+} run_t;
+
+/* By way of coarser grids where there is a model to put on them, and no better guess.
+ */
+static int
+solve(const generator_object_t *self, run_t *run, double *y)
+{
+    const rtl_generator_t *chain = &self->chain;
+
+    if (self->model == NULL || run->has_guess) {
+        return rtl_escape_solve(
+            chain, &run->options, run->has_guess, y, &run->escape_rate, &run->info);
+    }
+    const rtl_model_t *model = rtl_model_type_get(self->model);
+    const rtl_grid_t *grid = rtl_grid_type_get(self->grid);
+    if (chain->killing != NULL) {
+        return rtl_nested_escape(chain, model, grid, &run->options, y,
+            &run->escape_rate, &run->info, &run->fault);
+    }
+    return rtl_nested_solve(chain, model, grid, &run->options, y,
+        run->log_mean ? &run->reweighted : NULL, &run->info, &run->flux, &run->fault);
 }
 
 /* A new array (n,): a copy of the guess, or zeros. */
@@ -376,17 +360,13 @@ generator_steady(PyObject *self, PyObject *args)
     PyObject *initial, *progress;
     int method, log_mean, status;
     rtl_monitor_t monitor = {0};
-    rtl_fault_t fault = {0};
-    rtl_steady_info_t info = {0};
-    rtl_nested_flux_t flux = {.gain = NAN, .error = NAN};
-    rtl_generator_t reweighted = {0};
-    rtl_steady_options_t options = rtl_steady_defaults();
+    run_t run = {.options = rtl_steady_defaults(), .flux = {.gain = NAN, .error = NAN}};
 
-    if (!PyArg_ParseTuple(
-            args, "diOpO", &options.rtol, &method, &initial, &log_mean, &progress)) {
+    if (!PyArg_ParseTuple(args, "diOpO", &run.options.rtol, &method, &initial,
+            &log_mean, &progress)) {
         return NULL;
     }
-    if (!(options.rtol > 0.0) || method < RTL_STEADY_AUTO ||
+    if (!(run.options.rtol > 0.0) || method < RTL_STEADY_AUTO ||
         method > RTL_STEADY_CLOSED_FORM) {
         PyErr_SetString(PyExc_ValueError, "rtol or method is out of its range");
         return NULL;
@@ -395,27 +375,23 @@ generator_steady(PyObject *self, PyObject *args)
     if (y == NULL) {
         return NULL;
     }
-    options.method = (rtl_steady_method_t) method;
-    options.monitor = &monitor;
+    run.options.method = (rtl_steady_method_t) method;
+    run.options.monitor = &monitor;
+    run.has_guess = initial != Py_None;
+    run.log_mean = log_mean != 0;
     rtl_callbacks_monitor(&monitor, progress);
     double start = rtl_monitor_clock();
     Py_BEGIN_ALLOW_THREADS
-    if (initial == Py_None && cast(self)->model != NULL) {
-        status = rtl_nested_solve(chain, rtl_model_type_get(cast(self)->model),
-            rtl_grid_type_get(cast(self)->grid), &options, rtl_arrays_data(y),
-            log_mean ? &reweighted : NULL, &info, &flux, &fault);
-    } else {
-        status = rtl_steady_solve(
-            chain, NULL, &options, initial != Py_None, rtl_arrays_data(y), &info);
-    }
+    status = solve(cast(self), &run, rtl_arrays_data(y));
     Py_END_ALLOW_THREADS
     if (status != 0 && status != RTL_NOT_CONVERGED) {
         Py_DECREF(y);
-        rtl_generator_free(&reweighted);
-        return raise_unsolved(status, &fault);
+        rtl_generator_free(&run.reweighted);
+        return raise_unsolved(status, &run.fault);
     }
-    PyObject *dictionary = info_dictionary(&info, &flux, rtl_monitor_clock() - start);
-    PyObject *other = reweighted_object(self, &reweighted, flux.log_mean);
+    PyObject *dictionary = info_dictionary(
+        &run.info, &run.flux, run.escape_rate, rtl_monitor_clock() - start);
+    PyObject *other = reweighted_object(self, &run.reweighted, run.flux.log_mean);
     if (dictionary == NULL || other == NULL) {
         Py_XDECREF(dictionary);
         Py_XDECREF(other);
@@ -509,9 +485,10 @@ static PyMethodDef generator_methods[] = {
     {"from_model", generator_from_model, METH_VARARGS | METH_CLASS,
         "from_model(model, grid, progress)"},
     {"from_rates", generator_from_rates, METH_VARARGS | METH_CLASS,
-        "from_rates(n, source, target, rates)"},
+        "from_rates(n, source, target, rates, killing=None)"},
     {"rows", generator_rows, METH_NOARGS, "(start, source, rate) of W by rows."},
     {"exit_rates", generator_exit_rates, METH_NOARGS, "Exit rates, (n,)."},
+    {"killing", generator_killing, METH_NOARGS, "Rates of leaving for good, (n,)."},
     {"apply", generator_apply, METH_O, "apply(p): W p."},
     {"recurrent_classes", generator_recurrent_classes, METH_NOARGS,
         "(labels, number of recurrent classes); -1 labels transient states."},

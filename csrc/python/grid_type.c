@@ -62,7 +62,10 @@ grid_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             if (value == -1 && PyErr_Occurred()) {
                 return NULL;
             }
-            side[s][k] = value == RTL_PERIODIC ? RTL_PERIODIC : RTL_REFLECTING;
+            if (value < RTL_REFLECTING || value > RTL_ABSORBING) {
+                return PyErr_Format(PyExc_ValueError, "unknown boundary %ld", value);
+            }
+            side[s][k] = (rtl_boundary_t) value;
         }
     }
     if (read_edges(edges, kept, pointers, shape) == 0) {

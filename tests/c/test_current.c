@@ -84,6 +84,41 @@ test_well(double c)
     rtl_grid_free(&grid);
 }
 
+/* Out through absorbing walls: the divergence of the currents is what is killed. */
+static void
+test_absorbing(void)
+{
+    enum { N = 8 };
+    rtl_grid_t grid;
+    rtl_generator_t chain;
+    double d = 1.0, c = 2.0, peclet, y[N * N] = {0.0}, flow[N * N], p[N * N];
+    double jx[(N + 1) * N], jy[N * (N + 1)], h = 4.0 / N;
+    rtl_model_t model = model_of(2, well_drift, &c, constant_diffusion, &d);
+
+    make_grid(&grid, 2, N, 2.0, RTL_ABSORBING);
+    grid.upper[0] = RTL_REFLECTING;
+    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    for (size_t i = 0; i < N * N; i++) {
+        y[i] = 0.01 * (double) i;
+        p[i] = exp(y[i]);
+    }
+    rtl_generator_apply(&chain, p, flow);
+    rtl_current_faces(&chain, &grid, y, 0, jx);
+    rtl_current_faces(&chain, &grid, y, 1, jy);
+    for (size_t i = 0; i < N; i++) {
+        CHECK(jx[i] < 0.0 && jx[N * N + i] == 0.0);
+        CHECK(jy[i * (N + 1)] < 0.0 && jy[i * (N + 1) + N] > 0.0);
+        for (size_t j = 0; j < N; j++) {
+            double out = jx[(i + 1) * N + j] - jx[i * N + j] + jy[i * (N + 1) + j + 1] -
+                         jy[i * (N + 1) + j];
+            size_t cell = i * N + j;
+            CHECK_CLOSE(out * h, -flow[cell], 1e-12 * chain.exit_rate[cell] * p[cell]);
+        }
+    }
+    rtl_generator_free(&chain);
+    rtl_grid_free(&grid);
+}
+
 static void
 test_one_way_links(void)
 {
@@ -112,6 +147,7 @@ main(void)
     test_ring();
     test_well(0.0);
     test_well(3.0);
+    test_absorbing();
     test_one_way_links();
     make_random_chain(&chain, 20, 3, 4);
     CHECK(check_every_allocation_failure(entropy, &chain) == 5);

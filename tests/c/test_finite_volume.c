@@ -125,6 +125,56 @@ test_periodic(void)
     rtl_grid_free(&grid);
 }
 
+/* Through an absorbing wall, half a cell away: D B(-z) / (h/2 h) with z = f h / (2 D).
+ */
+static void
+test_absorbing(void)
+{
+    rtl_grid_t grid;
+    rtl_generator_t chain;
+    double d = 0.5, peclet, h = 0.2;
+    rtl_model_t model = model_of(1, unit_drift, NULL, constant_diffusion, &d);
+
+    make_grid(&grid, 1, 10, 1.0, RTL_ABSORBING);
+    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    double z = h / (2.0 * d);
+    CHECK_CLOSE(
+        chain.killing[9], 2.0 * d / (h * h) * rtl_finite_volume_bernoulli(-z), 1e-12);
+    CHECK_CLOSE(
+        chain.killing[0], 2.0 * d / (h * h) * rtl_finite_volume_bernoulli(z), 1e-12);
+    CHECK(chain.killing[1] == 0.0);
+    CHECK_CLOSE(
+        chain.exit_rate[9], chain.killing[9] + chain.rate[chain.start[8] + 1], 1e-12);
+    rtl_generator_free(&chain);
+    /* without noise: f / h at the outflow, nothing at the inflow */
+    d = 0.0;
+    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK_CLOSE(chain.killing[9], 1.0 / h, 1e-12);
+    CHECK(chain.killing[0] == 0.0);
+    rtl_generator_free(&chain);
+    rtl_grid_free(&grid);
+}
+
+/* In two dimensions each wall cell adds up its sides. */
+static void
+test_absorbing_corners(void)
+{
+    rtl_grid_t grid;
+    rtl_generator_t chain;
+    double d = 1.0, peclet;
+    size_t dim = 2;
+    rtl_model_t model = model_of(2, ou_drift, &dim, constant_diffusion, &d);
+
+    make_grid(&grid, 2, 5, 1.0, RTL_ABSORBING);
+    grid.lower[1] = RTL_REFLECTING;
+    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(chain.killing[0] > 0.0 && chain.killing[10] == 0.0);
+    CHECK_CLOSE(chain.killing[4], 2.0 * chain.killing[0], 1e-12);
+    CHECK_CLOSE(chain.killing[14], chain.killing[0], 1e-12);
+    rtl_generator_free(&chain);
+    rtl_grid_free(&grid);
+}
+
 static int
 bad_drift(const double *x, double *f, intptr_t n, void *data)
 {
@@ -201,9 +251,14 @@ main(void)
     test_equilibrium();
     test_upwinding();
     test_periodic();
+    test_absorbing();
+    test_absorbing_corners();
     test_failures();
     make_grid(&grid, 2, 4, 2.0, RTL_REFLECTING);
     CHECK(check_every_allocation_failure(assemble, &grid) >= 10);
+    rtl_grid_free(&grid);
+    make_grid(&grid, 2, 4, 2.0, RTL_ABSORBING);
+    CHECK(check_every_allocation_failure(assemble, &grid) >= 11);
     rtl_grid_free(&grid);
     return 0;
 }

@@ -91,8 +91,20 @@ test_restrict(void)
     CHECK(part.n == 2 && part.n_entries == 2);
     CHECK(part.exit_rate[0] == 5.0 && part.exit_rate[1] == 4.0);
     CHECK(part.source[part.start[0]] == 1 && part.rate[part.start[0]] == 4.0);
-    rtl_generator_free(&chain);
     rtl_generator_free(&part);
+    /* killing goes along, and is dropped where the part has none */
+    double rates[] = {1.0, 0.5, 0.0}, *killing = rtl_memory_alloc(3, sizeof *killing);
+    CHECK(killing != NULL);
+    memcpy(killing, rates, sizeof rates);
+    rtl_generator_kill(&chain, killing);
+    CHECK(chain.killing == killing && chain.exit_rate[0] == 2.0);
+    CHECK(rtl_generator_restrict(&part, &chain, keep, 2) == 0);
+    CHECK(part.killing[0] == 0.5 && part.exit_rate[0] == 5.5);
+    rtl_generator_free(&part);
+    CHECK(rtl_generator_restrict(&part, &chain, keep + 1, 1) == 0);
+    CHECK(part.killing == NULL && part.exit_rate[0] == 0.0);
+    rtl_generator_free(&part);
+    rtl_generator_free(&chain);
 }
 
 static int
@@ -102,6 +114,7 @@ all_of_it(void *data)
     int64_t source[] = {0, 1}, target[] = {1, 0};
     double rate[] = {1.0, 2.0};
     int32_t keep[] = {0, 1}, label[2];
+    double *killing = NULL;
     size_t bad, n_classes;
     (void) data;
 
@@ -109,7 +122,13 @@ all_of_it(void *data)
     if (status != 0) {
         return status;
     }
-    status = rtl_generator_recurrent_classes(&chain, label, &n_classes);
+    killing = rtl_memory_alloc(2, sizeof *killing);
+    status = killing == NULL ? RTL_NO_MEMORY : 0;
+    if (status == 0) {
+        killing[1] = 1.0;
+        rtl_generator_kill(&chain, killing);
+        status = rtl_generator_recurrent_classes(&chain, label, &n_classes);
+    }
     if (status == 0) {
         status = rtl_generator_restrict(&part, &chain, keep, 2);
         rtl_generator_free(&part);
@@ -124,6 +143,6 @@ main(void)
     test_from_rates();
     test_classes();
     test_restrict();
-    CHECK(check_every_allocation_failure(all_of_it, NULL) == 15);
+    CHECK(check_every_allocation_failure(all_of_it, NULL) == 17);
     return 0;
 }

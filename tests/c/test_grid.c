@@ -56,6 +56,23 @@ test_neighbours(void)
 }
 
 static void
+test_absorbing(void)
+{
+    rtl_grid_t grid;
+    size_t next;
+    double distance;
+
+    CHECK(make(&grid, RTL_REFLECTING, RTL_ABSORBING) == 0);
+    CHECK(rtl_grid_has_absorbing(&grid));
+    CHECK(!rtl_grid_next(&grid, 5, 0, &next, &distance));
+    rtl_grid_free(&grid);
+    CHECK(make(&grid, RTL_REFLECTING, RTL_REFLECTING) == 0);
+    CHECK(!rtl_grid_has_absorbing(&grid));
+    rtl_grid_free(&grid);
+    CHECK(make(&grid, RTL_PERIODIC, RTL_ABSORBING) == RTL_BAD_ARGUMENT);
+}
+
+static void
 test_bad_input(void)
 {
     rtl_grid_t grid;
@@ -93,6 +110,7 @@ main(void)
 {
     test_geometry();
     test_neighbours();
+    test_absorbing();
     test_bad_input();
     CHECK(check_every_allocation_failure(make_and_free, NULL) == 2);
     return 0;

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "nested.h"
+
+#include <string.h>
+
 #include "models.h"
+
+static int
+no_drift(const double *x, double *f, intptr_t n, void *data)
+{
+    (void) x;
+    (void) data;
+    memset(f, 0, 2 * (size_t) n * sizeof *f);
+    return 0;
+}
 
 static int
 solve_well(
@@ -50,6 +62,57 @@ test_solve(void)
     rtl_grid_free(&grid);
 }
 
+/* No drift and D = 1 in a square of side 2 that absorbs: kappa = 2 (pi / 2)^2 and
+ * p ~ cos cos, exact for the rates but for kappa's second-order error. */
+static int
+solve_box(rtl_grid_t *grid, double *y, double *kappa)
+{
+    rtl_generator_t chain;
+    double d = 1.0, peclet;
+    rtl_model_t model = model_of(2, no_drift, NULL, constant_diffusion, &d);
+    rtl_steady_options_t options = rtl_steady_defaults();
+    rtl_steady_info_t info;
+    int status = rtl_finite_volume_assemble(&chain, &model, grid, &peclet, NULL, NULL);
+
+    if (status == 0) {
+        status =
+            rtl_nested_escape(&chain, &model, grid, &options, y, kappa, &info, NULL);
+    }
+    if (status == 0) {
+        CHECK(info.residual <= 1e-10);
+    }
+    rtl_generator_free(&chain);
+    return status;
+}
+
+static void
+test_escape(void)
+{
+    rtl_grid_t grid;
+    double x[2], kappa, angle = acos(0.0);
+
+    make_grid(&grid, 2, 40, 1.0, RTL_ABSORBING);
+    double *y = calloc(grid.n_cells, sizeof *y);
+    CHECK(y != NULL);
+    CHECK(solve_box(&grid, y, &kappa) == 0);
+    CHECK_CLOSE(kappa / (2.0 * angle * angle), 1.0, 1e-3);
+    for (size_t i = 0; i < grid.n_cells; i++) {
+        rtl_grid_points(&grid, i, 1, x);
+        double exact = cos(angle * x[0]) * cos(angle * x[1]) * angle * angle / 1600.0;
+        CHECK_CLOSE(exp(y[i]) / exact, 1.0, 1.1e-3);
+    }
+    free(y);
+    rtl_grid_free(&grid);
+}
+
+static int
+solve_small_box(void *data)
+{
+    double y[400], kappa;
+
+    return solve_box(data, y, &kappa);
+}
+
 static int
 solve_small(void *data)
 {
@@ -68,6 +131,10 @@ main(void)
     test_solve();
     make_grid(&grid, 2, 16, 2.2, RTL_REFLECTING);
     CHECK(check_every_allocation_failure(solve_small, &grid) > 40);
+    rtl_grid_free(&grid);
+    test_escape();
+    make_grid(&grid, 2, 18, 1.0, RTL_ABSORBING);
+    CHECK(check_every_allocation_failure(solve_small_box, &grid) > 30);
     rtl_grid_free(&grid);
     return 0;
 }

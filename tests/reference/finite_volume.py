@@ -14,12 +14,13 @@ def bernoulli(z):
 
 
 def generator(drift, diffusion, grid):
-    """Dense W, (n, n), columns sum to 0.
+    """Dense W, (n, n), columns sum to 0 or to minus the rate into absorbing walls.
 
     drift(x) and diffusion(x) take a point (dim,) and return (dim,): Ito drift and the
     diagonal of D.
     """
     W = np.zeros((int(np.prod(grid.shape)),) * 2)
+    killing = wall_rates(drift, diffusion, grid)
     centres = [grid.centres(k) for k in range(grid.dim)]
     widths = [np.diff(grid.edges(k)) for k in range(grid.dim)]
     for low in np.ndindex(*grid.shape):
@@ -45,7 +46,41 @@ def generator(drift, diffusion, grid):
             i, j = np.ravel_multi_index(low, grid.shape), np.ravel_multi_index(high, grid.shape)
             W[j, i] += up
             W[i, j] += down
-    return W - np.diag(W.sum(axis=0))
+    return W - np.diag(W.sum(axis=0) + killing)
+
+
+def wall_rates(drift, diffusion, grid):
+    """Rate of leaving each cell through absorbing walls, half a cell away, where p = 0."""
+    killing = np.zeros(grid.shape)
+    for cell in np.ndindex(*grid.shape):
+        centre = np.array([grid.centres(k)[i] for k, i in enumerate(cell)])
+        for axis in range(grid.dim):
+            width = np.diff(grid.edges(axis))[cell[axis]]
+            for side, sign in enumerate((-1, 1)):
+                at_wall = cell[axis] == (0, grid.shape[axis] - 1)[side]
+                if not at_wall or grid.boundary[axis][side] != "absorbing":
+                    continue
+                # mirrored at the centre for a lower wall, so that outwards is upwards
+                def outward(x, axis=axis, sign=sign, centre=centre):
+                    y = x.copy()
+                    y[axis] = centre[axis] + sign * (x[axis] - centre[axis])
+                    return y
+
+                wall = centre.copy()
+                wall[axis] += width / 2
+                up, _ = face_rates(
+                    lambda x, sign=sign, outward=outward: sign * drift(outward(x)),
+                    lambda x, outward=outward: diffusion(outward(x)),
+                    centre,
+                    wall,
+                    axis,
+                    width / 2,
+                    width,
+                    width,
+                    (-np.inf, np.inf),
+                )
+                killing[cell] += up
+    return killing.ravel()
 
 
 def face_rates(drift, diffusion, low, high, axis, h, w_low, w_high, bounds):

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* Quasi-stationary laws from coarser grids: each is the first guess on the next finer
+ * one. */
+#include <math.h>
+#include <string.h>
+
+#include "memory.h"
+#include "nested.h"
+
+enum { SMALLEST_GRID = 300 };
+
+static const double coarse_rtol = 1e-4;
+
+static void
+add_log_volume(const rtl_grid_t *grid, double sign, double *y)
+{
+    for (size_t i = 0; i < grid->n_cells; i++) {
+        y[i] += sign * log(rtl_grid_volume(grid, i));
+    }
+}
+
+/* Log probabilities on `fine` from those on `coarse`, densities interpolated. */
+static int
+refine(const rtl_grid_t *coarse, double *coarse_y, const rtl_grid_t *fine, double *y)
+{
+    rtl_interpolate_t interpolate = {0};
+    double *work = rtl_memory_alloc(2 * fine->n_cells, sizeof *work);
+    int status = work == NULL ? RTL_NO_MEMORY
+                              : rtl_interpolate_init(&interpolate, coarse, fine, true);
+
+    if (status == 0) {
+        add_log_volume(coarse, -1.0, coarse_y);
+        memset(y, 0, fine->n_cells * sizeof *y);
+        rtl_interpolate_add(&interpolate, coarse_y, y, work);
+        add_log_volume(fine, 1.0, y);
+    }
+    rtl_interpolate_free(&interpolate);
+    rtl_memory_free(work);
+    return status;
+}
+
+static void
+add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
+{
+    sum->warm_steps += part->warm_steps;
+    sum->newton_steps += part->newton_steps;
+    sum->krylov_iterations += part->krylov_iterations;
+    sum->products += part->products;
+}
+
+/* A guess for `grid` from the law on the next coarser one, which is asked likewise;
+ * there is none if no grid is coarser, or its law spans too much. */
+static int
+guess(const rtl_model_t *model, const rtl_grid_t *grid,
+    const rtl_steady_options_t *options, double *y, bool *has_guess,
+    rtl_steady_info_t *work, rtl_fault_t *fault)
+{
+    rtl_grid_t coarse = {0};
+    rtl_generator_t chain = {0};
+    rtl_steady_options_t loose = *options;
+    rtl_steady_info_t info = {0};
+    double peclet, escape_rate, *coarse_y = NULL;
+    bool coarser = false;
+    int status = 0;
+
+    *has_guess = false;
+    if (grid->n_cells <= SMALLEST_GRID) {
+        return 0;
+    }
+    status = rtl_interpolate_coarsen(grid, &coarse, &coarser);
+    if (status != 0 || !coarser) {
+        goto out;
+    }
+    coarse_y = rtl_memory_alloc(coarse.n_cells, sizeof *coarse_y);
+    if (coarse_y == NULL) {
+        status = RTL_NO_MEMORY;
+        goto out;
+    }
+    status = guess(model, &coarse, options, coarse_y, has_guess, work, fault);
+    if (status == 0) {
+        status = rtl_finite_volume_assemble(
+            &chain, model, &coarse, &peclet, options->monitor, fault);
+    }
+    if (status != 0) {
+        goto out;
+    }
+    loose.rtol = fmax(coarse_rtol, options->rtol);
+    loose.method = RTL_STEADY_AUTO;
+    status =
+        rtl_escape_solve(&chain, &loose, *has_guess, coarse_y, &escape_rate, &info);
+    add_work(work, &info);
+    if (status != 0 && status != RTL_NOT_CONVERGED) {
+        goto out;
+    }
+    *has_guess = true;
+    for (size_t i = 0; i < coarse.n_cells; i++) {
+        *has_guess = *has_guess && isfinite(coarse_y[i]);
+    }
+    status = *has_guess ? refine(&coarse, coarse_y, grid, y) : 0;
+out:
+    rtl_memory_free(coarse_y);
+    rtl_generator_free(&chain);
+    rtl_grid_free(&coarse);
+    return status;
+}
+
+int
+rtl_nested_escape(const rtl_generator_t *chain, const rtl_model_t *model,
+    const rtl_grid_t *grid, const rtl_steady_options_t *options, double *y,
+    double *escape_rate, rtl_steady_info_t *info, rtl_fault_t *fault)
+{
+    rtl_steady_info_t work = {0};
+    bool has_guess = false;
+    int status = guess(model, grid, options, y, &has_guess, &work, fault);
+
+    if (status == 0) {
+        status = rtl_escape_solve(chain, options, has_guess, y, escape_rate, info);
+        add_work(info, &work);
+    }
+    return status;
+}
