@@ -207,6 +207,9 @@ reweigh_rounds(rtl_log_mean_t *log_mean, rtl_geometric_t *multigrid,
         flux->rounds < MOST_ROUNDS && change > settled * flux->gain;) {
         memcpy(last, y, n * sizeof *last);
         rtl_log_mean_reweigh(log_mean, y, floor);
+        if (multigrid != NULL) {
+            rtl_geometric_replace(multigrid, &log_mean->reweighted);
+        }
         status =
             rtl_steady_solve(&log_mean->reweighted, multigrid, &loose, true, y, &info);
         add_work(work, &info);
