@@ -10,7 +10,7 @@ import numpy as np
 from rattling import _core
 from rattling._progress import progress_hook
 from rattling.grids import Grid
-from rattling.markov import Generator, irreducible_part
+from rattling.markov import Generator, irreducible_parts, not_unique
 from rattling.results import Result
 
 _METHODS = {"auto": 0, "krylov": 1, "direct": 2, "closed-form": 3}
@@ -158,6 +158,7 @@ def steady_state(
     method="auto",
     flux="auto",
     initial=None,
+    classes=None,
     threads=None,
     progress=False,
 ):
@@ -188,6 +189,9 @@ def steady_state(
     initial : ndarray, optional
         First guess of the log density, in the shape of the result, instead of coarser
         grids; the flux is then the exponential one.
+    classes : "all", optional
+        Return a list with the law of each recurrent class, zero outside it, instead of
+        refusing a chain that has several.
     threads : int, optional
         Largest number of threads. The solver runs on one, so this only bounds it.
     progress : bool or callable
@@ -195,7 +199,7 @@ def steady_state(
 
     Returns
     -------
-    SteadyState
+    SteadyState, or a list of them with ``classes="all"``
 
     Raises
     ------
@@ -220,6 +224,8 @@ def steady_state(
         raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
     if flux not in _FLUXES:
         raise ValueError(f"flux must be one of {', '.join(map(repr, _FLUXES))}; got {flux!r}")
+    if classes not in (None, "all"):
+        raise ValueError(f"classes must be None or 'all'; got {classes!r}")
     if not 1e-13 <= rtol < 1:
         raise ValueError(f"rtol must be at least 1e-13 and below 1; got {rtol!r}")
     if threads is not None and (not isinstance(threads, (int, np.integer)) or threads < 1):
@@ -238,15 +244,18 @@ def steady_state(
         whole, log_mean = generator(model, grid), flux != "exponential"
         if flux == "log-mean" and whole.killing.any():
             raise ValueError("flux='log-mean' is not there for absorbing walls: take flux='exponential'")
-    state = _solve(whole, rtol, method, initial, log_mean, progress)
-    if flux == "log-mean" and state.info["flux"] != flux:
-        raise _unsettled(state)
-    _warn_if_coarse(state)
-    return state
+    parts = irreducible_parts(whole)
+    if len(parts) > 1 and classes is None:
+        raise not_unique(whole)
+    laws = [_solve(whole, *part, rtol, method, initial, log_mean, progress) for part in parts]
+    for state in laws:
+        if flux == "log-mean" and state.info["flux"] != flux:
+            raise _unsettled(state)
+        _warn_if_coarse(state)
+    return laws[0] if classes is None else laws
 
 
-def _solve(whole, rtol, method, initial, log_mean, progress):
-    chain, states = irreducible_part(whole)
+def _solve(whole, chain, states, rtol, method, initial, log_mean, progress):
     log_volume = 0.0 if whole.grid is None else np.log(whole.grid.volumes)
     if initial is not None:
         initial = np.asarray(initial, dtype=float)
@@ -261,6 +270,7 @@ def _solve(whole, rtol, method, initial, log_mean, progress):
     if states is not None:
         part, log_p = log_p, np.full(whole.n, -np.inf)
         log_p[states] = part
+        info["worst_state"] = int(states[info["worst_state"]])
     escape_rate = info.pop("escape_rate")
     info["peclet"] = whole.peclet
     if info["flux"] == "exponential" and whole.peclet > 2:  # then it is of first order

@@ -127,23 +127,25 @@ class Generator:
         return f"Generator({where}, {self.n} states)"
 
 
-def irreducible_part(generator):
-    """The core chain on the one recurrent class, and that class; None for all states.
-
-    Raises ReducibleError if there are several.
-    """
+def irreducible_parts(generator):
+    """(core chain, its states) of each recurrent class; the states are None for all."""
     classes, transient = generator.recurrent_classes()
-    if len(classes) > 1:
-        error = _core.ReducibleError(
-            f"the steady state is not unique: there are {len(classes)} recurrent classes, "
-            + "; ".join(_describe(states, generator.grid) for states in classes[:3])
-            + ("; ..." if len(classes) > 3 else "")
-        )
-        error.classes = classes
-        raise error
-    if len(transient) == 0:
-        return generator._core, None
-    return generator._core.restrict(classes[0].astype(np.int32)), classes[0]
+    if len(classes) == 1 and len(transient) == 0:
+        return [(generator._core, None)]
+    return [(generator._core.restrict(states.astype(np.int32)), states) for states in classes]
+
+
+def not_unique(generator):
+    """The ReducibleError that names the recurrent classes."""
+    classes, _ = generator.recurrent_classes()
+    error = _core.ReducibleError(
+        f"the steady state is not unique: there are {len(classes)} recurrent classes, "
+        + "; ".join(_describe(states, generator.grid) for states in classes[:3])
+        + ("; ..." if len(classes) > 3 else "")
+        + ". Ask for one law a class with classes='all'"
+    )
+    error.classes = classes
+    return error
 
 
 def _describe(states, grid):

@@ -138,6 +138,20 @@ class TestSteadyState:
             rt.steady_state(rt.Generator.from_rates(rates))
         assert [list(c) for c in caught.value.classes] == [[0, 1], [2, 3, 4]]
 
+    def test_a_law_for_each_class(self):
+        rates = np.zeros((6, 6))
+        rates[:2, :2] = [[0, 1], [3, 0]]
+        rates[2:5, 2:5] = 1
+        rates[5, 0] = rates[5, 3] = 1  # transient: it feeds both
+        laws = rt.steady_state(rt.Generator.from_rates(rates), classes="all")
+        np.testing.assert_allclose(
+            [law.probability for law in laws], [[0.75, 0.25, 0, 0, 0, 0], [0, 0, 1 / 3, 1 / 3, 1 / 3, 0]]
+        )
+        (one,) = rt.steady_state(rt.Generator.from_rates(rates[:2, :2]), classes="all")
+        np.testing.assert_allclose(one.probability, [0.75, 0.25])
+        with pytest.raises(ValueError, match="classes must be None or 'all'; got 2"):
+            rt.steady_state(rt.Generator.from_rates(rates), classes=2)
+
     def test_single_state(self):
         assert rt.steady_state(rt.Generator.from_rates([[0.0]])).probability == [1.0]
 
