@@ -52,12 +52,16 @@ MAY_INCLUDE = {
     "family": ["memory", "monitor", "sum"],
     "typicality": ["ranks", "family"],
     "decomposition": ["memory", "monitor", "sum"],
+    "response": ["finite_volume"],
+    "paths": ["generator"],
+    "certificate": ["generator"],
+    "closure": ["monitor", "sum"],
 }
 
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
     "_core grids results _progress symbolic models markov fokker_planck trajectories estimators thermodynamics "
-    "typicality decomposition blowtorch systems datasets sweeps plotting plotting_paths demo report"
+    "typicality decomposition apriori blowtorch systems datasets sweeps plotting plotting_paths demo report"
 ).split()
 
 

@@ -106,5 +106,6 @@ extern PyMethodDef rtl_random_functions[];
 extern PyMethodDef rtl_estimate_functions[];
 extern PyMethodDef rtl_typicality_functions[];
 extern PyMethodDef rtl_decomposition_functions[];
+extern PyMethodDef rtl_analysis_functions[];
 
 #endif

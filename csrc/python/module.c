@@ -194,7 +194,8 @@ module_exec(PyObject *module)
     if (PyModule_AddFunctions(module, rtl_random_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_estimate_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_typicality_functions) < 0 ||
-        PyModule_AddFunctions(module, rtl_decomposition_functions) < 0) {
+        PyModule_AddFunctions(module, rtl_decomposition_functions) < 0 ||
+        PyModule_AddFunctions(module, rtl_analysis_functions) < 0) {
         return -1;
     }
     return PyModule_AddStringConstant(module, "sundials_version", rtl_sun_version());
