@@ -7,34 +7,48 @@ it as ``phi`` and ``exact_log_density``. `default_grid` gives a box that holds t
 
 from __future__ import annotations
 
-import numbers
+import inspect
 
 import numpy as np
 
+from rattling._checks import count as _count
+from rattling._checks import number as _number
+from rattling._checks import positive as _positive
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model
+from rattling.random_systems import random_diffusion, random_force, random_rates, sk_spins, wells_barriers_forces
 
 __all__ = [
     "birth_death",
     "brownian_gyrator",
+    "brusselator",
     "default_grid",
     "double_well",
     "follmer_kirman",
     "hot_spot_double_well",
+    "list",
     "ornstein_uhlenbeck",
+    "random_diffusion",
+    "random_force",
+    "random_rates",
     "ring",
+    "sk_spins",
     "stuart_landau",
     "two_particles_on_ring",
     "vortex_double_well",
+    "wells_barriers_forces",
 ]
 
 # bounds of one axis or of all, and the boundary
 _BOXES = {
     "brownian_gyrator": ([(-6.0, 6.0)] * 2, "reflecting"),
+    "brusselator": ([(0.05, 6.05), (0.05, 6.05)], "reflecting"),
     "double_well": ([(-2.2, 2.2)], "reflecting"),
     "hot_spot_double_well": ([(-2.2, 2.2)], "reflecting"),
     "ornstein_uhlenbeck": ([(-6.0, 6.0)] * 2, "reflecting"),
+    "random_diffusion": ([(0.0, 2 * np.pi)] * 2, "periodic"),
+    "random_force": ([(0.0, 2 * np.pi)] * 2, "periodic"),
     "ring": ([(0.0, 2 * np.pi)], "periodic"),
     "stuart_landau": ([(-3.0, 3.0)] * 2, "reflecting"),
     "vortex_double_well": ([(-2.0, 2.0)] * 2, "reflecting"),
@@ -306,6 +320,48 @@ def stuart_landau(*, mu=1.0, omega=1.0, diffusion=0.25):
     return _know(model, "((x**2 + y**2)**2/4 - mu*(x**2 + y**2)/2)/diffusion")
 
 
+def brusselator(*, a=1.0, b=1.5, size=100.0):
+    """The Brusselator as a chemical Langevin equation.
+
+    Reactions in a volume Ω: ∅ → X at the rate a, X → ∅ at x, X → Y at b x, and
+    2X + Y → 3X at x²y, so that
+
+    f = (a - (b+1) x + x²y, b x - x²y),
+    D_xx = (a + (b+1) x + x²y)/2Ω,  D_yy = (b x + x²y)/2Ω,  D_xy = -D_yy.
+
+    The fixed point (a, b/a) is stable for b < 1 + a²; beyond it there is a limit cycle.
+    Near the fixed point p_ss is Gaussian, with the covariance Σ of BΣ + ΣBᵀ = 2D,
+    B = [[1 - b, -a²], [b, a²]].
+
+    Parameters
+    ----------
+    a, b : float
+        a, b > 0, in units of the rate X → ∅ and the concentration scale.
+    size : float
+        Ω > 0, molecules per unit of concentration.
+
+    Returns
+    -------
+    Model
+        With a full diffusion tensor, for x, y > 0.
+
+    References
+    ----------
+    D. T. Gillespie, J. Chem. Phys. 113, 297 (2000). I. Prigogine & R. Lefever, J. Chem.
+    Phys. 48, 1695 (1968).
+    """
+    values = {"a": _positive("a", a), "b": _positive("b", b), "Omega": _positive("size", size)}
+    return Model.from_sympy(
+        ["a - (b + 1)*x + x**2*y", "b*x - x**2*y"],
+        [
+            ["(a + (b + 1)*x + x**2*y)/(2*Omega)", "-(b*x + x**2*y)/(2*Omega)"],
+            ["-(b*x + x**2*y)/(2*Omega)", "(b*x + x**2*y)/(2*Omega)"],
+        ],
+        variables="x y",
+        parameters=values,
+    )
+
+
 def vortex_double_well(*, gamma=1.5, hidden=0.7, circulation=1.0, temperature=0.25, contrast=3.0):
     """Two quiet places in a noisy plane, and a current that circles around both.
 
@@ -463,28 +519,6 @@ def follmer_kirman(n, epsilon, r):
 # --- helpers ----------------------------------------------------------------------------
 
 
-def _number(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a real number; got {value!r}")
-    if not np.isfinite(float(value)):
-        raise ValueError(f"{name} must be finite; got {value!r}")
-    return value
-
-
-def _positive(name, value):
-    if not _number(name, value) > 0:
-        raise ValueError(f"{name} must be positive; got {value!r}")
-    return value
-
-
-def _count(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be a whole number; got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value!r}")
-    return int(value)
-
-
 def _rates(name, value):
     array = np.asarray(value)
     if array.dtype.kind not in "iuf":
@@ -520,7 +554,7 @@ def _lyapunov(b, d):
     dim = b.shape[0]
     sigma = sympy.Matrix(dim, dim, lambda i, j: sympy.Symbol(f"s_{min(i, j)}_{max(i, j)}"))
     unknown = sorted(sigma.free_symbols, key=str)
-    (solution,) = sympy.linsolve(list(b * sigma + sigma * b.T - 2 * d), unknown)
+    (solution,) = sympy.linsolve([*(b * sigma + sigma * b.T - 2 * d)], unknown)
     return sigma.subs(dict(zip(unknown, solution, strict=True)))
 
 
@@ -528,3 +562,50 @@ def _know(model, phi):
     """Give a symbolic model the φ of its known steady state."""
     model._parts.phi = model._parts.names.read(phi, "phi")
     return model
+
+
+# --- the list -----------------------------------------------------------------------------
+
+
+class SystemTable(tuple):
+    """The systems as (name, kind, parameters, first line of the docstring); prints as a
+    table."""
+
+    def __repr__(self):
+        head = ("name", "gives", "parameters", "what")
+        rows = [head, *((name, kind, ", ".join(parameters), what) for name, kind, parameters, what in self)]
+        widths = [max(len(row[k]) for row in rows) for k in range(4)]
+        lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+    def _repr_html_(self):
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{kind}</td><td>{', '.join(parameters)}</td><td>{what}</td></tr>"
+            for name, kind, parameters, what in self
+        )
+        return f"<table><tr><th>name</th><th>gives</th><th>parameters</th><th>what</th></tr>{rows}</table>"
+
+
+def list():  # noqa: A001
+    """All systems, as a table.
+
+    Returns
+    -------
+    SystemTable
+        A tuple of (name, "Model" or "Generator" or what it gives, parameters, what it is).
+
+    Examples
+    --------
+    >>> from rattling import systems
+    >>> [name for name, *_ in systems.list()][:3]
+    ['birth_death', 'brownian_gyrator', 'brusselator']
+    """
+    rows = []
+    for name in __all__:
+        if name in ("default_grid", "list"):
+            continue
+        function = globals()[name]
+        doc = inspect.getdoc(function)
+        kind = doc.split("Returns\n-------\n", 1)[1].split("\n", 1)[0]
+        rows.append((name, kind, tuple(inspect.signature(function).parameters), doc.split("\n", 1)[0]))
+    return SystemTable(rows)

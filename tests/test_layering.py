@@ -60,8 +60,8 @@ MAY_INCLUDE = {
 
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
-    "_core grids results _progress symbolic models markov fokker_planck trajectories estimators thermodynamics "
-    "typicality decomposition apriori blowtorch systems datasets sweeps plotting plotting_paths demo report"
+    "_core _checks grids results _progress symbolic models markov fokker_planck trajectories estimators thermodynamics "
+    "typicality decomposition apriori blowtorch random_systems systems datasets sweeps plotting plotting_paths demo report"
 ).split()
 
 
