@@ -1,6 +1,6 @@
 """Steady states, rattling and typicality of driven stochastic systems."""
 
-from rattling import blowtorch, datasets, systems
+from rattling import apriori, blowtorch, datasets, systems
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.decomposition import LocalGlobal, local_global
 from rattling.estimators import RattlingField, WindowedRattling, estimate_rattling, windowed_rattling
@@ -24,6 +24,7 @@ __all__ = [
     "Trajectories",
     "Typicality",
     "WindowedRattling",
+    "apriori",
     "blowtorch",
     "datasets",
     "estimate_rattling",

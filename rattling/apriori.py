@@ -1,0 +1,458 @@
+"""What can be said about the law before the steady state is known.
+
+Three predictions, each with its range: the slope from one closed moment
+(`moment_closure`), slope and correlation of weakly disordered media from the fields alone
+(`weak_disorder`), and a bound for chains (`certificate`). `compare` prints them beside the
+truth.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rattling import _core
+from rattling.fokker_planck import generator as make_generator
+from rattling.fokker_planck import steady_state
+from rattling.grids import Grid
+from rattling.markov import Generator
+from rattling.models import exact_rattling
+from rattling.results import Result
+from rattling.typicality import typicality
+
+__all__ = ["Certificate", "Comparison", "WeakDisorder", "certificate", "compare", "moment_closure", "weak_disorder"]
+
+_ALPHA = {"ito": 0.0, "stratonovich": 0.5, "anti-ito": 1.0}
+_REACH, _STEP = 20.0, 0.125
+_DERIVATIVES = ("auto", "generator", "symbolic")
+
+
+# --- one moment -----------------------------------------------------------------------------
+
+
+def moment_closure(model, grid=None, *, rattling=None, derivatives="auto"):
+    """γ without the steady state: the law put into one exact moment.
+
+    The steady state has <𝓛R> = 0 for the backward operator 𝓛 = f·∇ + D_ij ∂_i∂_j. With
+    p ∝ exp(-γR) in its place this becomes an equation for γ,
+
+        ∫ exp(-γR) (f·∇R + D_ij ∂_i∂_jR) dx = 0.
+
+    Parameters
+    ----------
+    model : Model or Generator
+    grid : Grid, optional
+        Needed with a model: where the integral is taken.
+    rattling : array_like, optional
+        R in the shape of the states. Default: that of the model; for a chain log q.
+    derivatives : {"auto", "generator", "symbolic"}
+        How 𝓛R comes about: by the generator, Wᵀ R, which has the walls in it, or by
+        differentiation of symbolic models, exact but without walls. "auto" is "symbolic"
+        for such models in a periodic box, else "generator".
+
+    Returns
+    -------
+    float
+        The root nearest to the value without drift, 2/dim (1 for chains), within 20 of
+        it; NaN where there is none or R is constant.
+
+    Raises
+    ------
+    ValueError
+        For an unknown string, shapes that do not fit, "symbolic" without symbols or where
+        R is not finite.
+
+    Notes
+    -----
+    Within about 0.1 of the fitted γ at weak drift, up to 0.3 off where drift is as strong as
+    the noise on the scale of the disorder, and unreliable beyond: `compare` shows it beside
+    the truth.
+
+    Examples
+    --------
+    >>> from rattling import Grid, Model, apriori
+    >>> model = Model.from_sympy(["0", "0"], "exp(sin(x) + cos(y))", variables="x y")
+    >>> f"{apriori.moment_closure(model, Grid([(0, 6.283185307179586)] * 2, 32, 'periodic')):.6f}"
+    '1.000000'
+    """
+    if derivatives not in _DERIVATIVES:
+        raise ValueError(f"derivatives must be one of {', '.join(map(repr, _DERIVATIVES))}; got {derivatives!r}")
+    chain = model if isinstance(model, Generator) else None
+    if chain is not None:
+        if grid is not None:
+            raise TypeError("grid must be left out with a Generator: it has its own")
+        grid, model = chain.grid, chain.model
+    elif grid is None:
+        raise TypeError("grid is needed with a model")
+    symbolic = derivatives == "symbolic"
+    if derivatives == "auto" and rattling is None and grid is not None and model.diffusion_tensor is not None:
+        symbolic = all(side == ("periodic", "periodic") for side in grid.boundary)
+    if symbolic and (rattling is not None or model is None or model.diffusion_tensor is None):
+        raise ValueError("derivatives='symbolic' needs a model made of symbols, and its own R")
+    shape = chain.shape if chain is not None else grid.shape
+    if rattling is not None:
+        r = np.asarray(rattling, dtype=float)
+        if r.shape != shape:
+            raise ValueError(f"rattling must have the shape of the states, {shape}; got {r.shape}")
+    else:
+        r = np.log(chain.exit_rates) if model is None else exact_rattling(model, grid)
+    if not np.isfinite(r).all():
+        raise ValueError("rattling must be finite: D is singular, or a state has no exit")
+    if symbolic:
+        change = _symbolic_change(model, grid)
+    else:
+        chain = make_generator(model, grid) if chain is None else chain
+        change = chain.matrix.T @ r.ravel()
+    volume = np.ones(shape) if grid is None else grid.volumes
+    guess = 1.0 if grid is None else 2.0 / grid.dim
+    if np.ptp(r) <= 1e-12 * (1 + np.abs(r).max()):
+        return math.nan
+    return _core.closure(r.ravel(), np.ascontiguousarray(change), volume.ravel(), guess, _REACH, _STEP)
+
+
+def _symbolic_change(model, grid):
+    """f·∇R + D_ij ∂_i∂_jR at the cells' centres, differentiated exactly."""
+    import sympy
+
+    parts = model._parts
+    x, tensor, drift = parts.names.variables, parts.tensor, parts.ito_drift
+    r = sympy.log(tensor.det(method="berkowitz")) / 2
+    change = sum(drift[i] * sympy.diff(r, x[i]) for i in range(len(x)))
+    change += sum(tensor[i, j] * sympy.diff(r, x[i], x[j]) for i in range(len(x)) for j in range(len(x)))
+    return parts._tape([change], "drift").evaluate(np.ascontiguousarray(grid.points().T))[0]
+
+
+# --- weak disorder ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class WeakDisorder(Result):
+    """First-order prediction for a weakly disordered medium; made by :func:`weak_disorder`.
+
+    Attributes
+    ----------
+    gamma : float
+        (2/dim)(1 - α): what the family of such media has.
+    rho : float
+        [1 + (v_aniso + v_drift)/v_iso]^(-1/2): correlation of -log p with R.
+    gamma_sample, rho_sample : float
+        Slope and correlation of the predicted log p with R in this medium, chance
+        correlations of its fields included.
+    v_iso : float
+        Var s, s = (2/dim)(R - <R>): disorder of the size of D.
+    v_aniso : float
+        Var nᵀ S₀ n over Fourier modes in the directions n, S₀ the traceless part of
+        log D/D₀.
+    v_drift : float
+        <(n·f)²/(D₀ k)²>/(1 - α)²: the compressive part of the drift. Divergence-free drift
+        drops out.
+    peclet : float
+        <f²/(D₀ k)²>^½, all of the drift but its mean; the formulas need it small against
+        1.
+    disorder : float
+        √(v_iso + v_aniso), ε; the formulas are good below about 0.3.
+    d0 : float
+        D₀ = exp <log det D>/dim, length²/time.
+    log_p : ndarray, shape ``grid.shape``
+        Predicted, of mean 0.
+    grid : Grid
+    """
+
+    gamma: float
+    rho: float
+    gamma_sample: float
+    rho_sample: float
+    v_iso: float
+    v_aniso: float
+    v_drift: float
+    peclet: float
+    disorder: float
+    d0: float
+    log_p: np.ndarray = field(repr=False)
+    grid: Grid | None = None
+
+    _dims = {"log_p": ("grid",)}
+
+
+def weak_disorder(model, grid):
+    """Slope and correlation of the law from the fields alone, to first order.
+
+    With log D/D₀ = s I + S₀, S₀ traceless, and p = 1 + u, the stationary equation is to
+    first order, in Fourier space with n = k/|k|:
+
+        u = -(1 - α)(s + nᵀS₀n) - i n·F/(D₀ |k|),
+
+    F the drift before it is converted to Itô's.
+
+    Parameters
+    ----------
+    model : Model
+        Tensors too.
+    grid : Grid
+        Periodic, with equal cells.
+
+    Returns
+    -------
+    WeakDisorder
+        ρ is 0 for anti-Itô noise and NaN where nothing is disordered.
+
+    Raises
+    ------
+    ValueError
+        For a grid with walls, or where D is singular.
+    """
+    dim = grid.dim
+    if any(side != ("periodic", "periodic") for side in grid.boundary):
+        raise ValueError("weak_disorder needs a grid that is periodic along all axes")
+    if not all(np.allclose(np.diff(grid.edges(k)), np.diff(grid.edges(k))[0]) for k in range(dim)):
+        raise ValueError("weak_disorder needs a grid of equal cells")
+    r = exact_rattling(model, grid)
+    if not np.isfinite(r).all():
+        raise ValueError("weak_disorder: D is singular")
+    points = np.ascontiguousarray(grid.points().T)
+    tensor = model.diffusion(points).reshape(dim, dim, *grid.shape)
+    drift = model.drift(points).reshape(dim, *grid.shape)
+    alpha = _ALPHA[model.interpretation]
+    s = 2 / dim * (r - r.mean())
+    d0 = math.exp(2 / dim * r.mean()) / 2
+    values, vectors = np.linalg.eigh(np.moveaxis(tensor, (0, 1), (-2, -1)))
+    logs = np.log(values / d0) - s[..., None]
+    traceless = np.einsum("...ik,...k,...jk->ij...", vectors, logs, vectors)
+    u, parts = _first_order(grid, s, traceless, drift, d0, alpha)
+    v_iso, v_aniso, v_drift, peclet = parts
+    total = v_iso + v_aniso + v_drift
+    sd = math.sqrt(v_iso)
+    flat = sd <= 1e-12
+    spread = float(u.std())
+    covariance = float(np.mean(-u * s))
+    return WeakDisorder(
+        gamma=2 / dim * (1 - alpha),
+        rho=math.nan if flat else 0.0 if math.isinf(total) else math.sqrt(v_iso / total) if alpha < 1 else math.nan,
+        gamma_sample=math.nan if flat else 2 / dim * covariance / v_iso,
+        rho_sample=math.nan if flat or spread <= 1e-12 else covariance / (sd * spread),
+        v_iso=v_iso,
+        v_aniso=v_aniso,
+        v_drift=v_drift,
+        peclet=peclet,
+        disorder=math.sqrt(v_iso + v_aniso),
+        d0=d0,
+        log_p=u,
+        grid=grid,
+    )
+
+
+def _first_order(grid, s, traceless, drift, d0, alpha):
+    """u, the three variances and the Péclet number."""
+    dim = grid.dim
+    axes = tuple(range(-dim, 0))
+    steps = [(b - a) / n for (a, b), n in zip(grid.bounds, grid.shape, strict=True)]
+    k = np.stack(np.meshgrid(*(2 * np.pi * np.fft.fftfreq(n, h) for n, h in zip(grid.shape, steps, strict=True)),
+                             indexing="ij"))  # fmt: skip
+    size = np.sqrt(np.sum(k**2, axis=0))
+    size.flat[0] = np.inf  # the mean of each field drops out
+    n = k / size
+    along = np.einsum("i...,ij...,j...->...", n, np.fft.fftn(traceless, axes=axes), n)
+    waves = np.fft.fftn(drift, axes=axes) / (d0 * size)
+    # what conversion to Itô added is α div D, and div D is s and S₀ again
+    total = np.fft.fftn(s) + along
+    force = 1j * np.einsum("i...,i...->...", n, waves)
+    force = force + alpha * total
+    force.flat[0] = total.flat[0] = 0
+    u = np.fft.ifftn(-(1 - alpha) * total - force).real
+
+    def variance(modes):
+        return float(np.sum(np.abs(modes / s.size) ** 2))
+
+    by_drift = variance(force)
+    if alpha < 1:
+        by_drift /= (1 - alpha) ** 2
+    elif by_drift > 1e-24:
+        by_drift = math.inf
+    return u, (float(s.var()), variance(along), by_drift, math.sqrt(variance(waves)))
+
+
+# --- chains -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Certificate(Result):
+    """Bounds on how wrong π ∝ 1/q can be; made by :func:`certificate`.
+
+    Attributes
+    ----------
+    jump_chain_bound : float
+        Total variation between the law ψ of the jump chain and the uniform one is at most
+        this.
+    total_variation_bound : float
+        The same of π and 1/q normalised.
+    imbalance : float
+        ‖δ‖₁, δ_y = mean_x P_xy - 1/N.
+    dobrushin : float
+        τ, the largest total variation between two rows of P: 0 to 1.
+    reason : str
+        Why the bounds say nothing, if they do not.
+    """
+
+    jump_chain_bound: float
+    total_variation_bound: float
+    imbalance: float
+    dobrushin: float
+    reason: str
+
+
+def certificate(chain):
+    """A proof, without the steady state, that a chain's π is close to ∝ 1/q.
+
+    TV(ψ, uniform) ≤ ½ ‖δ‖₁/(1 - τ), for ψ - u = (ψ - u)P + δ and P contracts by τ; and
+    TV(π, μ) ≤ 2 max(N μ) TV(ψ, u) for μ ∝ 1/q.
+
+    Parameters
+    ----------
+    chain : Generator
+
+    Returns
+    -------
+    Certificate
+        Bounds above 1 are reported as 1.
+
+    Raises
+    ------
+    ValueError
+        For a state without exit.
+
+    Notes
+    -----
+    It needs every two states to have a common successor, as on dense graphs; on sparse ones
+    τ = 1 and nothing is certified. It takes time in proportion to states × rates.
+    """
+    if not isinstance(chain, Generator):
+        raise TypeError(f"chain must be a rattling.Generator, not {type(chain).__name__}")
+    q = chain.exit_rates.ravel()
+    if not q.all():
+        raise ValueError(f"each state must have an exit; state {int(np.argmin(q))} has none")
+    imbalance, dobrushin = _core.certificate(chain._core)
+    bound = imbalance / 2 / (1 - dobrushin) if dobrushin < 1 else math.inf
+    mu = 1 / q / np.sum(1 / q)
+    reason = ""
+    if dobrushin >= 1:
+        reason = "two states have no successor in common: the jump chain need not contract in one step"
+    elif bound >= 1:
+        reason = "the jump chain contracts too slowly for its imbalance"
+    return Certificate(
+        jump_chain_bound=min(1.0, bound),
+        total_variation_bound=min(1.0, 2 * float(mu.max()) * len(q) * bound),
+        imbalance=imbalance,
+        dobrushin=dobrushin,
+        reason=reason,
+    )
+
+
+# --- beside the truth -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Comparison(Result):
+    """Predictions beside the truth over an ensemble; made by :func:`compare`.
+
+    Attributes
+    ----------
+    gamma, gamma_kl, rho : ndarray, shape (n,)
+        Of the solved steady states.
+    gamma_closure : ndarray, shape (n,)
+        By `moment_closure`.
+    gamma_weak, rho_weak : ndarray, shape (n,)
+        By `weak_disorder`, for the family.
+    gamma_sample, rho_sample : ndarray, shape (n,)
+        By `weak_disorder`, for each draw.
+    disorder : ndarray, shape (n,)
+        ε of each draw.
+    drift : ndarray, shape (n,)
+        √(v_drift/v_iso) of each draw: compressive drift over disorder.
+    peclet : ndarray, shape (n,)
+        Of each draw, from `weak_disorder`.
+    """
+
+    gamma: np.ndarray
+    gamma_kl: np.ndarray
+    rho: np.ndarray
+    gamma_closure: np.ndarray
+    gamma_weak: np.ndarray
+    rho_weak: np.ndarray
+    gamma_sample: np.ndarray
+    rho_sample: np.ndarray
+    disorder: np.ndarray
+    drift: np.ndarray
+    peclet: np.ndarray
+
+    _dims = {
+        name: ("draw",)
+        for name in "gamma gamma_kl rho gamma_closure gamma_weak rho_weak gamma_sample rho_sample disorder drift peclet".split()
+    }
+
+    def summary(self):
+        """Means over the ensemble with standard errors, and where predictions stop working."""
+        pairs = [
+            ("gamma, moment closure", self.gamma_closure, self.gamma),
+            ("gamma, weak disorder", self.gamma_weak, self.gamma),
+            ("gamma, weak disorder, each draw", self.gamma_sample, self.gamma),
+            ("rho, weak disorder", self.rho_weak, self.rho),
+            ("rho, weak disorder, each draw", self.rho_sample, self.rho),
+        ]
+        lines = [f"{'':<34}{'predicted':>10}{'true':>10}{'mean error':>20}{'largest':>10}"]
+        for name, predicted, truth in pairs:
+            error = predicted - truth
+            good = np.isfinite(error)
+            n = int(good.sum())
+            if n == 0:
+                lines.append(f"{name:<34}{'nan':>10}{'nan':>10}")
+                continue
+            se = error[good].std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
+            text = f"{error[good].mean():.4f} ± {se:.4f}"
+            lines.append(
+                f"{name:<34}{predicted[good].mean():>10.4f}{truth[good].mean():>10.4f}{text:>20}"
+                f"{np.abs(error[good]).max():>10.4f}" + ("" if good.all() else f"  ({len(good) - n} undefined)")
+            )
+        epsilon, drift = float(np.nanmean(self.disorder)), float(np.nanmean(self.drift))
+        peclet = float(np.nanmean(self.peclet))
+        lines.append(
+            f"{len(self.rho)} draws, disorder {epsilon:.3g}, compressive drift over disorder {drift:.3g}, Péclet number"
+            f" {peclet:.3g}."
+        )
+        if epsilon > 0.3:
+            lines.append("Disorder above 0.3: weak-disorder formulas are out of their range.")
+        if drift > 1:
+            lines.append("Compressive drift beats disorder: the moment closure is unreliable.")
+        if peclet > 0.3:
+            lines.append("Péclet number above 0.3: what drift does at second order counts, also without divergence.")
+        return "\n".join(lines)
+
+
+def compare(family, n=20, *, rng=None):
+    """Predictions beside the truth over an ensemble.
+
+    Parameters
+    ----------
+    family : callable
+        ``family(rng)`` draws (model, grid); the grid is periodic.
+    n : int
+        Draws.
+    rng : int, SeedSequence, Generator or None
+
+    Returns
+    -------
+    Comparison
+    """
+    rows = []
+    for child in np.random.default_rng(rng).spawn(n):
+        model, grid = family(child)
+        state = steady_state(model, grid)
+        truth = typicality(state.log_density, exact_rattling(model, grid), volume=grid.volumes, dim=grid.dim)
+        weak = weak_disorder(model, grid)
+        drift = math.sqrt(weak.v_drift / weak.v_iso) if weak.v_iso > 0 else math.nan
+        rows.append(
+            [truth.gamma, truth.gamma_kl, truth.correlation, moment_closure(model, grid), weak.gamma, weak.rho]
+            + [weak.gamma_sample, weak.rho_sample, weak.disorder, drift, weak.peclet]
+        )
+    return Comparison(*np.array(rows).reshape(n, 11).T.copy())
