@@ -16,7 +16,7 @@ WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 SUNDIALS_INCLUDE := $(if $(SUNDIALS_PREFIX),-isystem $(SUNDIALS_PREFIX)/include)
 SUNDIALS_LIBS := $(if $(SUNDIALS_PREFIX),-L$(SUNDIALS_PREFIX)/lib) \
-  -lsundials_kinsol -lsundials_sunlinsolspfgmr -lsundials_nvecserial
+  -lsundials_cvode -lsundials_kinsol -lsundials_sunlinsolspgmr -lsundials_sunlinsolspfgmr -lsundials_nvecserial
 CORE := $(wildcard csrc/core/*.c)
 C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/test_*.c))
 SOURCES := $(wildcard csrc/*/*.[ch]) setup.py pyproject.toml

@@ -46,7 +46,7 @@ def find_sundials():
 def extension():
     prefix, major = find_sundials()
     system = str(prefix) == "/usr"
-    libraries = ["sundials_kinsol", "sundials_sunlinsolspfgmr", "sundials_nvecserial"]
+    libraries = ["sundials_cvode", "sundials_kinsol", "sundials_sunlinsolspgmr", "sundials_sunlinsolspfgmr", "sundials_nvecserial"]
     if major >= 7:
         libraries.append("sundials_core")
     sources = sorted(map(str, [*Path("csrc/core").glob("*.c"), *Path("csrc/python").glob("*.c")]))

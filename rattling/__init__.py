@@ -4,6 +4,7 @@ from rattling import apriori, blowtorch, datasets, systems
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.decomposition import LocalGlobal, local_global
 from rattling.estimators import RattlingField, WindowedRattling, estimate_rattling, windowed_rattling
+from rattling.evolution import Evolution, RelaxationModes, evolve, relaxation_times
 from rattling.fokker_planck import AccuracyWarning, SteadyState, generator, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
@@ -14,12 +15,14 @@ from rattling.typicality import Typicality, typicality
 __all__ = [
     "AccuracyWarning",
     "ConvergenceError",
+    "Evolution",
     "Generator",
     "Grid",
     "LocalGlobal",
     "Model",
     "RattlingField",
     "ReducibleError",
+    "RelaxationModes",
     "SteadyState",
     "Trajectories",
     "Typicality",
@@ -28,9 +31,11 @@ __all__ = [
     "blowtorch",
     "datasets",
     "estimate_rattling",
+    "evolve",
     "exact_rattling",
     "generator",
     "local_global",
+    "relaxation_times",
     "simulate",
     "steady_state",
     "systems",

@@ -40,6 +40,7 @@ MAY_INCLUDE = {
     "interpolate": ["grid"],
     "geometric": ["multilevel", "interpolate"],
     "steady": ["geometric", "sun"],
+    "evolve": ["aggregate", "sun"],
     "log_mean": ["finite_volume"],
     "escape": ["steady"],
     "nested": ["escape", "log_mean"],
@@ -60,7 +61,7 @@ MAY_INCLUDE = {
 
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
-    "_core _checks grids results _progress symbolic models markov fokker_planck trajectories estimators thermodynamics "
+    "_core _checks grids results _progress symbolic models markov fokker_planck evolution trajectories estimators thermodynamics "
     "typicality decomposition apriori blowtorch random_systems systems datasets sweeps plotting plotting_paths demo report"
 ).split()
 

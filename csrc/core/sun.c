@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sun.h"
 
+#include <cvode/cvode.h>
 #include <kinsol/kinsol.h>
 #include <stdint.h>
 #include <string.h>
@@ -78,6 +79,18 @@ rtl_sun_capture_kinsol(rtl_sun_t *self, void *kinsol)
     return 0;
 #else
     return KINSetErrHandlerFn(kinsol, on_error, self) == KIN_SUCCESS ? 0 : RTL_SUNDIALS;
+#endif
+}
+
+int
+rtl_sun_capture_cvode(rtl_sun_t *self, void *cvode)
+{
+#if SUNDIALS_VERSION_MAJOR >= 7
+    (void) self;
+    (void) cvode;
+    return 0;
+#else
+    return CVodeSetErrHandlerFn(cvode, on_error, self) == CV_SUCCESS ? 0 : RTL_SUNDIALS;
 #endif
 }
 

@@ -20,8 +20,9 @@ typedef struct {
 int rtl_sun_init(rtl_sun_t *self) RTL_MUST_CHECK;
 void rtl_sun_free(rtl_sun_t *self);
 
-/* Send KINSOL's messages to self->message instead of standard error. */
+/* Send the solver's messages to self->message instead of standard error. */
 int rtl_sun_capture_kinsol(rtl_sun_t *self, void *kinsol) RTL_MUST_CHECK;
+int rtl_sun_capture_cvode(rtl_sun_t *self, void *cvode) RTL_MUST_CHECK;
 
 /* A vector of n zeros, owned by the caller (N_VDestroy); NULL when memory is short or
  * n is too large for SUNDIALS' index type. */

@@ -188,6 +188,7 @@ module_exec(PyObject *module)
         rtl_expression_type_add(module, state) < 0 ||
         rtl_model_type_add(module, state) < 0 ||
         rtl_generator_type_add(module, state) < 0 ||
+        rtl_evolution_type_add(module, state) < 0 ||
         rtl_simulation_type_add(module, state) < 0) {
         return -1;
     }
@@ -212,6 +213,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->expression_type);
     Py_VISIT(state->model_type);
     Py_VISIT(state->generator_type);
+    Py_VISIT(state->evolution_type);
     Py_VISIT(state->simulation_type);
     return 0;
 }
@@ -227,6 +229,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->expression_type);
     Py_CLEAR(state->model_type);
     Py_CLEAR(state->generator_type);
+    Py_CLEAR(state->evolution_type);
     Py_CLEAR(state->simulation_type);
     return 0;
 }

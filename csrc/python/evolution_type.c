@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/* _core.Evolution: owns an rtl_evolve_t and keeps its generator; resumable. */
+#include "binding.h"
+
+#include "evolve.h"
+#include "generator_type.h"
+
+typedef struct {
+    PyObject_HEAD rtl_evolve_t evolve;
+    PyObject *generator;
+    int running; /* a call is under way, perhaps without the GIL */
+} evolution_object_t;
+
+static evolution_object_t *
+cast(PyObject *self)
+{
+    return (evolution_object_t *) self;
+}
+
+/* Evolution(generator, t, p, rtol, atol) */
+static PyObject *
+evolution_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"generator", "t", "p", "rtol", "atol", NULL};
+    PyObject *generator, *value;
+    double t, rtol, atol;
+    int status;
+
+    rtl_state_t *state = PyType_GetModuleState(type);
+    if (state == NULL ||
+        !PyArg_ParseTupleAndKeywords(args, kwargs, "O!dOdd", names,
+            state->generator_type, &generator, &t, &value, &rtol, &atol)) {
+        return NULL;
+    }
+    const rtl_generator_t *chain = rtl_generator_type_get(generator);
+    PyArrayObject *p = rtl_arrays_input(value, "p", 1);
+    if (p == NULL || rtl_arrays_check_length(p, "p", 0, (npy_intp) chain->n) < 0) {
+        Py_XDECREF(p);
+        return NULL;
+    }
+    if (!(rtol > 0.0) || !(atol > 0.0)) {
+        Py_DECREF(p);
+        PyErr_SetString(PyExc_ValueError, "rtol and atol must be positive");
+        return NULL;
+    }
+    evolution_object_t *self = (evolution_object_t *) type->tp_alloc(type, 0);
+    if (self == NULL) {
+        Py_DECREF(p);
+        return NULL;
+    }
+    self->generator = Py_NewRef(generator);
+    Py_BEGIN_ALLOW_THREADS
+    status = rtl_evolve_init(&self->evolve, chain, t, rtl_arrays_data(p), rtol, atol);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(p);
+    if (status != 0) {
+        Py_DECREF(self);
+        return rtl_module_raise(status, NULL);
+    }
+    return (PyObject *) self;
+}
+
+static void
+evolution_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+
+    rtl_evolve_free(&cast(self)->evolve);
+    Py_XDECREF(cast(self)->generator);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* run(t, progress) -> p at the later time t */
+static PyObject *
+evolution_run(PyObject *self, PyObject *args)
+{
+    evolution_object_t *object = cast(self);
+    double t;
+    PyObject *progress;
+    rtl_monitor_t monitor = {0};
+    int status;
+
+    if (!PyArg_ParseTuple(args, "dO", &t, &progress)) {
+        return NULL;
+    }
+    if (object->running) {
+        PyErr_SetString(PyExc_RuntimeError, "this evolution is already running");
+        return NULL;
+    }
+    npy_intp n = (npy_intp) object->evolve.chain->n;
+    PyArrayObject *p = rtl_arrays_new(1, &n);
+    if (p == NULL) {
+        return NULL;
+    }
+    rtl_callbacks_monitor(&monitor, progress);
+    object->running = 1;
+    Py_BEGIN_ALLOW_THREADS
+    status = rtl_evolve_run(&object->evolve, t, &monitor, rtl_arrays_data(p));
+    Py_END_ALLOW_THREADS
+    object->running = 0;
+    if (status == RTL_NOT_CONVERGED) {
+        rtl_state_t *state = rtl_module_state_of(self);
+        if (state != NULL) {
+            PyErr_Format(state->convergence_error, "CVODE stopped before t = %S: %s",
+                PyTuple_GET_ITEM(args, 0), object->evolve.sun.message);
+        }
+        Py_DECREF(p);
+        return NULL;
+    }
+    if (status != 0) {
+        Py_DECREF(p);
+        return rtl_module_raise(status, NULL);
+    }
+    return (PyObject *) p;
+}
+
+/* info() -> numbers about the run so far */
+static PyObject *
+evolution_info(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    const rtl_evolve_info_t *info = &cast(self)->evolve.info;
+
+    return Py_BuildValue("{s:l,s:l,s:l,s:l,s:d,s:d}", "steps", info->steps,
+        "evaluations", info->evaluations, "krylov_iterations", info->krylov_iterations,
+        "matrix_products", info->products, "mass_error", info->mass_error, "smallest",
+        info->smallest);
+}
+
+static PyMethodDef evolution_methods[] = {
+    {"run", evolution_run, METH_VARARGS, "run(t, progress): p at the later time t."},
+    {"info", evolution_info, METH_NOARGS, "Numbers about the run so far."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot evolution_slots[] = {
+    {Py_tp_new, evolution_new},
+    {Py_tp_dealloc, evolution_dealloc},
+    {Py_tp_methods, evolution_methods},
+    {Py_tp_doc, "Evolution(generator, t, p, rtol, atol)\n--\n\ndp/dt = W p by CVODE."},
+    {0, NULL},
+};
+
+static PyType_Spec evolution_spec = {
+    .name = "rattling._core.Evolution",
+    .basicsize = sizeof(evolution_object_t),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = evolution_slots,
+};
+
+int
+rtl_evolution_type_add(PyObject *module, rtl_state_t *state)
+{
+    return rtl_module_add_type(module, &evolution_spec, &state->evolution_type);
+}

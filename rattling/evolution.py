@@ -1,0 +1,209 @@
+"""Fokker-Planck and master equations in time: evolution and relaxation."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from rattling import _core
+from rattling._progress import progress_hook
+from rattling.fokker_planck import generator
+from rattling.grids import Grid
+from rattling.markov import Generator
+from rattling.results import Result
+
+_DENSE = 1500  # states up to which eigenvalues are found densely
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Evolution(Result):
+    """Probabilities of a chain at a number of times.
+
+    Attributes
+    ----------
+    t : ndarray, shape (n_times,)
+    probability : ndarray, shape (n_times, \\*grid.shape) or (n_times, n)
+        Sums to 1 at each time, unless walls absorb.
+    info : dict
+        steps, evaluations, krylov_iterations, matrix_products of CVODE, seconds;
+        mass_error, the largest departure of the total from 1 before it was scaled away;
+        smallest, the smallest probability.
+    grid : Grid or None
+    variables : tuple of str or None
+    """
+
+    t: np.ndarray
+    probability: np.ndarray
+    info: dict
+    grid: Grid | None = None
+    variables: tuple | None = None
+
+    _dims = {"probability": ("time", "grid"), "density": ("time", "grid")}
+    _coords = {"time": "t"}
+
+    @property
+    def density(self):
+        """Probability density; the probability for a chain without a grid."""
+        return self.probability if self.grid is None else self.probability / self.grid.volumes
+
+    def plot(self, ax=None, index=-1):
+        """Draw the density at one of the times. Returns the axes."""
+        from rattling.plotting import plot_density
+
+        if self.grid is None:
+            raise ValueError("a chain without a grid has no picture of its density")
+        ax = plot_density(ax, self.grid, self.density[index], variables=self.variables)
+        ax.set_title(f"t = {self.t[index]:.4g}")
+        return ax
+
+
+def evolve(model, p0, t, grid=None, *, rtol=1e-6, atol=1e-12, progress=False):
+    """Solve dp/dt = W p from a given law.
+
+    CVODE (BDF) with GMRES, preconditioned by a multigrid cycle, so that stiffness from
+    fine grids or wide rates costs little.
+
+    Parameters
+    ----------
+    model : Model or Generator
+    p0 : array_like, shape ``grid.shape`` or (n,)
+        Probabilities at t = 0, at least 0, which sum to 1.
+    t : array_like, shape (n_times,) or float
+        Increasing times at which the law is wanted, at least 0.
+    grid : Grid, optional
+        Needed with a model.
+    rtol, atol : float
+        Local tolerances of CVODE, relative and for each probability.
+    progress : bool or callable
+        True shows a bar (tqdm); a callable is given the fraction done.
+
+    Returns
+    -------
+    Evolution
+
+    Raises
+    ------
+    ConvergenceError
+        If CVODE cannot go on; the message is its own.
+    ValueError, TypeError
+        For arguments that are out of range or of the wrong kind.
+
+    References
+    ----------
+    Hindmarsh et al., ACM Trans. Math. Softw. 31, 363 (2005).
+    """
+    whole = _generator(model, grid)
+    p = np.asarray(p0, dtype=float)
+    if p.shape != whole.shape:
+        raise ValueError(f"p0 must have shape {whole.shape}; got {p.shape}")
+    if not np.isfinite(p).all() or (p < 0).any():
+        raise ValueError(f"p0 must be finite and not negative; its smallest value is {np.min(p)}")
+    if abs(p.sum() - 1) > 1e-8:
+        raise ValueError(f"p0 must sum to 1; it sums to {p.sum()!r}. (probabilities of cells, not a density)")
+    times = np.atleast_1d(np.asarray(t, dtype=float))
+    if times.ndim != 1 or times.size == 0 or not np.isfinite(times).all():
+        raise ValueError(f"t must be one or more finite times; got an array of shape {np.shape(t)}")
+    if times[0] < 0 or (np.diff(times) <= 0).any():
+        raise ValueError("t must increase and begin at 0 or later")
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name} must be between 0 and 1; got {value!r}")
+    start = time.perf_counter()
+    core = _core.Evolution(whole._core, 0.0, p.ravel(), rtol, atol)
+    laws = np.empty((times.size, whole.n))
+    with progress_hook(progress, "evolution") as hook:
+        for k, when in enumerate(times):
+            laws[k] = p.ravel() if when == 0 else core.run(when, _part(hook, k, times.size))
+    info = core.info()
+    info["smallest"] = float(laws.min())
+    info["seconds"] = time.perf_counter() - start
+    return Evolution(times, laws.reshape(times.size, *whole.shape), info, whole.grid, whole.variables)
+
+
+def _part(hook, k, n):
+    """The hook of the k-th of n equal parts."""
+    return None if hook is None else lambda done: hook((k + done) / n)
+
+
+def _generator(model, grid):
+    if isinstance(model, Generator):
+        if grid is not None:
+            raise TypeError("grid must be left out with a Generator: it has its own")
+        return model
+    if grid is None:
+        raise TypeError("grid is needed with a model")
+    return generator(model, grid)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class RelaxationModes(Result):
+    """The slowest modes of a generator, e^{λt} with W v = λ v, slowest first.
+
+    Attributes
+    ----------
+    times : ndarray, shape (k,)
+        Relaxation times -1/Re λ.
+    frequencies : ndarray, shape (k,)
+        Angular frequencies Im λ, radians per unit time; pairs of either sign.
+    modes : ndarray of complex, shape (k, \\*grid.shape) or (k, n)
+        Right eigenvectors v, of largest magnitude 1; they sum to 0.
+    grid : Grid or None
+    """
+
+    times: np.ndarray
+    frequencies: np.ndarray
+    modes: np.ndarray
+    grid: Grid | None = None
+
+
+def relaxation_times(generator, k=4):
+    """The k slowest relaxation modes of a generator.
+
+    Dense for up to 1500 states, else ARPACK in shift-invert mode with a sparse
+    factorisation: it finds the 3 k + 10 eigenvalues nearest to 0, of which the k with the
+    smallest decay rates are returned. A mode that decays slowly while it turns much
+    faster than all of these would be missed.
+
+    Parameters
+    ----------
+    generator : Generator
+        With one recurrent class.
+    k : int
+        Number of modes besides the steady state, at least 1 and below the number of
+        states minus 1.
+
+    Returns
+    -------
+    RelaxationModes
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is not a Generator, or a k out of range.
+
+    References
+    ----------
+    Lehoucq, Sorensen & Yang, ARPACK Users' Guide (SIAM, 1998).
+    """
+    if not isinstance(generator, Generator):
+        raise TypeError(f"generator must be a Generator, not {type(generator).__name__}")
+    n = generator.n
+    if not isinstance(k, (int, np.integer)) or not 1 <= k < n - 1:
+        raise ValueError(f"k must be a whole number from 1 to {n - 2}; got {k!r}")
+    W = generator.matrix
+    if n <= _DENSE:
+        values, vectors = np.linalg.eig(W.toarray())
+    else:
+        from scipy.sparse import linalg
+
+        shift = 1e-12 * float(generator.exit_rates.max())  # off the steady state's 0
+        values, vectors = linalg.eigs(W, k=min(3 * k + 10, n - 2), sigma=shift, which="LM")
+    order = np.argsort(-values.real, kind="stable")
+    order = order[1 : k + 1]  # without the steady state
+    modes = (vectors[:, order] / vectors[np.abs(vectors[:, order]).argmax(axis=0), order]).T
+    values = values[order]
+    return RelaxationModes(
+        -1 / values.real, np.imag(values), np.asarray(modes, complex).reshape(k, *generator.shape), generator.grid
+    )

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "evolve.h"
+
+#include "models.h"
+
+/* Two states: p_0(t) = b/(a+b) + (p_0(0) - b/(a+b)) e^{-(a+b) t}. */
+static void
+test_two_states(void)
+{
+    rtl_generator_t chain;
+    rtl_evolve_t evolve;
+    int64_t source[] = {0, 1}, target[] = {1, 0};
+    double rate[] = {2.0, 1.0}, p[] = {1.0, 0.0};
+    size_t bad;
+
+    CHECK(rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad) == 0);
+    CHECK(rtl_evolve_init(&evolve, &chain, 0.0, p, 1e-8, 1e-12) == 0);
+    for (int k = 1; k <= 3; k++) {
+        double t = 0.3 * k;
+        CHECK(rtl_evolve_run(&evolve, t, NULL, p) == 0);
+        CHECK_CLOSE(p[0], 1.0 / 3.0 + 2.0 / 3.0 * exp(-3.0 * t), 1e-6);
+        CHECK_CLOSE(p[0] + p[1], 1.0, 1e-15);
+    }
+    CHECK(evolve.info.steps > 0 && evolve.info.products > 0);
+    rtl_evolve_free(&evolve);
+    rtl_generator_free(&chain);
+}
+
+static int
+stop(void *data, double done)
+{
+    (void) data;
+    CHECK(done >= 0.0 && done <= 1.0);
+    return 1;
+}
+
+/* A larger chain uses several levels; long times reach the steady state. */
+static void
+test_levels_and_interruption(void)
+{
+    rtl_generator_t chain;
+    rtl_evolve_t evolve;
+    rtl_monitor_t monitor = {.poll = stop};
+    double p[500] = {1.0}, image[500], largest = 0.0;
+
+    make_random_chain(&chain, 500, 4, 9);
+    CHECK(rtl_evolve_init(&evolve, &chain, 0.0, p, 1e-6, 1e-12) == 0);
+    CHECK(evolve.n_levels > 1);
+    CHECK(rtl_evolve_run(&evolve, 1.0, &monitor, p) == RTL_INTERRUPTED);
+    CHECK(rtl_evolve_run(&evolve, 100.0, NULL, p) == 0); /* it goes on from there */
+    rtl_generator_apply(&chain, p, image);
+    for (int i = 0; i < 500; i++) {
+        largest = fmax(largest, fabs(image[i]));
+    }
+    CHECK(largest < 1e-6);
+    rtl_evolve_free(&evolve);
+    rtl_generator_free(&chain);
+}
+
+static int
+run(void *data)
+{
+    rtl_evolve_t evolve;
+    double p[100] = {1.0};
+    int status = rtl_evolve_init(&evolve, data, 0.0, p, 1e-6, 1e-12);
+
+    if (status == 0) {
+        status = rtl_evolve_run(&evolve, 0.1, NULL, p);
+        rtl_evolve_free(&evolve);
+    }
+    return status;
+}
+
+int
+main(void)
+{
+    rtl_generator_t chain;
+
+    test_two_states();
+    test_levels_and_interruption();
+    make_random_chain(&chain, 100, 4, 2);
+    CHECK(check_every_allocation_failure(run, &chain) > 15);
+    rtl_generator_free(&chain);
+    return 0;
+}

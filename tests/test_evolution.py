@@ -1,0 +1,158 @@
+"""Evolution in time and relaxation modes."""
+
+import signal
+import time
+
+import numpy as np
+import pytest
+from reference import evolve as twin
+from scipy import sparse
+from scipy.integrate import quad
+
+import rattling as rt
+
+
+def chain(n, seed, sigma=1.0):
+    rng = np.random.default_rng(seed)
+    rates = sparse.random_array((n, n), density=5 / n, rng=rng, data_sampler=lambda size: rng.lognormal(0, sigma, size))
+    ring = sparse.coo_array((rng.lognormal(0, sigma, n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n))
+    return rt.Generator.from_rates(rates + ring)
+
+
+class TestEvolve:
+    @pytest.mark.parametrize("sigma", [1.0, 3.0])
+    def test_twin(self, sigma):
+        """Against expm, for rates over e^2 and (stiff) e^20."""
+        W = chain(80, 0, sigma)
+        p0 = np.zeros(80)
+        p0[3] = 1
+        t = [0, 0.01, 0.3, 4, 50]
+        law = rt.evolve(W, p0, t, rtol=1e-7)
+        np.testing.assert_allclose(law.probability, twin.evolve(W.matrix.toarray(), p0, t), atol=2e-6)
+        np.testing.assert_allclose(law.probability.sum(axis=1), 1, atol=1e-12)
+        assert law.info["smallest"] > -1e-10
+        assert law.info["mass_error"] < 1e-6
+
+    def test_ornstein_uhlenbeck(self):
+        """Mean m e^{-t} turning at the rotation's rate, variance (D/k)(1 - e^{-2t})."""
+        model = rt.Model.from_sympy(["-x + 2*y", "-y - 2*x"], 1, variables="x y")
+        grid = rt.Grid([(-6, 6)] * 2, (64, 64))
+        points = grid.points()
+        start = np.array([1.5, 0.0])
+        s0 = 0.3
+        p0 = np.exp(-((points - start) ** 2).sum(axis=1) / (2 * s0))
+        p0 = (p0 / p0.sum()).reshape(grid.shape)
+        times = np.array([0.1, 0.5, 2.0])
+        law = rt.evolve(model, p0, times, grid)
+        for t, p in zip(times, law.probability.reshape(3, -1), strict=True):
+            mean = p @ points
+            exact = 1.5 * np.exp(-t) * np.array([np.cos(2 * t), -np.sin(2 * t)])
+            np.testing.assert_allclose(mean, exact, atol=0.01)
+            variance = p @ (points - mean) ** 2
+            np.testing.assert_allclose(variance, 1 - (1 - s0) * np.exp(-2 * t), rtol=0.03)
+        assert law.density.shape == (3, 64, 64)
+
+    def test_long_times_reach_the_steady_state(self):
+        W = chain(2000, 4)
+        law = rt.evolve(W, np.full(2000, 1 / 2000), 1000.0)
+        np.testing.assert_allclose(law.probability[0], rt.steady_state(W).probability, atol=1e-8)
+
+    def test_saves_and_exports(self, tmp_path):
+        law = rt.evolve(chain(10, 0), np.full(10, 0.1), [1.0, 2.0])
+        law.save(tmp_path / "law.npz")
+        again = rt.Evolution.load(tmp_path / "law.npz")
+        np.testing.assert_array_equal(again.probability, law.probability)
+
+    def test_interrupt(self):
+        def stop(*_):
+            raise KeyboardInterrupt
+
+        model = rt.Model.from_sympy(["-x + 2*y", "-y - 2*x"], 1, variables="x y")
+        W = rt.generator(model, rt.Grid([(-6, 6)] * 2, (256, 256)))
+        p0 = np.full((256, 256), 1 / 256**2)
+        before = signal.signal(signal.SIGALRM, stop)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.4)
+            start = time.perf_counter()
+            with pytest.raises(KeyboardInterrupt):
+                rt.evolve(W, p0, 1e3)
+            assert time.perf_counter() - start < 0.4 + 0.1
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def test_progress(self):
+        seen = []
+        rt.evolve(chain(3000, 1), np.full(3000, 1 / 3000), [1, 10, 100], progress=seen.append)
+        assert seen
+        assert all(0 <= done <= 1 for done in seen)
+
+    @pytest.mark.parametrize(
+        ("arguments", "error", "message"),
+        [
+            ({"p0": np.ones(3)}, ValueError, r"p0 must have shape \(10,\); got \(3,\)"),
+            ({"p0": np.full(10, 0.2)}, ValueError, "p0 must sum to 1; it sums to"),
+            ({"p0": np.r_[-0.1, 1.1, np.zeros(8)]}, ValueError, "not negative; its smallest value is -0.1"),
+            ({"p0": np.full(10, np.nan)}, ValueError, "finite"),
+            ({"t": [1, 1]}, ValueError, "t must increase"),
+            ({"t": -1}, ValueError, "begin at 0"),
+            ({"t": []}, ValueError, "one or more finite times"),
+            ({"t": np.inf}, ValueError, "finite times"),
+            ({"rtol": 0}, ValueError, "rtol must be between 0 and 1; got 0"),
+            ({"atol": -1}, ValueError, "atol must be between"),
+            ({"grid": rt.Grid((0, 1), 10)}, TypeError, "grid must be left out"),
+            ({"model": rt.Model.from_sympy("-x", 1, variables="x")}, TypeError, "grid is needed"),
+        ],
+    )
+    def test_bad_arguments(self, arguments, error, message):
+        with pytest.raises(error, match=message):
+            rt.evolve(**{"model": chain(10, 0), "p0": np.full(10, 0.1), "t": 1.0} | arguments)
+
+
+class TestRelaxation:
+    def test_dense_and_arpack_agree_with_definition(self):
+        for n in (60, 1600):
+            W = chain(n, 2)
+            modes = rt.relaxation_times(W, 3)
+            values = -1 / modes.times + 1j * modes.frequencies
+            residual = W.matrix @ modes.modes.T - modes.modes.T * values
+            assert np.abs(residual).max() < 1e-8 * W.exit_rates.max()
+            np.testing.assert_allclose(modes.modes.sum(axis=1), 0, atol=1e-8)
+            assert (np.diff(modes.times) <= 1e-9).all()
+
+    def test_against_all_eigenvalues(self):
+        W = chain(60, 5)
+        values = np.sort(-np.linalg.eigvals(W.matrix.toarray()).real)[1:5]
+        np.testing.assert_allclose(1 / rt.relaxation_times(W, 4).times, values, rtol=1e-8)
+
+    def test_ornstein_uhlenbeck(self):
+        """lambda = m (-1 + 2i) + n (-1 - 2i), m and n = 0, 1, ..."""
+        model = rt.Model.from_sympy(["-x + 2*y", "-y - 2*x"], 1, variables="x y")
+        modes = rt.relaxation_times(rt.generator(model, rt.Grid([(-6, 6)] * 2, (80, 80))), 5)
+        np.testing.assert_allclose(1 / modes.times, [1, 1, 2, 2, 2], rtol=0.02)
+        np.testing.assert_allclose(np.sort(np.abs(modes.frequencies)), [0, 2, 2, 4, 4], atol=0.05)
+
+    def test_double_well(self):
+        """Escape over a barrier: the mean first-passage time, twice for the two ways."""
+        D = 0.03
+        grid = rt.Grid((-1.8, 1.8), 400)
+        W = rt.generator(rt.Model.from_sympy("x - x**3", D, variables="x"), grid)
+
+        def inner(x):
+            return np.exp(-(x**4 / 4 - x**2 / 2) / D)
+
+        mfpt = quad(lambda y: quad(inner, -1.8, y)[0] / inner(y), -1, 1)[0] / D
+        assert rt.relaxation_times(W, 1).times[0] == pytest.approx(mfpt / 2, rel=0.05)
+
+    @pytest.mark.parametrize(
+        ("arguments", "error", "message"),
+        [
+            ((np.eye(3),), TypeError, "generator must be a Generator, not ndarray"),
+            ((chain(10, 0), 0), ValueError, "k must be a whole number from 1 to 8; got 0"),
+            ((chain(10, 0), 9), ValueError, "from 1 to 8"),
+            ((chain(10, 0), 2.0), ValueError, "whole number"),
+        ],
+    )
+    def test_bad_arguments(self, arguments, error, message):
+        with pytest.raises(error, match=message):
+            rt.relaxation_times(*arguments)
