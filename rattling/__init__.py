@@ -9,12 +9,14 @@ from rattling.fokker_planck import AccuracyWarning, SteadyState, generator, stea
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
+from rattling.sweeps import Ensemble, Sweep, sweep, typicality_ensemble
 from rattling.trajectories import Trajectories, simulate
 from rattling.typicality import Typicality, typicality
 
 __all__ = [
     "AccuracyWarning",
     "ConvergenceError",
+    "Ensemble",
     "Evolution",
     "Generator",
     "Grid",
@@ -24,6 +26,7 @@ __all__ = [
     "ReducibleError",
     "RelaxationModes",
     "SteadyState",
+    "Sweep",
     "Trajectories",
     "Typicality",
     "WindowedRattling",
@@ -38,7 +41,9 @@ __all__ = [
     "relaxation_times",
     "simulate",
     "steady_state",
+    "sweep",
     "systems",
     "typicality",
+    "typicality_ensemble",
     "windowed_rattling",
 ]

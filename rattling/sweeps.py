@@ -1,0 +1,501 @@
+"""Many points of a parameter space, on any executor, without losing any; ensembles."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import io
+import itertools
+import json
+import math
+import os
+import sqlite3
+import traceback
+from concurrent import futures
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rattling._progress import progress_hook
+from rattling.fokker_planck import steady_state
+from rattling.markov import Generator
+from rattling.models import exact_rattling
+from rattling.results import Result, import_extra
+from rattling.typicality import typicality
+
+__all__ = ["Ensemble", "Sweep", "sweep", "typicality_ensemble"]
+
+_ON_ERROR = ("record", "raise")
+_SCORES = ("gamma", "gamma_kl", "correlation", "spearman", "kl_explained", "total_variation")
+_PENDING = 64  # points an executor is given ahead, so that large sweeps need not fit its queue
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Sweep(Result):
+    """What a function returned at each point; made by :func:`sweep`.
+
+    Attributes
+    ----------
+    points : list of dict
+        The parameters of each point.
+    axes : dict of list
+        The values along each axis, in the order of ``shape``; empty if points were given
+        one by one.
+    values : dict of ndarray
+        What came back by name, the points along the first axis; NaN (None where values are
+        no numbers) at points that failed.
+    errors : list of str
+        "" or the exception's type and message, for each point.
+    tracebacks : list of str
+        "" or the traceback, for each point.
+    """
+
+    points: list
+    axes: dict
+    values: dict
+    errors: list
+    tracebacks: list = field(repr=False)
+
+    @property
+    def shape(self):
+        """Number of values along each axis; (n,) for points given one by one."""
+        return tuple(map(len, self.axes.values())) or (len(self.points),)
+
+    @property
+    def n_failed(self):
+        return sum(error != "" for error in self.errors)
+
+    def __getitem__(self, name):
+        """One value in the shape of the sweep."""
+        values = self.values[name]
+        return values.reshape(*self.shape, *values.shape[1:])
+
+    def table(self):
+        """The points and single numbers, one line each, as text."""
+        names = list(dict.fromkeys(name for point in self.points for name in point))
+        columns = [(name, [_cell(point.get(name, "")) for point in self.points]) for name in names]
+        columns += [(name, [_cell(v) for v in value]) for name, value in self.values.items() if value.ndim == 1]
+        if self.n_failed:
+            columns.append(("error", self.errors))
+        widths = [max([len(name), *map(len, cells)]) for name, cells in columns]
+        rows = [[name for name, _ in columns], ["-" * width for width in widths]]
+        rows += [[cells[k] for _, cells in columns] for k in range(len(self.points))]
+        return "\n".join("  ".join(map(str.rjust, row, widths)).rstrip() for row in rows)
+
+    def to_xarray(self):
+        """An :class:`xarray.Dataset` over the axes (over "point" without axes), which writes
+        NetCDF by its ``to_netcdf``. Raises ImportError without xarray."""
+        xarray = import_extra("xarray", "xarray")
+        dims = tuple(self.axes) or ("point",)
+        variables = {
+            name: ((*dims, *(f"{name}_{k}" for k in range(values.ndim - 1))), self[name])
+            for name, values in self.values.items()
+            if values.dtype.kind in "biufU"
+        }
+        variables["error"] = (dims, np.array(self.errors, dtype=str).reshape(self.shape))
+        coords = {name: values for name, values in self.axes.items() if _plain(values)}
+        if not self.axes:
+            names = dict.fromkeys(name for point in self.points for name in point)
+            columns = {name: [point.get(name) for point in self.points] for name in names}
+            coords = {name: ("point", column) for name, column in columns.items() if _plain(column)}
+        return xarray.Dataset(variables, coords)
+
+
+def _plain(values):
+    return np.asarray(values).dtype.kind in "biufU" if all(np.ndim(v) == 0 for v in values) else False
+
+
+def _cell(value):
+    return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def sweep(
+    function, parameters, *, executor=None, rng=None, on_error="record", progress=False, checkpoint=None
+):
+    """Call a function at each point of a parameter space.
+
+    Parameters
+    ----------
+    function : callable
+        Called as ``function(**point)``; returns a number, an array, or a dict of these by
+        name, the same at each point. If it takes ``rng`` it gets a Generator of its own,
+        which depends on ``rng`` and the number of the point only, not on order or workers.
+    parameters : dict of sequences, or sequence of dicts
+        The values along each axis, of which all combinations are taken, the last axis
+        fastest; or the points one by one.
+    executor : concurrent.futures.Executor, optional
+        Threads, processes, loky, or ``client.get_executor()`` of dask.distributed, which
+        computes again what a worker that died had. A ProcessPoolExecutor cannot go on after
+        such a death: points not done then have that error, and a checkpoint keeps the rest.
+        Default: one after the other, here.
+    rng : int, SeedSequence, Generator or None
+    on_error : {"record", "raise"}
+        What to do with an exception of the function.
+    progress : bool or callable
+        True shows a bar (tqdm); a callable is given the fraction done.
+    checkpoint : path, optional
+        A file that gets each point as soon as it is done. If it exists, what it holds is not
+        computed again: a killed sweep resumes. Points that failed are tried again.
+
+    Returns
+    -------
+    Sweep
+
+    Raises
+    ------
+    ValueError
+        For no points, an unknown string, results of different names or shapes, or a
+        checkpoint of another sweep.
+    TypeError
+        For parameters or results of other kinds.
+
+    Examples
+    --------
+    >>> import rattling
+    >>> result = rattling.sweep(lambda a, b: a * b, {"a": [1, 2, 3], "b": [10.0, 20.0]})
+    >>> result["value"]
+    array([[10., 20.],
+           [20., 40.],
+           [30., 60.]])
+    """
+    if on_error not in _ON_ERROR:
+        raise ValueError(f"on_error must be one of {', '.join(map(repr, _ON_ERROR))}; got {on_error!r}")
+    if not callable(function):
+        raise TypeError(f"function must be callable, not {type(function).__name__}")
+    axes, points = _points(parameters)
+    seeds = _seeds(function, points, rng)
+    store = _Store(checkpoint, points, seeds) if checkpoint is not None else _Nowhere()
+    try:
+        done = store.load()
+        todo = [k for k in range(len(points)) if k not in done]
+        with progress_hook(progress, "sweep") as hook:
+            run = _here if executor is None else _on_executor
+            for k, outcome in run(function, points, seeds, todo, executor):
+                if outcome.error and on_error == "raise":
+                    raise outcome.exception
+                done[k] = outcome
+                store.save(k, outcome)
+                if hook is not None:
+                    hook(len(done) / len(points))
+    finally:
+        store.close()
+    outcomes = [done[k] for k in range(len(points))]
+    return Sweep(
+        points=points,
+        axes=axes,
+        values=_stack([o.values for o in outcomes]),
+        errors=[o.error for o in outcomes],
+        tracebacks=[o.traceback for o in outcomes],
+    )
+
+
+def _points(parameters):
+    if hasattr(parameters, "items"):
+        axes = {}
+        for name, values in parameters.items():
+            if isinstance(values, str) or not hasattr(values, "__len__"):
+                raise TypeError(f"parameters[{name!r}] must be a sequence of values; got {values!r}")
+            axes[str(name)] = [v.item() if isinstance(v, np.generic) else v for v in values]
+        points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    else:
+        axes, points = {}, [dict(point) for point in parameters]
+    if not points or not (axes or points[0]):
+        raise ValueError("parameters must have at least one point")
+    return axes, points
+
+
+def _seeds(function, points, rng):
+    """A SeedSequence for each point, or None where the function takes no rng."""
+    try:
+        wants = "rng" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        wants = False
+    if not wants or any("rng" in point for point in points):
+        return [None] * len(points)
+    if isinstance(rng, np.random.Generator):
+        return [child.bit_generator.seed_seq for child in rng.spawn(len(points))]
+    root = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
+    return root.spawn(len(points))
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Outcome:
+    values: dict | None
+    error: str = ""
+    traceback: str = ""
+    exception: BaseException | None = None
+
+
+def _call(function, point, seed):
+    """What a worker does: values by name."""
+    extra = {} if seed is None else {"rng": np.random.default_rng(seed)}
+    value = function(**point, **extra)
+    named = value if hasattr(value, "items") else {"value": value}
+    result = {}
+    for name, entry in named.items():
+        array = np.asarray(entry)
+        if array.dtype.kind not in "biufU":
+            raise TypeError(f"function must return numbers, arrays or strings; {name} is {type(entry).__name__}")
+        result[str(name)] = array
+    return result
+
+
+def _failed(error):
+    text = "".join(traceback.format_exception(error))
+    return _Outcome(None, f"{type(error).__name__}: {error}".rstrip(": "), text, error)
+
+
+def _here(function, points, seeds, todo, _executor):
+    for k in todo:
+        try:
+            yield k, _Outcome(_call(function, points[k], seeds[k]))
+        except Exception as error:
+            yield k, _failed(error)
+
+
+def _on_executor(function, points, seeds, todo, executor):
+    """A bounded number of points ahead; on the way out what has not begun is cancelled."""
+    waiting, rest = {}, iter(todo)
+    try:
+        for k in itertools.islice(rest, _PENDING):
+            waiting[executor.submit(_call, function, points[k], seeds[k])] = k
+        while waiting:
+            finished, _ = futures.wait(waiting, return_when=futures.FIRST_COMPLETED)
+            for future in finished:
+                k = waiting.pop(future)
+                error = future.exception()
+                yield k, _Outcome(future.result()) if error is None else _failed(error)
+                following = next(rest, None)
+                if following is None:
+                    continue
+                try:
+                    waiting[executor.submit(_call, function, points[following], seeds[following])] = following
+                except Exception as broken:  # the executor takes no more
+                    for lost in (following, *rest):
+                        yield lost, _failed(broken)
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _stack(results):
+    """Arrays with the points first. Failed points are NaN, "" or -1 by kind."""
+    good = [values for values in results if values is not None]
+    if not good:
+        return {}
+    stacked = {}
+    for name, first in good[0].items():
+        for values in good:
+            if values.keys() != good[0].keys() or values[name].shape != first.shape:
+                raise ValueError(
+                    "function must return the same names and shapes at each point; got"
+                    f" { {n: a.shape for n, a in good[0].items()} } and { {n: a.shape for n, a in values.items()} }"
+                )
+        kind = np.result_type(*(values[name] for values in good))
+        if len(good) < len(results) and kind.kind in "biu":
+            kind = np.dtype(float)
+        blank = np.full(first.shape, "" if kind.kind == "U" else np.nan if kind.kind == "f" else 0, dtype=kind)
+        stacked[name] = np.stack([blank if values is None else values[name].astype(kind) for values in results])
+    return stacked
+
+
+# --- checkpoint -------------------------------------------------------------------------------------
+
+
+class _Nowhere:
+    def load(self):
+        return {}
+
+    def save(self, number, outcome):
+        pass
+
+    def close(self):
+        pass
+
+
+class _Store:
+    """A database with one row a finished point: complete, or not there."""
+
+    def __init__(self, path, points, seeds):
+        identity = json.dumps([points, [None if s is None else [s.entropy, s.spawn_key] for s in seeds]], default=repr)
+        self.path = os.fspath(path)
+        self.base = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            self.base.execute("CREATE TABLE IF NOT EXISTS sweep (identity TEXT)")
+            self.base.execute("CREATE TABLE IF NOT EXISTS points (number INTEGER PRIMARY KEY, content BLOB)")
+            rows = self.base.execute("SELECT identity FROM sweep").fetchall()
+        except sqlite3.DatabaseError as error:
+            self.base.close()
+            raise ValueError(f"checkpoint {self.path} is damaged or of another kind: {error}") from error
+        if not rows:
+            self.base.execute("INSERT INTO sweep VALUES (?)", (identity,))
+        elif rows[0][0] != identity:
+            self.base.close()
+            raise ValueError(f"checkpoint {self.path} is of another sweep: other points or another rng")
+
+    def load(self):
+        done = {}
+        for number, content in self.base.execute("SELECT number, content FROM points"):
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                done[number] = _Outcome({name: arrays[name] for name in arrays.files})
+        return done
+
+    def save(self, number, outcome):
+        if outcome.values is not None:
+            content = io.BytesIO()
+            np.savez(content, **outcome.values)
+            self.base.execute("INSERT OR REPLACE INTO points VALUES (?, ?)", (number, content.getvalue()))
+
+    def close(self):
+        self.base.close()
+
+
+# --- ensembles ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Ensemble(Result):
+    """The law's scores over random systems; made by :func:`typicality_ensemble`.
+
+    Attributes
+    ----------
+    scores : dict of ndarray, shape (n,)
+        By name; NaN where undefined or the draw failed.
+    errors : list of str
+        "" or what went wrong, for each draw.
+    """
+
+    scores: dict
+    errors: list
+
+    @property
+    def n(self):
+        return len(self.errors)
+
+    def exceedance(self, score, threshold, *, confidence=0.95):
+        """P(score > threshold) with its interval.
+
+        Parameters
+        ----------
+        score : str
+        threshold : float
+        confidence : float
+
+        Returns
+        -------
+        probability, low, high : float
+            The share of draws with a defined score, and the exact binomial interval
+            (Clopper & Pearson 1934, Biometrika 26, 404).
+        """
+        if score not in self.scores:
+            raise ValueError(f"score must be one of {', '.join(map(repr, self.scores))}; got {score!r}")
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence must be between 0 and 1; got {confidence!r}")
+        values = self.scores[score]
+        values = values[np.isfinite(values)]
+        n, k = len(values), int(np.sum(values > threshold))
+        if n == 0:
+            return math.nan, 0.0, 1.0
+        from scipy.special import betaincinv
+
+        tail = (1 - confidence) / 2
+        low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
+        high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+        return k / n, low, high
+
+    def summary(self):
+        """Quantiles of each score, as text."""
+        lines = [f"{'score':<18}{'mean':>10}{'sd':>10}{'5 %':>10}{'median':>10}{'95 %':>10}{'undefined':>11}"]
+        for name, values in self.scores.items():
+            good = values[np.isfinite(values)]
+            if len(good) == 0:
+                lines.append(f"{name:<18}{'nan':>10}" + f"{len(values):>51}")
+                continue
+            numbers = [good.mean(), good.std(ddof=1) if len(good) > 1 else np.nan, *np.quantile(good, [0.05, 0.5, 0.95])]
+            lines.append(f"{name:<18}" + "".join(f"{v:>10.4f}" for v in numbers) + f"{len(values) - len(good):>11}")
+        failed = sum(error != "" for error in self.errors)
+        lines.append(f"{self.n} draws" + (f", of which {failed} failed" if failed else ""))
+        return "\n".join(lines)
+
+    def plot(self, ax=None, score="correlation"):
+        """The distribution of one score. Returns the axes."""
+        from rattling.plotting import current_axes
+
+        ax = current_axes(ax)
+        values = self.scores[score]
+        ax.hist(values[np.isfinite(values)], bins="auto", color="C0")
+        ax.set(xlabel=score.replace("_", " "), ylabel="draws")
+        return ax
+
+
+class _Draw:
+    """One draw's scores; pickles if the family does."""
+
+    def __init__(self, family, scores):
+        self.family = family
+        self.scores = scores
+
+    def __call__(self, draw, rng):
+        system = self.family(rng)
+        if isinstance(system, Generator):
+            state = steady_state(system)
+            result = typicality(state.log_density, np.log(state.exit_rates))
+        else:
+            model, grid = system
+            state = steady_state(model, grid)
+            rattling = exact_rattling(model, grid)
+            result = typicality(state.log_density, rattling, volume=grid.volumes, dim=grid.dim)
+        return {name: float(getattr(result, name)) for name in self.scores}
+
+
+def typicality_ensemble(
+    family, n=100, scores=_SCORES, *, executor=None, rng=None, progress=False, checkpoint=None
+):
+    """How typical the law is in a family of random systems: "typical" as a number.
+
+    Parameters
+    ----------
+    family : callable
+        ``family(rng)`` draws (model, grid), or a Generator, whose R is log q.
+    n : int
+        Draws.
+    scores : sequence of str
+        Names of attributes of `Typicality`.
+    executor, rng, progress, checkpoint
+        As in :func:`sweep`.
+
+    Returns
+    -------
+    Ensemble
+        Draws that fail are in ``errors``.
+
+    Examples
+    --------
+    >>> import rattling
+    >>> from rattling import systems
+    >>> ensemble = rattling.typicality_ensemble(lambda rng: systems.random_rates(20, rng=rng), 50, rng=1)
+    >>> probability, low, high = ensemble.exceedance("correlation", 0.5)
+    >>> low < probability < high
+    True
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise ValueError(f"n must be a whole number of at least 1; got {n!r}")
+    from rattling.typicality import Typicality
+
+    known = {f.name for f in dataclasses.fields(Typicality)}
+    for name in scores:
+        if name not in known:
+            raise ValueError(f"scores must be names of Typicality's numbers; got {name!r}")
+    result = sweep(
+        _Draw(family, tuple(scores)),
+        {"draw": range(n)},
+        executor=executor,
+        rng=rng,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    values = {name: result.values.get(name, np.full(n, np.nan)) for name in scores}
+    return Ensemble(scores=values, errors=result.errors)
