@@ -28,7 +28,7 @@ def main(argv=None):
         prog="python -m rattling", description="Rattling, steady states and typicality of driven systems."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (_add_demo, _add_smarticles):
+    for add in (_add_demo, _add_smarticles, _add_report, _add_sweep):
         add(commands)
     arguments = parser.parse_args(argv)
     try:
@@ -186,6 +186,121 @@ def _smarticle_report(file, tracks, results):
         "  R = 1/2 log det C, C the covariance of (x(t) - x(0))/sqrt(t): Science 371, 90 (2021)",
     ]
     return "\n".join(lines)
+
+
+# --- report -----------------------------------------------------------------------------
+
+
+def _add_report(commands):
+    command = commands.add_parser(
+        "report",
+        help="solve a system of the library and score the law",
+        description="Solve the steady state of a system, fit p ~ exp(-gamma R)/Z and print the scores. For"
+        " chains R is the log of the exit rate. Exits with 1 where a requirement fails.",
+        epilog="Systems: " + _system_names() + ".",
+    )
+    command.add_argument("system", metavar="SYSTEM", help="its name, as in rattling.systems")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter; may be repeated"
+    )
+    command.add_argument("--shape", metavar="N[,N...]", help="cells along each axis (default: 400, 96, 32 in 1, 2, 3-D)")
+    command.add_argument("--bounds", metavar="LO:HI[,LO:HI...]", help="the box (default: the usual one); --bounds=-1:1 where it begins with a minus")
+    command.add_argument("--boundary", choices=("reflecting", "periodic"), help="of all sides")
+    command.add_argument("--json", action="store_true", help="print one JSON object with the numbers")
+    command.add_argument(
+        "--require", action="append", default=[], metavar="SCORE>=NUMBER", help="exit with 1 unless so; may be repeated"
+    )
+    command.set_defaults(run=_run_report)
+
+
+def _system_names():
+    from rattling import systems
+
+    return ", ".join(row[0] for row in systems.list())
+
+
+def _run_report(arguments):
+    from rattling import report
+
+    requirements = [report.read_requirement(text) for text in arguments.require]
+    try:
+        scores, parts, state = report.compute(
+            arguments.system,
+            dict(report.read_setting(text) for text in arguments.set),
+            shape=None if arguments.shape is None else report.read_shape(arguments.shape),
+            bounds=None if arguments.bounds is None else report.read_bounds(arguments.bounds),
+            boundary=arguments.boundary,
+        )
+    except TypeError as error:  # a parameter of another kind than the system takes
+        raise ValueError(f"{arguments.system}: {error}") from error
+    values = report.numbers(scores, state)
+    if arguments.json:
+        print(report.as_json(values))
+    else:
+        where = f"{state.log_density.size} states" if state.grid is None else f"grid of shape {state.grid.shape}"
+        print(f"{arguments.system}, {where}\n")
+        print(scores.summary() + "\n\n" + parts.summary())
+        print(f"\nentropy production {state.entropy_production:.6g}, residual {state.residual:.2g}")
+    failed = report.failures(requirements, values)
+    for text in failed:
+        print(f"rattling: {text}", file=sys.stderr)
+    return FAILED if failed else DONE
+
+
+# --- sweep ------------------------------------------------------------------------------
+
+
+def _add_sweep(commands):
+    command = commands.add_parser(
+        "sweep",
+        help="reports over a parameter space, from a TOML file",
+        description="Score the law at each point of a parameter space and write the numbers to a NetCDF file.",
+        epilog="SPEC.toml has the keys system, [parameters] (lists: the axes), and if you like [fixed], shape,"
+        " bounds, boundary, seed and replicates.",
+    )
+    command.add_argument("spec", metavar="SPEC.toml")
+    command.add_argument("--out", required=True, metavar="FILE.nc")
+    command.add_argument(
+        "--resume", action="store_true", help="go on from FILE.nc.partial, which a stopped sweep leaves"
+    )
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default: 1)")
+    command.set_defaults(run=_run_sweep)
+
+
+def _run_sweep(arguments):
+    import contextlib
+    import multiprocessing
+    import tomllib
+    from concurrent.futures import ProcessPoolExecutor
+
+    from rattling import report
+    from rattling.results import import_extra
+    from rattling.sweeps import sweep
+
+    import_extra("xarray", "xarray")
+    if arguments.workers < 1:
+        raise ValueError(f"--workers must be at least 1; got {arguments.workers}")
+    try:
+        with open(arguments.spec, "rb") as file:
+            point, axes, seed = report.read_spec(tomllib.load(file))
+    except ValueError as error:
+        raise ValueError(f"{arguments.spec}: {error}") from error
+    partial = Path(f"{arguments.out}.partial")
+    if not arguments.resume:
+        partial.unlink(missing_ok=True)
+    pool = contextlib.nullcontext()
+    if arguments.workers > 1:
+        pool = ProcessPoolExecutor(arguments.workers, mp_context=multiprocessing.get_context("spawn"))
+    with pool as executor:
+        result = sweep(point, axes, executor=executor, rng=seed, checkpoint=partial)
+    result.to_xarray().to_netcdf(arguments.out)
+    print(f"{len(result.points)} points, {result.n_failed} failed: {arguments.out}")
+    if result.n_failed:
+        first = next(k for k, error in enumerate(result.errors) if error)
+        print(f"rattling: {result.points[first]}: {result.errors[first]}", file=sys.stderr)
+        return FAILED
+    partial.unlink(missing_ok=True)
+    return DONE
 
 
 if __name__ == "__main__":
