@@ -111,6 +111,31 @@ ARRAYS = {
         lambda a: _core.typicality(np.arange(3.0), np.array([1.0, 0, 3]), a, None, None, True)["residual"],
         np.array([1.0, 1, 4]),
     ),
+    "decomposition.log_p": (
+        "log_p",
+        lambda a: _core.decomposition(a, np.array([1.0, 0, 3]), None, None)["log_jump"],
+        np.array([0.0, 1, 4]),
+    ),
+    "decomposition.log_clock": (
+        "log_clock",
+        lambda a: _core.decomposition(np.array([1.0, 0, 3]), a, None, None)["log_jump"],
+        np.array([1.0, 1, 4]),
+    ),
+    "response_rates.p": (
+        "p",
+        lambda a: _core.response_rates(chain(3), a, np.arange(3.0)),
+        np.array([1.0, 1, 4]),
+    ),
+    "response_fields.adjoint": (
+        "adjoint",
+        lambda a: _core.response_fields(model(1), grid(3, 1), np.ones(3), a)[0][0],
+        np.array([1.0, 1, 4]),
+    ),
+    "closure.change": (
+        "change",
+        lambda a: np.array([_core.closure(np.arange(3.0), a, np.ones(3), 1.0, 5.0, 0.25)]),
+        np.array([1.0, -1, 4]),
+    ),
 }
 
 
@@ -216,7 +241,7 @@ def test_wrong_lengths(where):
         bad = np.take(good, np.array(index, dtype=int), axis=axis)
         if where == "windowed" and index:
             continue  # more rows will do
-        with pytest.raises(ValueError, match=f"^(rattling|source|target|{name}|period) must have length|out of its range"):
+        with pytest.raises(ValueError, match=f"^(rattling|source|target|log_clock|{name}|period) must have length|out of its range"):
             call(bad)
 
 
@@ -292,12 +317,29 @@ def test_methods_refuse_other_instances(instance):
 
 
 def test_functions_count_their_arguments():
-    for name in ("typicality", "windowed", "bins", "log_det_law", "random_normals", "random_uniforms", "operations", "cores"):
+    for name in ("typicality", "windowed", "bins", "log_det_law", "random_normals", "random_uniforms", "operations", "cores",
+                 "decomposition", "response_rates", "response_fields", "path_bounds", "certificate", "closure"):  # fmt: skip
         for arguments in (range(9), range(1)):
             with pytest.raises(TypeError):
                 getattr(_core, name)(*arguments)
         with pytest.raises(TypeError):
             getattr(_core, name)(anything=1)
+
+
+def test_analysis_functions_take_their_own_types():
+    for call in (
+        lambda: _core.response_rates(grid(3), np.ones(3), np.ones(3)),
+        lambda: _core.response_fields(grid(3, 1), model(1), np.ones(3), np.ones(3)),
+        lambda: _core.path_bounds(None, 0, 1),
+        lambda: _core.certificate(model()),
+    ):
+        with pytest.raises(TypeError):
+            call()
+    for x, y in ((3, 0), (0, -1)):
+        with pytest.raises(ValueError, match="out of its range"):
+            _core.path_bounds(chain(3), x, y)
+    with pytest.raises(ValueError, match="out of its range"):
+        _core.response_fields(model(2), grid(3, 1), np.ones(3), np.ones(3))
 
 
 # --- Grid ---------------------------------------------------------------------------------
