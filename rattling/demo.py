@@ -61,7 +61,7 @@ def compute(cells=256, bins=32, n_paths=2000, n_steps=40000, seed=1):
     start = rng.choice(grid.points(), size=n_paths, p=state.probability.ravel())
     paths = simulate(model, start, 1e-4, n_steps, thin=10, rng=rng, boundary=grid)
     lap("simulation")
-    estimate = estimate_rattling(paths, at=Grid(grid.bounds, bins))
+    estimate = estimate_rattling(paths, at=Grid(grid.bounds, bins), method="bins")
     lap("estimate")
     exact = exact_rattling(model, grid)
     law = typicality(state.log_density, exact, volume=grid.volumes, dim=model.dim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from rattling.grids import Grid
 from rattling.results import Result
 from rattling.trajectories import Trajectories, positive, real_array, whole
 
-_METHODS = ("bins",)
+_METHODS = ("local-linear", "bins")
 _NOISE = ("none",)
 _DISPLACEMENTS = ("sqrt-time", "increments")
 _LARGEST_LAG = 64
@@ -22,12 +23,15 @@ _MOST_BINS = 64  # along an axis, likewise
 
 @dataclass(frozen=True, repr=False, eq=False)
 class RattlingField(Result):
-    """Estimated rattling on the cells of a grid; made by :func:`estimate_rattling`.
+    """Estimated rattling at points; made by :func:`estimate_rattling`.
+
+    At the centres or on the cells of a grid arrays begin with ``grid.shape``, as below;
+    at n points with (n,).
 
     Attributes
     ----------
     points : ndarray, shape (*grid.shape, dim)
-        Centres of the cells.
+        Where it was estimated.
     rattling : ndarray, shape ``grid.shape``
         R = ½ log det C per unit time; NaN where it cannot be estimated.
     stderr : ndarray, shape ``grid.shape``
@@ -40,8 +44,8 @@ class RattlingField(Result):
     n_eff : ndarray, shape ``grid.shape``
         Independent increments behind C: their number, less what overlap takes off.
     counts : ndarray of int, shape ``grid.shape``
-        Increments that start in the cell.
-    grid : Grid
+        Increments that start in the cell, or within the bandwidth.
+    grid : Grid or None
     method : str
     lags : tuple of int
     dt : float
@@ -49,7 +53,7 @@ class RattlingField(Result):
     n_invalid : int
         Cells where R is NaN.
     n_outside : int
-        Increments that start outside the grid.
+        Increments that start outside the grid, for bins.
     variables : tuple of str or None
         Names of the coordinates.
     """
@@ -61,7 +65,7 @@ class RattlingField(Result):
     drift: np.ndarray
     n_eff: np.ndarray
     counts: np.ndarray
-    grid: Grid
+    grid: Grid | None
     method: str
     lags: tuple
     dt: float
@@ -69,14 +73,13 @@ class RattlingField(Result):
     n_outside: int
     variables: tuple | None = None
 
-    _dims = {
-        "rattling": ("grid",),
-        "stderr": ("grid",),
-        "n_eff": ("grid",),
-        "counts": ("grid",),
-        "drift": ("grid", "component"),
-        "covariance": ("grid", "component", "component_2"),
-    }
+    @property
+    def _dims(self):
+        where = "point" if self.grid is None else "grid"
+        vectors = {"drift": (where, "component"), "covariance": (where, "component", "component_2")}
+        if self.grid is None:
+            vectors["points"] = (where, "component")
+        return dict.fromkeys(("rattling", "stderr", "n_eff", "counts"), (where,)) | vectors
 
     def plot(self, ax=None):
         """R with its standard error (one dimension) or as colours (two).
@@ -180,7 +183,7 @@ def estimate_rattling(
     dt=None,
     *,
     at=None,
-    method="bins",
+    method="local-linear",
     lags=(1, 2),
     noise="none",
     bandwidth=None,
@@ -199,10 +202,13 @@ def estimate_rattling(
         unwrap them.
     dt : float, optional
         Time between states; needed for an array.
-    at : Grid, optional
-        Cells in which to estimate. If not given: the walls, or the range of the data, cut
+    at : Grid or array_like, shape (n, dim), optional
+        Cells in which, or for "local-linear" points at which to estimate; a Grid then
+        stands for its centres. If not given: the walls, or the range of the data, cut
         so that the average cell holds about 1000 states, at most 64 along an axis.
-    method : {"bins"}
+    method : {"local-linear", "bins"}
+        "local-linear": increments that start within the bandwidth of a point are fitted
+        by a drift, and their squares by a covariance, that are linear in the start.
         "bins": the sample covariance of the increments that start in each cell.
     lags : sequence of one or two int
         With two, l1 < l2, R is extrapolated to lag zero, ``(l2 R(l1) - l1 R(l2))/(l2 -
@@ -210,8 +216,11 @@ def estimate_rattling(
         about ``-½ ∇·f`` times the lag, and in proportion everywhere.
     noise : {"none"}
         Measurement noise: none.
-    bandwidth : None
-        For methods that have one.
+    bandwidth : float or array_like, shape (dim,), optional
+        For "local-linear": radius of the kernel (1 - u²)₊ along each axis. If not given
+        ``2.5 s n^(-1/(dim + 4))`` with s the standard deviation of the states and n
+        their number, but at least so much that about 400 states lie within it at the
+        average state.
     progress : bool or callable
         False; True for a bar (needs tqdm); or a function called with the share done.
 
@@ -227,6 +236,10 @@ def estimate_rattling(
 
     Notes
     -----
+    Local-linear fits have no bias from the slope of the density, which averages over a
+    bin or a kernel have, and which is correlated with log p (Fan & Gijbels 1996). What
+    is left is of second order in the bandwidth.
+
     The bias of the log det of a sample covariance is removed, ``½ [Σ ψ((ν-i)/2) + d log
     (2/ν)]`` with ν degrees of freedom, and the standard error follows from its variance
     ``¼ Σ ψ₁((ν-i)/2)``; both count the overlap of increments over several steps. What
@@ -240,6 +253,8 @@ def estimate_rattling(
 
     References
     ----------
+    J. Fan & I. Gijbels, Local Polynomial Modelling (Chapman & Hall, 1996), sect. 3.2.
+
     R. J. Muirhead, Aspects of Multivariate Statistical Theory (Wiley, 1982), th. 3.2.15.
 
     Examples
@@ -257,23 +272,35 @@ def estimate_rattling(
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
-    if bandwidth is not None:
+    if method == "bins" and bandwidth is not None:
         raise ValueError(f"bandwidth must be None for method 'bins'; got {bandwidth!r}")
     lags = _read_lags(lags)
     x, dt, period, names = _read_paths(trajectories_or_array, dt)
     n_starts = x.shape[1] - lags[-1]
     if n_starts < 1:
         raise ValueError(f"paths have {x.shape[1]} states each; lags {lags} need at least {lags[-1] + 1}")
-    grid = _grid(trajectories_or_array, x) if at is None else at
-    if not isinstance(grid, Grid):
-        raise TypeError(f"at must be a rattling.Grid, not {type(grid).__name__}")
-    if grid.dim != x.shape[2]:
-        raise ValueError(f"at has {grid.dim} axes, but the paths have {x.shape[2]} coordinates")
+    dim = x.shape[2]
+    at = _grid(trajectories_or_array, x) if at is None else at
+    if isinstance(at, Grid):
+        if at.dim != dim:
+            raise ValueError(f"at has {at.dim} axes, but the paths have {dim} coordinates")
+        grid, shape, points = at, at.shape, at.points()
+    else:
+        if method == "bins":
+            raise TypeError(f"at must be a rattling.Grid for method 'bins', not {type(at).__name__}")
+        grid, points = None, _read_points(at, dim)
+        shape = points.shape[:1]
     with progress_hook(progress, "estimate") as hook:
-        r, stderr, covariance, drift, n_eff, counts = _core.bins(x, dt, period, lags, grid._core, hook)
-    shape, dim = grid.shape, grid.dim
+        if method == "bins":
+            outputs = _core.bins(x, dt, period, lags, grid._core, hook)
+            n_outside = x.shape[0] * n_starts - int(outputs[-1].sum())
+        else:
+            width = _bandwidth(bandwidth, x)
+            outputs = _core.local(x, dt, period, lags, points, width, _core.cores(), hook)
+            n_outside = 0
+    r, stderr, covariance, drift, n_eff, counts = outputs
     return RattlingField(
-        points=grid.points().reshape(*shape, dim),
+        points=points.reshape(*shape, dim),
         rattling=r.reshape(shape),
         stderr=stderr.reshape(shape),
         covariance=covariance.reshape(*shape, dim, dim),
@@ -285,9 +312,38 @@ def estimate_rattling(
         lags=lags,
         dt=dt,
         n_invalid=int(np.isnan(r).sum()),
-        n_outside=x.shape[0] * n_starts - int(counts.sum()),
+        n_outside=n_outside,
         variables=names,
     )
+
+
+def _read_points(at, dim):
+    points = np.atleast_1d(real_array(at, "at"))
+    points = points[:, None] if points.ndim == 1 and dim == 1 else np.atleast_2d(points)
+    if points.ndim != 2 or points.shape[1] != dim or len(points) == 0:
+        raise ValueError(f"at must be a Grid or points of shape (n, {dim}); got an array of shape {np.shape(at)}")
+    if not np.isfinite(points).all():
+        row = int(np.argwhere(~np.isfinite(points))[0, 0])
+        raise ValueError(f"at must be finite; point {row} is {points[row]}")
+    return points
+
+
+def _bandwidth(bandwidth, x):
+    """Radius of the kernel along each axis."""
+    dim = x.shape[2]
+    if bandwidth is not None:
+        width = np.broadcast_to(real_array(bandwidth, "bandwidth"), (dim,))
+        if not ((width > 0) & np.isfinite(width)).all():
+            raise ValueError(f"bandwidth must be positive and finite; got {bandwidth!r}")
+        return width
+    n = x.shape[0] * x.shape[1]
+    spread = x.reshape(n, dim).std(axis=0)
+    if not (spread > 0).all():
+        raise ValueError("the paths do not move along some axis: give bandwidth")
+    # a Gaussian's density at its average state is (4 pi)^(-dim/2); the ball's volume
+    ball = np.pi ** (dim / 2) / math.gamma(dim / 2 + 1)
+    enough = (400 * (4 * np.pi) ** (dim / 2) / (n * ball)) ** (1 / dim)
+    return spread * max(2.5 * n ** (-1 / (dim + 4)), enough)
 
 
 def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time"):

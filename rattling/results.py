@@ -150,7 +150,7 @@ class Result:
                 continue
             dims = tuple(d for dim in dims for d in (axes if dim == "grid" else (dim,)))
             variables[name] = (dims, np.asarray(value))
-            if "component" in dims:
+            if axes and "component" in dims:
                 coords["component"] = list(axes)
         scalars = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         attributes = {k: v for k, v in scalars.items() if isinstance(v, (int, float, str)) and not k.startswith("_")}

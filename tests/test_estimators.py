@@ -1,5 +1,6 @@
 """Estimators: against the twins, exact rattling, and the errors they claim."""
 
+import functools
 import os
 import pickle
 import signal
@@ -14,7 +15,10 @@ from hypothesis import strategies as st
 from reference import estimate as twin
 
 import rattling
-from rattling import Grid, Model, _core, estimate_rattling, simulate, windowed_rattling
+from rattling import Grid, Model, _core, simulate, windowed_rattling
+
+# tests/test_local_linear.py has the default method
+estimate_rattling = functools.partial(rattling.estimate_rattling, method="bins")
 
 
 def random_walk(n_times, dim, seed, n_paths=None):
@@ -313,7 +317,7 @@ def test_one_path_may_have_fewer_axes():
 @pytest.mark.parametrize(
     "change, error, message",
     [
-        ({"method": "kernel"}, ValueError, "method must be one of 'bins'; got 'kernel'"),
+        ({"method": "kernel"}, ValueError, "method must be one of 'local-linear', 'bins'; got 'kernel'"),
         ({"noise": "white"}, ValueError, "noise must be one of 'none'; got 'white'"),
         ({"bandwidth": 0.1}, ValueError, "bandwidth must be None for method 'bins'; got 0.1"),
         ({"lags": ()}, ValueError, "lags must be one or two"),
@@ -325,7 +329,7 @@ def test_one_path_may_have_fewer_axes():
         ({"lags": (1, 20)}, ValueError, r"paths have 20 states each; lags \(1, 20\) need at least 21"),
         ({"dt": None}, ValueError, "dt, the time between states, is needed for an array"),
         ({"dt": -1.0}, ValueError, "dt must be positive"),
-        ({"at": [(0, 1)]}, TypeError, "at must be a rattling.Grid, not list"),
+        ({"at": [(0, 1)]}, TypeError, "at must be a rattling.Grid for method 'bins', not list"),
         ({"at": Grid([(0, 1)], 3)}, ValueError, "at has 1 axes, but the paths have 2 coordinates"),
         ({"trajectories_or_array": np.zeros((2, 2, 2, 2))}, ValueError, "must have shape"),
         ({"trajectories_or_array": np.zeros((0, 2))}, ValueError, "must have shape"),

@@ -48,6 +48,7 @@ MAY_INCLUDE = {
     "step": ["model", "random"],
     "simulate": ["step"],
     "estimate": ["simulate"],
+    "local": ["bins", "parallel"],
     "bins": ["estimate"],
     "ranks": ["memory", "monitor", "sum"],
     "family": ["memory", "monitor", "sum"],

@@ -106,10 +106,8 @@ find_cell(const rtl_grid_t *grid, const double *x)
     return cell;
 }
 
-/* Increments from x over each lag, (n_lags, dim). On a periodic axis each step is the
- * shortest way round. */
-static void
-find_increments(const rtl_bins_paths_t *self, const double *x, double *increments)
+void
+rtl_bins_increments(const rtl_bins_paths_t *self, const double *x, double *increments)
 {
     for (size_t k = 0; k < self->dim; k++) {
         double period = self->period[k], sum = 0.0;
@@ -190,7 +188,7 @@ scan_path(bins_t *bins, size_t path, size_t n_starts, const pass_t *pass)
     for (size_t t = 0; t < n_starts; t++, x += paths->dim) {
         size_t cell = find_cell(bins->grid, x);
         if (cell < bins->grid->n_cells) {
-            find_increments(paths, x, increments);
+            rtl_bins_increments(paths, x, increments);
             pass->visit(bins, cell, increments);
             if (pass->pairs) {
                 count_pairs(bins, recent, t, cell);

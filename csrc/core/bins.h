@@ -33,6 +33,11 @@ typedef struct {
     double *count;      /* increments at each lag, overlapping or not */
 } rtl_bins_out_t;
 
+/* Increments from x over each lag, (n_lags, dim). On a periodic axis each step is the
+ * shortest way round. */
+void rtl_bins_increments(
+    const rtl_bins_paths_t *self, const double *x, double *increments);
+
 /* Increments belong to the cell they start from; starts outside the grid belong to
  * none (on a periodic axis of the grid there is no outside). */
 int rtl_bins_estimate(const rtl_bins_paths_t *self, const rtl_grid_t *grid,
