@@ -447,6 +447,21 @@ def test_steep(steepness, n):
     assert states[0].log_density.min() < -4 * steepness
 
 
+@pytest.mark.parametrize("n", [12, 20])
+@pytest.mark.parametrize("seed", range(3))
+def test_random_media(n, seed):
+    """Isotropic noise without drift on a torus, p ~ 1/D exactly. Here the linear solver's
+    answers carry large constants, which steps in p must not see."""
+    from rattling import systems
+
+    model = systems.random_diffusion(3, amplitude=0.7, rng=seed)
+    grid = rt.Grid([(0, 2 * np.pi)] * 3, n, "periodic")
+    state = rt.steady_state(rt.generator(model, grid), method="krylov")
+    D = model.diffusion(grid.points().T)[0, 0].reshape(grid.shape)
+    assert np.ptp(state.log_density + np.log(D)) < 1e-6
+    assert state.info["warm_steps"] < 20
+
+
 def test_two_disconnected_regions():
     """No drift, no noise in the middle third: two classes, named by their boxes."""
     wall = sp.Piecewise((1, sp.Abs(X) > sp.Rational(1, 3)), (0, True))

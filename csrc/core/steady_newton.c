@@ -172,6 +172,29 @@ redistribute(solver_t *self, int sweeps)
                        : status;
 }
 
+/* y += log(1 + z), bounded below. A (1 + z) = 0 leaves the scale of 1 + z open, even
+ * its sign: it is fixed by sum p (1 + z) = sum p. */
+static void
+step_in_p(size_t n, double *y, const double *z)
+{
+    double top = -INFINITY, sum = 0.0, mean = 0.0;
+
+    for (size_t i = 0; i < n; i++) {
+        top = fmax(top, y[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        double p = exp(y[i] - top);
+        sum += p;
+        mean += p * (1.0 + z[i]);
+    }
+    mean /= sum;
+    for (size_t i = 0; i < n; i++) {
+        double factor =
+            fabs(mean) > warm_floor ? (1.0 + z[i]) / mean : 2.0 + z[i] - mean;
+        y[i] += log(fmax(factor, warm_floor));
+    }
+}
+
 /* Steps in p until the residual is below `until`. With `exchange` the masses of the
  * coarsest aggregates are left to multiplicative cycles. */
 static int
@@ -211,9 +234,7 @@ warm_up(solver_t *self, double until, bool exchange)
         if (exchange) {
             rtl_multilevel_project(&self->aggregation, z);
         }
-        for (size_t i = 0; i < n; i++) {
-            y[i] += log(fmax(1.0 + z[i], warm_floor));
-        }
+        step_in_p(n, y, z);
         if (exchange) {
             status = redistribute(self, 0);
         }
