@@ -36,7 +36,7 @@ def rough():
     return sp.exp(sp.Rational(23, 20) * (sp.sin(2 * X) + sp.sin(3 * Y)))
 
 
-def problem_21(c):
+def flat_well(c):
     """phi = 2(x^2 - 1)^2 + 3 y^2/2 + x y/2, D = 1/2, on [-3, 3]^2."""
     phi = 2 * (X**2 - 1) ** 2 + sp.Rational(3, 2) * Y**2 + X * Y / 2
     half = sp.Rational(1, 2)
@@ -196,7 +196,7 @@ def central(model, grid):
 
 def accuracy(large):
     print(f"{'problem':<18}{'n':>5}{'exponential':>13}{'central':>10}{'(negative)':>11}{'log-mean':>10}{'estimated':>11}")
-    problems = [(f"S2 c={c}", *s2(c)) for c in (1, 5, 20)] + [(f"2.1 c={c}", *problem_21(c)) for c in (1, 5, 20)]
+    problems = [(f"S2 c={c}", *s2(c)) for c in (1, 5, 20)] + [(f"P c={c}", *flat_well(c)) for c in (1, 5, 20)]
     for name, model, half in problems:
         for n in (128, 256, 512) if large else (128, 256):
             grid = grid_of(model, half, n)

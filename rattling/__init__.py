@@ -1,6 +1,7 @@
 """Steady states, rattling and typicality of driven stochastic systems."""
 
 from rattling import apriori, blowtorch, datasets, systems
+from rattling._config import show_config
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.decomposition import LocalGlobal, local_global
 from rattling.estimators import RattlingField, WindowedRattling, estimate_rattling, windowed_rattling
@@ -39,6 +40,7 @@ __all__ = [
     "generator",
     "local_global",
     "relaxation_times",
+    "show_config",
     "simulate",
     "steady_state",
     "sweep",
