@@ -146,7 +146,6 @@ def test_every_status_is_used():
         assert re.search(rf"\b{name}\b", text), name
 
 
-@pytest.mark.skipif(not (ROOT / "docs" / "developing.md").exists(), reason="no docs in this tree")
 def test_every_status_is_documented():
     text = (ROOT / "docs" / "developing.md").read_text()
     assert [name for name in statuses() if name not in text] == []

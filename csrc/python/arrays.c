@@ -60,3 +60,26 @@ rtl_arrays_data(PyArrayObject *array)
 {
     return PyArray_DATA(array);
 }
+
+int
+rtl_arrays_columns(int n_arrays, int n_needed, PyObject *const *values,
+    const char *const *names, PyArrayObject **arrays)
+{
+    for (int k = 0; k < n_arrays; k++) {
+        if (k >= n_needed && values[k] == Py_None) {
+            continue;
+        }
+        arrays[k] = rtl_arrays_input(values[k], names[k], 1);
+        if (arrays[k] == NULL || rtl_arrays_check_length(arrays[k], names[k], 0,
+                                     PyArray_DIM(arrays[0], 0)) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+const double *
+rtl_arrays_optional(PyArrayObject *array)
+{
+    return array == NULL ? NULL : rtl_arrays_data(array);
+}

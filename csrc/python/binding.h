@@ -61,6 +61,15 @@ PyArrayObject *rtl_arrays_input(PyObject *value, const char *name, int ndim);
 int rtl_arrays_check_length(
     PyArrayObject *array, const char *name, int axis, npy_intp expected);
 
+/* Arrays (n,) of one length, that of the first. Those from n_needed on may be None,
+ * which gives NULL. New references also where it fails with -1; arrays[] starts as
+ * NULL. */
+int rtl_arrays_columns(int n_arrays, int n_needed, PyObject *const *values,
+    const char *const *names, PyArrayObject **arrays);
+
+/* The numbers of an array; NULL for NULL. */
+const double *rtl_arrays_optional(PyArrayObject *array);
+
 /* A new float64 array. */
 PyArrayObject *rtl_arrays_new(int ndim, const npy_intp *shape);
 

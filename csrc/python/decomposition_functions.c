@@ -8,29 +8,6 @@ enum { LOG_P, LOG_CLOCK, VOLUME, WEIGHTS, N_ARRAYS };
 static const char *const array_names[N_ARRAYS] = {
     "log_p", "log_clock", "volume", "weights"};
 
-/* 1-D arrays of one length; None gives NULL. */
-static int
-read_arrays(PyObject *const *objects, PyArrayObject **arrays)
-{
-    for (int k = 0; k < N_ARRAYS; k++) {
-        if (k >= VOLUME && objects[k] == Py_None) {
-            continue;
-        }
-        arrays[k] = rtl_arrays_input(objects[k], array_names[k], 1);
-        if (arrays[k] == NULL || rtl_arrays_check_length(arrays[k], array_names[k], 0,
-                                     PyArray_DIM(arrays[LOG_P], 0)) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static const double *
-numbers(PyArrayObject *array)
-{
-    return array == NULL ? NULL : rtl_arrays_data(array);
-}
-
 /* decomposition(log_p, log_clock, volume, weights) -> dict */
 static PyObject *
 core_decomposition(PyObject *Py_UNUSED(module), PyObject *args)
@@ -45,7 +22,7 @@ core_decomposition(PyObject *Py_UNUSED(module), PyObject *args)
             &objects[LOG_CLOCK], &objects[VOLUME], &objects[WEIGHTS])) {
         return NULL;
     }
-    if (read_arrays(objects, arrays) < 0) {
+    if (rtl_arrays_columns(N_ARRAYS, VOLUME, objects, array_names, arrays) < 0) {
         goto out;
     }
     jump = rtl_arrays_new(1, PyArray_DIMS(arrays[LOG_P]));
@@ -53,10 +30,10 @@ core_decomposition(PyObject *Py_UNUSED(module), PyObject *args)
         goto out;
     }
     rtl_decomposition_input_t input = {.n = (size_t) PyArray_DIM(arrays[LOG_P], 0),
-        .log_p = numbers(arrays[LOG_P]),
-        .log_clock = numbers(arrays[LOG_CLOCK]),
-        .volume = numbers(arrays[VOLUME]),
-        .weights = numbers(arrays[WEIGHTS])};
+        .log_p = rtl_arrays_optional(arrays[LOG_P]),
+        .log_clock = rtl_arrays_optional(arrays[LOG_CLOCK]),
+        .volume = rtl_arrays_optional(arrays[VOLUME]),
+        .weights = rtl_arrays_optional(arrays[WEIGHTS])};
     double *out = rtl_arrays_data(jump);
     rtl_callbacks_monitor(&monitor, Py_None);
     Py_BEGIN_ALLOW_THREADS;

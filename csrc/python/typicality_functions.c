@@ -8,29 +8,6 @@ enum { LOG_P, RATTLING, VOLUME, WEIGHTS, ERROR, N_ARRAYS };
 static const char *const array_names[N_ARRAYS] = {
     "log_p", "rattling", "volume", "weights", "stderr"};
 
-/* 1-D arrays of one length; None gives NULL. */
-static int
-read_arrays(PyObject *const *objects, PyArrayObject **arrays)
-{
-    for (int k = 0; k < N_ARRAYS; k++) {
-        if (k >= VOLUME && objects[k] == Py_None) {
-            continue;
-        }
-        arrays[k] = rtl_arrays_input(objects[k], array_names[k], 1);
-        if (arrays[k] == NULL || rtl_arrays_check_length(arrays[k], array_names[k], 0,
-                                     PyArray_DIM(arrays[LOG_P], 0)) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static const double *
-numbers(PyArrayObject *array)
-{
-    return array == NULL ? NULL : rtl_arrays_data(array);
-}
-
 static PyObject *
 scores_as_dict(const rtl_typicality_t *scores, PyArrayObject *residual)
 {
@@ -59,7 +36,7 @@ core_typicality(PyObject *Py_UNUSED(module), PyObject *args)
             &by_probability)) {
         return NULL;
     }
-    if (read_arrays(objects, arrays) < 0) {
+    if (rtl_arrays_columns(N_ARRAYS, VOLUME, objects, array_names, arrays) < 0) {
         goto out;
     }
     residual = rtl_arrays_new(1, PyArray_DIMS(arrays[LOG_P]));
@@ -67,11 +44,11 @@ core_typicality(PyObject *Py_UNUSED(module), PyObject *args)
         goto out;
     }
     rtl_typicality_input_t input = {.n = (size_t) PyArray_DIM(arrays[LOG_P], 0),
-        .log_p = numbers(arrays[LOG_P]),
-        .rattling = numbers(arrays[RATTLING]),
-        .volume = numbers(arrays[VOLUME]),
-        .weights = numbers(arrays[WEIGHTS]),
-        .error = numbers(arrays[ERROR]),
+        .log_p = rtl_arrays_optional(arrays[LOG_P]),
+        .rattling = rtl_arrays_optional(arrays[RATTLING]),
+        .volume = rtl_arrays_optional(arrays[VOLUME]),
+        .weights = rtl_arrays_optional(arrays[WEIGHTS]),
+        .error = rtl_arrays_optional(arrays[ERROR]),
         .by_probability = by_probability != 0};
     double *out = rtl_arrays_data(residual);
     rtl_callbacks_monitor(&monitor, Py_None);
