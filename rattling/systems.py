@@ -14,12 +14,14 @@ import numpy as np
 from rattling._checks import count as _count
 from rattling._checks import number as _number
 from rattling._checks import positive as _positive
+from rattling.active_systems import active_ornstein_uhlenbeck, run_and_tumble
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model
 from rattling.random_systems import random_diffusion, random_force, random_rates, sk_spins, wells_barriers_forces
 
 __all__ = [
+    "active_ornstein_uhlenbeck",
     "birth_death",
     "brownian_gyrator",
     "brusselator",
@@ -33,6 +35,7 @@ __all__ = [
     "random_force",
     "random_rates",
     "ring",
+    "run_and_tumble",
     "sk_spins",
     "stuart_landau",
     "two_particles_on_ring",
@@ -598,7 +601,7 @@ def list():  # noqa: A001
     --------
     >>> from rattling import systems
     >>> [name for name, *_ in systems.list()][:3]
-    ['birth_death', 'brownian_gyrator', 'brusselator']
+    ['active_ornstein_uhlenbeck', 'birth_death', 'brownian_gyrator']
     """
     rows = []
     for name in __all__:
