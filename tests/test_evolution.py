@@ -1,10 +1,8 @@
 """Evolution in time and relaxation modes."""
 
-import signal
-import time
-
 import numpy as np
 import pytest
+from interruption import assert_ctrl_c_is_answered
 from reference import evolve as twin
 from scipy import sparse
 from scipy.integrate import quad
@@ -64,22 +62,10 @@ class TestEvolve:
         np.testing.assert_array_equal(again.probability, law.probability)
 
     def test_interrupt(self):
-        def stop(*_):
-            raise KeyboardInterrupt
-
         model = rt.Model.from_sympy(["-x + 2*y", "-y - 2*x"], 1, variables="x y")
         W = rt.generator(model, rt.Grid([(-6, 6)] * 2, (256, 256)))
         p0 = np.full((256, 256), 1 / 256**2)
-        before = signal.signal(signal.SIGALRM, stop)
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0.4)
-            start = time.perf_counter()
-            with pytest.raises(KeyboardInterrupt):
-                rt.evolve(W, p0, 1e3)
-            assert time.perf_counter() - start < 0.4 + 0.1
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+        assert_ctrl_c_is_answered(lambda: rt.evolve(W, p0, 1e3), 0.4)
 
     def test_progress(self):
         seen = []

@@ -1,14 +1,11 @@
 """Simulation: against the twin, exact laws, and what may not depend on threads."""
 
-import os
 import pickle
-import signal
-import threading
-import time
 
 import numpy as np
 import pytest
 import scipy.stats
+from interruption import assert_ctrl_c_is_answered
 from reference import simulate as twin
 
 import rattling
@@ -353,22 +350,9 @@ def python_model():
 def test_ctrl_c_is_answered_within_a_tenth_of_a_second(make, n_paths):
     model = make()
     simulate(model, np.zeros(2), 0.01, 1)
-    sent = []
-
-    def send():
-        time.sleep(0.25)
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            simulate(model, np.zeros(2), 1e-3, 10**9, n_paths=n_paths, thin=10**9)
-        answered = time.perf_counter()
-    finally:
-        thread.join()
-    assert answered - sent[0] < 0.1
+    assert_ctrl_c_is_answered(
+        lambda: simulate(model, np.zeros(2), 1e-3, 10**9, n_paths=n_paths, thin=10**9), 0.25
+    )
     assert simulate(model, np.zeros(2), 0.01, 3, n_paths=3).x.shape == (3, 4, 2)
 
 

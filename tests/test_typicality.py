@@ -441,13 +441,15 @@ def test_interruption():
     rng = np.random.default_rng(16)
     rattling = rng.normal(size=10**6)
     log_p = -rattling + 0.1 * rng.normal(size=10**6)
-    start = time.perf_counter()
-    typicality(log_p, rattling, weights="probability")
-    whole = time.perf_counter() - start
+    whole = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        typicality(log_p, rattling, weights="probability")
+        whole = min(whole, time.perf_counter() - start)
     old = signal.signal(signal.SIGALRM, handler)
     delays = []
     try:
-        for part in (0.3, 0.4, 0.5, 0.6, 0.7):
+        for part in (0.1, 0.2, 0.3, 0.4, 0.5):
             signal.setitimer(signal.ITIMER_REAL, part * whole)
             start = time.perf_counter()
             with pytest.raises(Stop):
