@@ -714,10 +714,32 @@ def test_strides_that_do_not_fit(stride, n_windows):
         _core.windowed(np.ones((6, 2)), 0.1, 4, stride, 0, n_windows, None)
 
 
-@pytest.mark.parametrize("lags", [(), (0,), (-1,), (2, 1), (1, 1), (1, 2, 3), (65,), (2**62,), (1, 2**62), (1.5,), [1]])
+@pytest.mark.parametrize(
+    "lags", [(), (0,), (-1,), (2, 1), (1, 1), (64, 0), (1, 2, 3), (65,), (2**62,), (1, 2**62), (1.5,), [1]]
+)
 def test_bad_lags(lags):
+    x, period = np.ones((1, 100, 2)), np.zeros(2)
     with pytest.raises((ValueError, TypeError)):
-        _core.bins(np.ones((1, 100, 2)), 0.1, np.zeros(2), lags, grid(2), None)
+        _core.bins(x, 0.1, period, lags, grid(2), None)
+    with pytest.raises((ValueError, TypeError)):
+        _core.local(x, 0.1, period, lags, np.ones((1, 2)), np.ones(2), 1, None)
+
+
+@pytest.mark.parametrize("dt", [0.0, -1.0, np.nan])
+def test_paths_of_no_time_step(dt):
+    x, period = np.ones((1, 100, 2)), np.zeros(2)
+    with pytest.raises(ValueError):
+        _core.bins(x, dt, period, (1,), grid(2), None)
+    with pytest.raises(ValueError):
+        _core.local(x, dt, period, (1,), np.ones((1, 2)), np.ones(2), 1, None)
+
+
+def test_local_estimates_at_no_point_and_at_nan():
+    x, period = np.random.default_rng(1).normal(size=(1, 100, 2)), np.zeros(2)
+    assert _core.local(x, 0.1, period, (1,), np.ones((0, 2)), np.ones(2), 1, None)[0].shape == (0,)
+    for point in ([np.nan, np.nan], [0.0, np.nan], [np.inf, 0.0]):
+        out = _core.local(x, 0.1, period, (1,), np.array([point]), np.ones(2), 1, None)
+        assert np.isnan(out[0]).all() and out[5] == 0
 
 
 def test_bins_of_other_dimensions_and_empty_paths():

@@ -36,15 +36,23 @@ bins_free(bins_t *self)
     rtl_memory_free(self->moment);
 }
 
+bool
+rtl_bins_paths_are_good(const rtl_bins_paths_t *self)
+{
+    size_t n = self->n_lags;
+
+    return self->dt > 0.0 && (n == 1 || n == 2) && self->lags[0] >= 1 &&
+           (n == 1 || self->lags[1] > self->lags[0]) &&
+           self->lags[n - 1] <= RTL_BINS_MAX_LAG;
+}
+
 static int
 bins_init(bins_t *self, const rtl_bins_paths_t *paths, const rtl_grid_t *grid)
 {
     size_t cells = grid->n_cells, lags = paths->n_lags, dim = paths->dim;
 
     memset(self, 0, sizeof *self);
-    if (dim != grid->dim || lags < 1 || lags > 2 || paths->lags[0] < 1 ||
-        (lags == 2 && paths->lags[1] <= paths->lags[0]) || !(paths->dt > 0.0) ||
-        paths->lags[lags - 1] > RTL_BINS_MAX_LAG) {
+    if (dim != grid->dim || !rtl_bins_paths_are_good(paths)) {
         return RTL_BAD_ARGUMENT;
     }
     self->paths = paths;

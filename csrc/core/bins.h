@@ -33,6 +33,9 @@ typedef struct {
     double *count;      /* increments at each lag, overlapping or not */
 } rtl_bins_out_t;
 
+/* Whether dt > 0 and there are one or two lags, increasing, up to RTL_BINS_MAX_LAG. */
+bool rtl_bins_paths_are_good(const rtl_bins_paths_t *self);
+
 /* Increments from x over each lag, (n_lags, dim). On a periodic axis each step is the
  * shortest way round. */
 void rtl_bins_increments(

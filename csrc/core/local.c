@@ -69,7 +69,9 @@ lay_lattice(local_t *self)
             high = fmax(high, self->at->points[i * self->dim + k]);
         }
         double count = ceil((high - low) / h) + 3.0;
-        if (self->paths->period[k] > 0.0 || !(count * (double) n_boxes <= MOST_BOXES)) {
+        /* without points, or with none that is a number, count is not one either */
+        bool fits = count >= 3.0 && count * (double) n_boxes <= MOST_BOXES;
+        if (self->paths->period[k] > 0.0 || !fits) {
             break;
         }
         self->low[k] = low - 1.5 * h;
@@ -465,9 +467,8 @@ rtl_local_estimate(const rtl_bins_paths_t *paths, const rtl_local_points_t *poin
 {
     local_t self = {.paths = paths, .at = points, .out = out, .dim = paths->dim};
 
-    if (paths->dim < 1 || paths->dim > MAX_DIM || paths->n_lags < 1 ||
-        paths->n_lags > 2 || paths->n_times <= paths->lags[paths->n_lags - 1] ||
-        paths->lags[paths->n_lags - 1] > RTL_BINS_MAX_LAG) {
+    if (!rtl_bins_paths_are_good(paths) || paths->dim < 1 || paths->dim > MAX_DIM ||
+        paths->n_times <= paths->lags[paths->n_lags - 1]) {
         return RTL_BAD_ARGUMENT;
     }
     self.n_starts = paths->n_times - paths->lags[paths->n_lags - 1];
