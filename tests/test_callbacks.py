@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from scipy import LowLevelCallable
 
-from rattling import Model, exact_rattling
+from rattling import Model, _core, exact_rattling
 
 BLOCK = ctypes.CFUNCTYPE(
     ctypes.c_int,
@@ -29,6 +29,10 @@ BLOCK = ctypes.CFUNCTYPE(
 
 def points(n=50, dim=2):
     return np.random.default_rng(0).normal(size=(dim, n))
+
+
+def square():
+    return _core.Grid((np.linspace(-2, 2, 21),) * 2, (0, 0), (0, 0))
 
 
 def swirl(p):
@@ -212,7 +216,20 @@ def test_nothing_leaks_where_functions_fail():
     assert [sys.getrefcount(item) for item in watched] == before
 
 
-def test_models_in_cycles_are_collected():
+@pytest.mark.parametrize(
+    "hold",
+    [
+        lambda model: model,
+        lambda model: _core.Generator.from_model(model, square(), None),
+        lambda model: _core.Generator.from_model(model, square(), None).steady(1e-10, 0, None, True, None)[3],
+        lambda model: _core.Evolution(
+            _core.Generator.from_model(model, square(), None), 0.0, np.full(400, 1 / 400), 1e-6, 1e-9
+        ),
+        lambda model: _core.Simulation(model, None, 1, 0.1, np.zeros((3, 2))),
+    ],
+    ids=["Model", "Generator", "reweighted Generator", "Evolution", "Simulation"],
+)
+def test_objects_in_cycles_are_collected(hold):
     class Owner:
         def __init__(self):
             self.model = Model(self.drift, self.diffusion)
@@ -225,7 +242,8 @@ def test_models_in_cycles_are_collected():
 
     owner = Owner()
     owner.model.drift(points())
-    owner.core = owner.model._compiled(points())
+    owner.core = hold(owner.model._compiled(points()))
+    assert owner.core is not None
     gone = weakref.ref(owner)
     del owner
     gc.collect()

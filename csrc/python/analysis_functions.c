@@ -40,8 +40,10 @@ core_response_rates(PyObject *module, PyObject *args)
     adjoint = p == NULL ? NULL : line(adjoint_object, "adjoint", chain->n);
     out = adjoint == NULL ? NULL : rtl_arrays_new(1, &n_entries);
     if (out != NULL) {
+        Py_BEGIN_ALLOW_THREADS;
         rtl_response_rates(
             chain, rtl_arrays_data(p), rtl_arrays_data(adjoint), rtl_arrays_data(out));
+        Py_END_ALLOW_THREADS;
     }
     Py_XDECREF(p);
     Py_XDECREF(adjoint);
@@ -139,7 +141,9 @@ core_certificate(PyObject *module, PyObject *generator)
     int status;
 
     if (!PyObject_TypeCheck(generator, state->generator_type)) {
-        return PyErr_Format(PyExc_TypeError, "generator must be a _core.Generator");
+        return PyErr_Format(PyExc_TypeError,
+            "generator must be a _core.Generator, not %.200s",
+            Py_TYPE(generator)->tp_name);
     }
     const rtl_generator_t *chain = rtl_generator_type_get(generator);
     rtl_callbacks_monitor(&monitor, Py_None);

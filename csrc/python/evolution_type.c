@@ -2,13 +2,15 @@
 /* _core.Evolution: owns an rtl_evolve_t and keeps its generator; resumable. */
 #include "binding.h"
 
+#include <stdatomic.h>
+
 #include "evolve.h"
 #include "generator_type.h"
 
 typedef struct {
     PyObject_HEAD rtl_evolve_t evolve;
     PyObject *generator;
-    int running; /* a call is under way, perhaps without the GIL */
+    atomic_bool busy; /* a run is on its way in some thread */
 } evolution_object_t;
 
 static evolution_object_t *
@@ -60,11 +62,21 @@ evolution_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *) self;
 }
 
+/* The generator stays to the end (see model_type.c): CVODE works on it. */
+static int
+evolution_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(cast(self)->generator);
+    return 0;
+}
+
 static void
 evolution_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
+    PyObject_GC_UnTrack(self);
     rtl_evolve_free(&cast(self)->evolve);
     Py_XDECREF(cast(self)->generator);
     type->tp_free(self);
@@ -84,22 +96,22 @@ evolution_run(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "dO", &t, &progress)) {
         return NULL;
     }
-    if (object->running) {
-        PyErr_SetString(PyExc_RuntimeError, "this evolution is already running");
-        return NULL;
-    }
     npy_intp n = (npy_intp) object->evolve.chain->n;
     PyArrayObject *p = rtl_arrays_new(1, &n);
     if (p == NULL) {
         return NULL;
     }
+    if (atomic_exchange(&object->busy, true)) {
+        Py_DECREF(p);
+        PyErr_SetString(PyExc_RuntimeError, "the evolution is running already");
+        return NULL;
+    }
     rtl_callbacks_monitor(&monitor, progress);
-    object->running = 1;
     Py_BEGIN_ALLOW_THREADS
     status = rtl_evolve_run(&object->evolve, t, &monitor, rtl_arrays_data(p));
     Py_END_ALLOW_THREADS
-    object->running = 0;
-    if (status == RTL_NOT_CONVERGED) {
+    atomic_store(&object->busy, false);
+    if (status == RTL_NOT_CONVERGED && !PyErr_Occurred()) {
         rtl_state_t *state = rtl_module_state_of(self);
         if (state != NULL) {
             PyErr_Format(state->convergence_error, "CVODE stopped before t = %S: %s",
@@ -136,6 +148,7 @@ static PyMethodDef evolution_methods[] = {
 static PyType_Slot evolution_slots[] = {
     {Py_tp_new, evolution_new},
     {Py_tp_dealloc, evolution_dealloc},
+    {Py_tp_traverse, evolution_traverse},
     {Py_tp_methods, evolution_methods},
     {Py_tp_doc, "Evolution(generator, t, p, rtol, atol)\n--\n\ndp/dt = W p by CVODE."},
     {0, NULL},
@@ -144,7 +157,7 @@ static PyType_Slot evolution_slots[] = {
 static PyType_Spec evolution_spec = {
     .name = "rattling._core.Evolution",
     .basicsize = sizeof(evolution_object_t),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = evolution_slots,
 };
 

@@ -35,6 +35,13 @@ rtl_generator_type_get(PyObject *self)
 
 /* --- making ----------------------------------------------------------------------- */
 
+/* Zeroed, for a chain to be put in. */
+static generator_object_t *
+empty(PyTypeObject *type)
+{
+    return (generator_object_t *) type->tp_alloc(type, 0);
+}
+
 /* from_model(model, grid, progress) */
 static PyObject *
 generator_from_model(PyObject *type, PyObject *args)
@@ -57,11 +64,10 @@ generator_from_model(PyObject *type, PyObject *args)
             "the model has %zu dimension%s, but the grid has %zu", m->dim,
             m->dim == 1 ? "" : "s", g->dim);
     }
-    generator_object_t *self = PyObject_New(generator_object_t, state->generator_type);
+    generator_object_t *self = empty(state->generator_type);
     if (self == NULL) {
         return NULL;
     }
-    memset(&self->chain, 0, sizeof self->chain);
     self->model = Py_NewRef(model);
     self->grid = Py_NewRef(grid);
     rtl_callbacks_monitor(&monitor, progress);
@@ -80,19 +86,22 @@ generator_from_model(PyObject *type, PyObject *args)
 static PyObject *
 generator_from_rates(PyObject *type, PyObject *args)
 {
-    rtl_state_t *state = PyType_GetModuleState((PyTypeObject *) type);
-    generator_object_t *self =
-        state == NULL ? NULL : PyObject_New(generator_object_t, state->generator_type);
+    generator_object_t *self = empty((PyTypeObject *) type);
 
-    if (self != NULL) {
-        memset(&self->chain, 0, sizeof self->chain);
-        self->model = self->grid = NULL;
-        self->peclet = 0.0;
-        if (rtl_generator_rates_read(&self->chain, args) < 0) {
-            Py_CLEAR(self);
-        }
+    if (self != NULL && rtl_generator_rates_read(&self->chain, args) < 0) {
+        Py_CLEAR(self);
     }
     return (PyObject *) self;
+}
+
+/* The model may hold functions that hold this. Immutable: see model_type.c. */
+static int
+generator_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(cast(self)->model);
+    Py_VISIT(cast(self)->grid);
+    return 0;
 }
 
 static void
@@ -100,6 +109,7 @@ generator_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
+    PyObject_GC_UnTrack(self);
     rtl_generator_free(&cast(self)->chain);
     Py_XDECREF(cast(self)->model);
     Py_XDECREF(cast(self)->grid);
@@ -231,11 +241,12 @@ generator_restrict(PyObject *self, PyObject *value)
             return NULL;
         }
     }
-    generator_object_t *part = PyObject_New(generator_object_t, Py_TYPE(self));
+    generator_object_t *part = empty(Py_TYPE(self));
     if (part != NULL) {
-        part->model = part->grid = NULL;
-        part->peclet = 0.0;
-        int status = rtl_generator_restrict(&part->chain, chain, states, (size_t) n);
+        int status;
+        Py_BEGIN_ALLOW_THREADS
+        status = rtl_generator_restrict(&part->chain, chain, states, (size_t) n);
+        Py_END_ALLOW_THREADS
         if (status != 0) {
             Py_CLEAR(part);
             rtl_module_raise(status, NULL);
@@ -327,13 +338,12 @@ reweighted_object(PyObject *self, rtl_generator_t *chain, bool log_mean)
     if (!log_mean) {
         Py_RETURN_NONE;
     }
-    generator_object_t *object = PyObject_New(generator_object_t, Py_TYPE(self));
+    generator_object_t *object = empty(Py_TYPE(self));
     if (object == NULL) {
         rtl_generator_free(chain);
         return NULL;
     }
     object->chain = *chain;
-    object->model = NULL;
     object->grid = Py_NewRef(cast(self)->grid);
     object->peclet = cast(self)->peclet;
     return (PyObject *) object;
@@ -462,7 +472,9 @@ generator_face_currents(PyObject *self, PyObject *value)
             Py_CLEAR(out);
             break;
         }
+        Py_BEGIN_ALLOW_THREADS
         rtl_current_faces(chain, grid, rtl_arrays_data(y), k, rtl_arrays_data(faces));
+        Py_END_ALLOW_THREADS
         PyTuple_SET_ITEM(out, (Py_ssize_t) k, (PyObject *) faces);
     }
     Py_XDECREF(y);
@@ -511,6 +523,7 @@ static PyGetSetDef generator_getset[] = {
 
 static PyType_Slot generator_slots[] = {
     {Py_tp_dealloc, generator_dealloc},
+    {Py_tp_traverse, generator_traverse},
     {Py_tp_methods, generator_methods},
     {Py_tp_getset, generator_getset},
     {Py_tp_doc, "A Markov generator; made by from_model or from_rates."},
@@ -521,7 +534,7 @@ static PyType_Spec generator_spec = {
     .name = "rattling._core.Generator",
     .basicsize = sizeof(generator_object_t),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
-             Py_TPFLAGS_DISALLOW_INSTANTIATION,
+             Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_GC,
     .slots = generator_slots,
 };
 

@@ -106,9 +106,12 @@ grid_points(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (out == NULL) {
         return NULL;
     }
+    double *x = rtl_arrays_data(out);
+    Py_BEGIN_ALLOW_THREADS
     for (size_t i = 0; i < grid->n_cells; i++) {
-        rtl_grid_points(grid, i, 1, rtl_arrays_data(out) + i * grid->dim);
+        rtl_grid_points(grid, i, 1, x + i * grid->dim);
     }
+    Py_END_ALLOW_THREADS
     return (PyObject *) out;
 }
 
@@ -123,9 +126,12 @@ grid_volumes(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (out == NULL) {
         return NULL;
     }
+    double *volume = rtl_arrays_data(out);
+    Py_BEGIN_ALLOW_THREADS
     for (size_t i = 0; i < grid->n_cells; i++) {
-        rtl_arrays_data(out)[i] = rtl_grid_volume(grid, i);
+        volume[i] = rtl_grid_volume(grid, i);
     }
+    Py_END_ALLOW_THREADS
     return (PyObject *) out;
 }
 

@@ -150,6 +150,8 @@ model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *) self;
 }
 
+/* As in a tuple there is no tp_clear: a cycle that goes through an immutable object has
+ * another one to break it, and the core never meets a model without its functions. */
 static int
 model_traverse(PyObject *self, visitproc visit, void *arg)
 {
@@ -161,23 +163,15 @@ model_traverse(PyObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-static int
-model_clear(PyObject *self)
-{
-    model_object_t *model = (model_object_t *) self;
-
-    Py_CLEAR(model->drift);
-    Py_CLEAR(model->diffusion);
-    return 0;
-}
-
 static void
 model_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    model_object_t *model = (model_object_t *) self;
 
     PyObject_GC_UnTrack(self);
-    model_clear(self);
+    Py_XDECREF(model->drift);
+    Py_XDECREF(model->diffusion);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -331,7 +325,6 @@ static PyType_Slot model_slots[] = {
     {Py_tp_new, model_new},
     {Py_tp_dealloc, model_dealloc},
     {Py_tp_traverse, model_traverse},
-    {Py_tp_clear, model_clear},
     {Py_tp_methods, model_methods},
     {Py_tp_getset, model_getset},
     {Py_tp_doc, "Model(dim, interpretation, kind, n_noise, drift, diffusion)\n--\n\n"

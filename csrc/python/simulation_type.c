@@ -56,7 +56,7 @@ raise_failure(int status, const rtl_simulate_t *self)
 {
     const rtl_simulate_failure_t *failure = &self->failure;
 
-    if (failure->status != status) {
+    if (failure->status != status || PyErr_Occurred()) {
         return rtl_module_raise(status, NULL);
     }
     if (status == RTL_CALLBACK || status == RTL_NO_MEMORY) {
@@ -129,9 +129,12 @@ start(simulation_object_t *self, PyObject *walls_value, unsigned long long key,
         Py_XDECREF(x0);
         return -1;
     }
-    int status =
-        rtl_simulate_init(&self->simulation, model, &walls, (rtl_random_t) {.key = key},
-            dt, (size_t) PyArray_DIM(x0, 0), rtl_arrays_data(x0));
+    const rtl_random_t random = {.key = key};
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = rtl_simulate_init(&self->simulation, model, &walls, random, dt,
+        (size_t) PyArray_DIM(x0, 0), rtl_arrays_data(x0));
+    Py_END_ALLOW_THREADS
     Py_DECREF(x0);
     if (status != 0) {
         raise_failure(status, &self->simulation);
@@ -174,6 +177,7 @@ simulation_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *) self;
 }
 
+/* The model stays to the end (see model_type.c): the simulation points into it. */
 static int
 simulation_traverse(PyObject *object, visitproc visit, void *arg)
 {
@@ -181,13 +185,6 @@ simulation_traverse(PyObject *object, visitproc visit, void *arg)
 
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->model);
-    return 0;
-}
-
-static int
-simulation_clear(PyObject *object)
-{
-    Py_CLEAR(((simulation_object_t *) object)->model);
     return 0;
 }
 
@@ -199,7 +196,7 @@ simulation_dealloc(PyObject *object)
 
     PyObject_GC_UnTrack(object);
     rtl_simulate_free(&self->simulation);
-    simulation_clear(object);
+    Py_XDECREF(self->model);
     Py_XDECREF(self->lower);
     Py_XDECREF(self->upper);
     PyMem_Free(self->periodic);
@@ -282,7 +279,6 @@ static PyType_Slot simulation_slots[] = {
     {Py_tp_new, simulation_new},
     {Py_tp_dealloc, simulation_dealloc},
     {Py_tp_traverse, simulation_traverse},
-    {Py_tp_clear, simulation_clear},
     {Py_tp_methods, simulation_methods},
     {Py_tp_doc, "Simulation(model, walls, key, dt, x0)\n--\n\n"
                 "Paths of a model; walls is None or (lower, upper, periodic)."},
