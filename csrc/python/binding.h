@@ -37,8 +37,9 @@ rtl_state_t *rtl_module_state(PyObject *module);
 /* The state from an instance of one of our types; NULL with an exception set. */
 rtl_state_t *rtl_module_state_of(PyObject *self);
 
-/* The one place where a status becomes an exception. RTL_CALLBACK and RTL_INTERRUPTED
- * leave the exception that is already set. `fault` may be NULL. Always returns NULL. */
+/* The one place where a status becomes an exception. One that is set already (a user's
+ * function raised it, or Ctrl-C did while another thread failed) stays. `fault` may be
+ * NULL. Always returns NULL. */
 PyObject *rtl_module_raise(int status, const rtl_fault_t *fault);
 
 /* "(0.5, -1.0)", and "drift is not finite: component 1 is nan at x = (0.5, -1.0)"; new

@@ -12,7 +12,8 @@ poll_python(void *data, double done)
 {
     PyGILState_STATE gil = PyGILState_Ensure();
     PyObject *progress = data;
-    int stop = PyErr_CheckSignals() < 0;
+    /* who was told to stop may ask once more on the way out */
+    int stop = PyErr_Occurred() != NULL || PyErr_CheckSignals() < 0;
 
     if (!stop && progress != Py_None) {
         PyObject *result = PyObject_CallFunction(progress, "d", done);

@@ -53,10 +53,12 @@ take_killing(rtl_generator_t *chain, PyObject *value)
     for (size_t i = 0; i < chain->n; i++) {
         if (!(rates[i] >= 0.0 && isfinite(rates[i]))) {
             PyObject *rate = PyFloat_FromDouble(rates[i]);
-            PyErr_Format(PyExc_ValueError,
-                "killing must be finite and >= 0, but that of state %zu is %S", i,
-                rate);
-            Py_XDECREF(rate);
+            if (rate != NULL) {
+                PyErr_Format(PyExc_ValueError,
+                    "killing must be finite and >= 0, but that of state %zu is %S", i,
+                    rate);
+                Py_DECREF(rate);
+            }
             Py_DECREF(array);
             return -1;
         }

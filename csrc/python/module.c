@@ -120,10 +120,10 @@ rtl_module_raise(int status, const rtl_fault_t *fault)
 {
     bool known = fault != NULL && fault->what != NULL;
 
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
     if (status == RTL_CALLBACK || status == RTL_INTERRUPTED) {
-        if (PyErr_Occurred()) {
-            return NULL;
-        }
         if (status == RTL_CALLBACK && known) {
             return PyErr_Format(PyExc_RuntimeError, "%s: the C function returned %d",
                 fault->what, (int) fault->value);
