@@ -494,6 +494,12 @@ def test_interrupt():
     assert small.residual <= 1e-10
 
 
+@pytest.mark.parametrize("killing", [None, np.full(1500, 0.1)], ids=["steady", "quasi-stationary"])
+def test_interrupt_of_elimination(killing):
+    W = rt.Generator.from_rates(np.random.default_rng(1).exponential(size=(1500, 1500)), killing)
+    assert_ctrl_c_is_answered(lambda: rt.steady_state(W, method="direct"), 0.3)
+
+
 def test_progress():
     seen = []
     model = rt.Model.from_sympy([-X + 9 * Y, -Y - 9 * X], 1, variables=(X, Y))

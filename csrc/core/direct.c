@@ -26,11 +26,14 @@ rtl_direct_normalise(size_t n, double *y)
     }
 }
 
-void
-rtl_direct_eliminate(size_t n, double *w)
+int
+rtl_direct_eliminate(size_t n, rtl_monitor_t *monitor, double *w)
 {
-    for (size_t k = n - 1; k > 0; k--) {
-        double leave = 0.0;
+    int status = 0;
+
+    for (size_t k = n - 1; status == 0 && k > 0; k--) {
+        double leave = 0.0, left = (double) k / (double) n;
+        status = rtl_monitor_poll(monitor, 1.0 - left * left * left);
         for (size_t i = 0; i < k; i++) {
             leave += w[i * n + k];
         }
@@ -48,6 +51,7 @@ rtl_direct_eliminate(size_t n, double *w)
             }
         }
     }
+    return status;
 }
 
 typedef struct {
@@ -104,11 +108,15 @@ rtl_direct_gather(
 }
 
 /* p_k leave_k = sum_{j<k} w(j -> k) p_j, upwards from p_0 = 1, in logarithms. */
-static void
-substitute(size_t n, const double *w, const int32_t *order, double *y)
+static int
+substitute(
+    size_t n, const double *w, const int32_t *order, rtl_monitor_t *monitor, double *y)
 {
+    int status = 0;
+
     y[order[0]] = 0.0;
-    for (size_t k = 1; k < n; k++) {
+    for (size_t k = 1; status == 0 && k < n; k++) {
+        status = rtl_monitor_poll(monitor, 1.0);
         double top = -INFINITY, sum = 0.0;
         for (size_t j = 0; j < k; j++) {
             if (w[k * n + j] > 0.0) {
@@ -122,10 +130,11 @@ substitute(size_t n, const double *w, const int32_t *order, double *y)
         }
         y[order[k]] = top + log(sum / w[k * n + k]);
     }
+    return status;
 }
 
 int
-rtl_direct_dense(const rtl_generator_t *chain, double *y)
+rtl_direct_dense(const rtl_generator_t *chain, rtl_monitor_t *monitor, double *y)
 {
     size_t n = chain->n;
     double *w = rtl_memory_alloc(n * n, sizeof *w);
@@ -137,8 +146,12 @@ rtl_direct_dense(const rtl_generator_t *chain, double *y)
     }
     if (status == 0) {
         rtl_direct_gather(chain, order, order + n, w);
-        rtl_direct_eliminate(n, w);
-        substitute(n, w, order, y);
+        status = rtl_direct_eliminate(n, monitor, w);
+    }
+    if (status == 0) {
+        status = substitute(n, w, order, monitor, y);
+    }
+    if (status == 0) {
         rtl_direct_normalise(n, y);
     }
     rtl_memory_free(w);

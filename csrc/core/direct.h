@@ -9,12 +9,14 @@
 #include <stdbool.h>
 
 #include "generator.h"
+#include "monitor.h"
 
 /* Eliminate states n-1, ..., 1 of a dense chain in place. w[i n + j] = rate j -> i;
  * what the diagonal holds is ignored. Afterwards w[k n + j] and w[j n + k], j < k, are
  * the rates of the chain watched on states 0 .. k, and w[k n + k] is the rate at which
- * k leaves for states below it. That is 0 only if no state below k can be reached. */
-void rtl_direct_eliminate(size_t n, double *w);
+ * k leaves for states below it. That is 0 only if no state below k can be reached.
+ * RTL_INTERRUPTED is the only failure. */
+int rtl_direct_eliminate(size_t n, rtl_monitor_t *monitor, double *w) RTL_MUST_CHECK;
 
 /* States by falling y: order[0] is the most probable. Elimination in this order, the
  * improbable first, keeps its rates away from underflow. */
@@ -27,7 +29,8 @@ void rtl_direct_gather(
 
 /* log p of a chain by GTH; O(n^3) time, 8 n^2 bytes. The chain has one recurrent class
  * and no transient state. On entry y holds a guess, which only sets the order. */
-int rtl_direct_dense(const rtl_generator_t *chain, double *y) RTL_MUST_CHECK;
+int rtl_direct_dense(const rtl_generator_t *chain, rtl_monitor_t *monitor, double *y)
+    RTL_MUST_CHECK;
 
 /* Whether states are linked only to i +- 1 (mod n), all such rates are positive and at
  * most the link from n-1 to 0 is missing. */

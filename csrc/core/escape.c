@@ -284,7 +284,8 @@ solve_by(rtl_steady_method_t method, const rtl_generator_t *chain,
     iteration_t self = {.chain = chain};
 
     info->method = method;
-    int status = rtl_escape_inverse_init(&self.inverse, chain, method, y);
+    int status =
+        rtl_escape_inverse_init(&self.inverse, chain, method, y, options->monitor);
     if (status != 0) {
         return status;
     }
@@ -303,6 +304,7 @@ rtl_escape_solve(const rtl_generator_t *chain, const rtl_steady_options_t *optio
     bool has_guess, double *y, double *escape_rate, rtl_steady_info_t *info)
 {
     rtl_steady_method_t method = options->method;
+    int status = 0;
 
     *escape_rate = 0.0;
     if (chain->killing == NULL) {
@@ -316,11 +318,15 @@ rtl_escape_solve(const rtl_generator_t *chain, const rtl_steady_options_t *optio
     }
     if (!has_guess) {
         memset(y, 0, chain->n * sizeof *y);
-        for (int sweep = 0; sweep < 4; sweep++) {
+        for (int sweep = 0; status == 0 && sweep < 4; sweep++) {
             rtl_generator_sweep(chain, y);
+            status = rtl_monitor_poll(options->monitor, 0.0);
         }
     }
-    int status = solve_by(method, chain, options, y, escape_rate, info);
+    if (status != 0) {
+        return status;
+    }
+    status = solve_by(method, chain, options, y, escape_rate, info);
     bool stuck = status == RTL_NOT_CONVERGED && method == RTL_STEADY_DIRECT &&
                  options->method == RTL_STEADY_AUTO;
     if (stuck) { /* rates of the eliminated chain underflowed */

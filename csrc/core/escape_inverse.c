@@ -114,7 +114,7 @@ line_apply(const rtl_escape_inverse_t *self, const double *m, double *x)
 /* --- dense ------------------------------------------------------------------------ */
 
 static int
-dense_init(rtl_escape_inverse_t *self, const double *y)
+dense_init(rtl_escape_inverse_t *self, const double *y, rtl_monitor_t *monitor)
 {
     const rtl_generator_t *chain = self->chain;
     size_t n = chain->n, size = n + 1;
@@ -141,7 +141,7 @@ dense_init(rtl_escape_inverse_t *self, const double *y)
             row[place[chain->source[e]]] += chain->rate[e];
         }
     }
-    rtl_direct_eliminate(size, self->dense);
+    status = rtl_direct_eliminate(size, monitor, self->dense);
 out:
     rtl_memory_free(place);
     return status;
@@ -149,24 +149,29 @@ out:
 
 /* Downwards b_k = m_k + sum_{l>k} w(l -> k) b_l / pivot_l, then upwards
  * x_k = (b_k + sum_{j<k} w(j -> k) x_j) / pivot_k. */
-static void
-dense_apply(const rtl_escape_inverse_t *self, const double *m, double *x)
+static int
+dense_apply(const rtl_escape_inverse_t *self, const double *m, rtl_monitor_t *monitor,
+    double *x)
 {
     size_t n = self->chain->n, size = n + 1;
     double *share = self->work, *sum = self->work + size;
+    int status = 0;
 
-    for (size_t k = n; k > 0; k--) {
+    for (size_t k = n; status == 0 && k > 0; k--) {
+        status = rtl_monitor_poll(monitor, 0.0);
         const double *row = self->dense + k * size;
         sum[k] = log_sum(m[self->order[k - 1]], n - k, row + k + 1, share + k + 1);
         share[k] = sum[k] - log(row[k]);
     }
-    for (size_t k = 1; k <= n; k++) { /* share becomes x in this order */
+    for (size_t k = 1; status == 0 && k <= n; k++) { /* share becomes x, in order */
+        status = rtl_monitor_poll(monitor, 0.0);
         const double *row = self->dense + k * size;
         share[k] = log_sum(sum[k], k - 1, row + 1, share + 1) - log(row[k]);
     }
-    for (size_t k = 0; k < n; k++) {
+    for (size_t k = 0; status == 0 && k < n; k++) {
         x[self->order[k]] = share[k + 1];
     }
+    return status;
 }
 
 /* --- the returned process ----------------------------------------------------------
@@ -241,7 +246,7 @@ hub_apply(rtl_escape_inverse_t *self, const double *m,
 
 int
 rtl_escape_inverse_init(rtl_escape_inverse_t *self, const rtl_generator_t *chain,
-    rtl_steady_method_t method, const double *y)
+    rtl_steady_method_t method, const double *y, rtl_monitor_t *monitor)
 {
     int status;
 
@@ -259,7 +264,7 @@ rtl_escape_inverse_init(rtl_escape_inverse_t *self, const rtl_generator_t *chain
         return RTL_NO_MEMORY;
     }
     status = method == RTL_STEADY_CLOSED_FORM ? line_init(self)
-             : method == RTL_STEADY_DIRECT    ? dense_init(self, y)
+             : method == RTL_STEADY_DIRECT    ? dense_init(self, y, monitor)
                                               : hub_init(self);
     if (status != 0) {
         rtl_escape_inverse_free(self);
@@ -286,9 +291,8 @@ rtl_escape_inverse_apply(rtl_escape_inverse_t *self, const double *m,
         return hub_apply(self, m, options, x, info);
     }
     if (self->method == RTL_STEADY_DIRECT) {
-        dense_apply(self, m, x);
-    } else {
-        line_apply(self, m, x);
+        return dense_apply(self, m, options->monitor, x);
     }
+    line_apply(self, m, x);
     return 0;
 }

@@ -23,9 +23,10 @@ typedef struct {
 bool rtl_escape_inverse_is_line(const rtl_generator_t *chain);
 
 /* `chain` has killing. For DIRECT, y (n,) is a guess of log x that only sets the order
- * of elimination. RTL_BAD_ARGUMENT: CLOSED_FORM of a chain that is no line. */
+ * of elimination, which polls `monitor` (may be NULL). RTL_BAD_ARGUMENT: CLOSED_FORM of
+ * a chain that is no line. */
 int rtl_escape_inverse_init(rtl_escape_inverse_t *self, const rtl_generator_t *chain,
-    rtl_steady_method_t method, const double *y) RTL_MUST_CHECK;
+    rtl_steady_method_t method, const double *y, rtl_monitor_t *monitor) RTL_MUST_CHECK;
 void rtl_escape_inverse_free(rtl_escape_inverse_t *self);
 
 /* log x from log m, which is normalised. For KRYLOV, x holds a guess on entry, up to a

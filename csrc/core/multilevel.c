@@ -59,7 +59,7 @@ update_dense(rtl_multilevel_t *self)
         return status;
     }
     rtl_direct_gather(last->chain, self->order, self->order + n, self->dense);
-    rtl_direct_eliminate(n, self->dense);
+    status = rtl_direct_eliminate(n, NULL, self->dense);
     for (size_t i = 0; i < n; i++) {
         double y = last->y[self->order[i]];
         for (size_t j = 0; j < n; j++) {
@@ -68,7 +68,7 @@ update_dense(rtl_multilevel_t *self)
             }
         }
     }
-    return 0;
+    return status;
 }
 
 int
@@ -362,7 +362,7 @@ static int
 solve_coarsest(rtl_level_t *last)
 {
     const double *old = vector(last, RESIDUAL);
-    int status = rtl_direct_dense(last->chain, last->y);
+    int status = rtl_direct_dense(last->chain, NULL, last->y);
 
     for (size_t i = 0; i < last->chain->n; i++) {
         if (!isfinite(last->y[i])) {

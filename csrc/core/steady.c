@@ -63,7 +63,7 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     const rtl_steady_options_t *options, bool has_guess, double *y,
     rtl_steady_info_t *info)
 {
-    int status;
+    int status = 0;
 
     memset(info, 0, sizeof *info);
     info->method = options->method;
@@ -87,10 +87,13 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
         if (!has_guess) {
             memset(y, 0, chain->n * sizeof *y);
         }
-        for (int sweep = 0; sweep < 4; sweep++) { /* for the order alone */
+        for (int sweep = 0; status == 0 && sweep < 4; sweep++) { /* for the order */
             rtl_generator_sweep(chain, y);
+            status = rtl_monitor_poll(options->monitor, 0.0);
         }
-        status = rtl_direct_dense(chain, y);
+        if (status == 0) {
+            status = rtl_direct_dense(chain, options->monitor, y);
+        }
         info->bytes = chain->n * chain->n * sizeof(double);
         break;
     default:

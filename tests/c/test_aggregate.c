@@ -37,7 +37,7 @@ test_coarse_chain(void)
     size_t n_groups = 0;
 
     make_random_chain(&chain, N, 4, 7);
-    CHECK(rtl_direct_dense(&chain, y) == 0);
+    CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
     CHECK(rtl_aggregate_match(&chain, y, group, &n_groups) == 0);
     target = calloc(chain.n_entries, sizeof *target);
     CHECK(target != NULL && n_groups < N);
@@ -64,7 +64,7 @@ test_coarse_chain(void)
             }
         }
     }
-    CHECK(rtl_direct_dense(&coarse, solved) == 0);
+    CHECK(rtl_direct_dense(&coarse, NULL, solved) == 0);
     for (size_t c = 0; c < n_groups; c++) {
         CHECK_CLOSE(solved[c], coarse_y[c], 1e-12);
     }

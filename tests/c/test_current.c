@@ -56,7 +56,7 @@ test_well(double c)
 
     make_grid(&grid, 2, N, 2.2, RTL_REFLECTING);
     CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
-    CHECK(rtl_direct_dense(&chain, y) == 0);
+    CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
     rtl_current_faces(&chain, &grid, y, 0, jx);
     rtl_current_faces(&chain, &grid, y, 1, jy);
     for (size_t i = 0; i < N; i++) {
@@ -126,7 +126,7 @@ test_one_way_links(void)
     double up[] = {1.0, 1.0, 1.0}, down[] = {0.0, 0.0, 0.0}, y[3] = {0.0}, sigma[3];
 
     make_ring(&chain, 3, up, down);
-    CHECK(rtl_direct_dense(&chain, y) == 0);
+    CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
     CHECK(rtl_current_entropy_production(&chain, y, sigma) == 0);
     CHECK(isinf(sigma[0]) && sigma[0] > 0.0);
     rtl_generator_free(&chain);

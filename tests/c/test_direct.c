@@ -12,7 +12,7 @@ test_small_ring(void)
 
     make_ring(&chain, 4, up, down);
     CHECK(rtl_direct_is_ring(&chain));
-    CHECK(rtl_direct_dense(&chain, dense) == 0);
+    CHECK(rtl_direct_dense(&chain, NULL, dense) == 0);
     CHECK(rtl_direct_ring(&chain, ring) == 0);
     for (int i = 0; i < 4; i++) {
         CHECK_CLOSE(exp(dense[i]), expected[i], 1e-15);
@@ -41,7 +41,7 @@ test_steep(double steepness, double last_up, double last_down)
     for (int sweep = 0; sweep < 4; sweep++) {
         rtl_generator_sweep(&chain, dense);
     }
-    CHECK(rtl_direct_dense(&chain, dense) == 0);
+    CHECK(rtl_direct_dense(&chain, NULL, dense) == 0);
     CHECK(rtl_direct_ring(&chain, ring) == 0);
     rtl_generator_balance(&chain, ring, r);
     for (int i = 0; i < N; i++) {
@@ -89,7 +89,7 @@ test_nearly_reducible(void)
     double y[4] = {0.0}, weights[] = {1.0, 0.5, 0.25, 0.25 / 3.0};
 
     make_ring(&chain, 4, up, down);
-    CHECK(rtl_direct_dense(&chain, y) == 0);
+    CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
     for (int i = 0; i < 4; i++) {
         CHECK_CLOSE(exp(y[i] - y[0]), weights[i], 1e-15);
     }
@@ -100,9 +100,26 @@ static int
 solve(void *data)
 {
     double y[20] = {0.0};
-    int status = rtl_direct_dense(data, y);
+    int status = rtl_direct_dense(data, NULL, y);
 
     return status == 0 ? rtl_direct_ring(data, y) : status;
+}
+
+static int
+stop(void *data, double done)
+{
+    (void) data;
+    CHECK(done >= 0.0 && done <= 1.0);
+    return 1;
+}
+
+static void
+test_interruption(const rtl_generator_t *chain)
+{
+    double y[20] = {0.0};
+    rtl_monitor_t monitor = {.poll = stop};
+
+    CHECK(rtl_direct_dense(chain, &monitor, y) == RTL_INTERRUPTED);
 }
 
 int
@@ -124,6 +141,7 @@ main(void)
     }
     make_ring(&chain, 20, ones, ones);
     CHECK(check_every_allocation_failure(solve, &chain) == 4);
+    test_interruption(&chain);
     rtl_generator_free(&chain);
     return 0;
 }

@@ -49,7 +49,7 @@ check_method(const rtl_generator_t *chain, rtl_steady_method_t method, double to
         m[i] = 3.0 * pseudo(&seed);
     }
     rtl_direct_normalise(n, m);
-    CHECK(rtl_escape_inverse_init(&inverse, chain, method, m) == 0);
+    CHECK(rtl_escape_inverse_init(&inverse, chain, method, m, NULL) == 0);
     CHECK(rtl_escape_inverse_apply(&inverse, m, &options, x, &info) == 0);
     rtl_escape_inverse_free(&inverse);
     double flow = 0.0;
@@ -85,7 +85,7 @@ test_methods(void)
     check_method(&chain, RTL_STEADY_KRYLOV, 1e-9);
     double y[300] = {0.0};
     rtl_escape_inverse_t inverse;
-    CHECK(rtl_escape_inverse_init(&inverse, &chain, RTL_STEADY_CLOSED_FORM, y) ==
+    CHECK(rtl_escape_inverse_init(&inverse, &chain, RTL_STEADY_CLOSED_FORM, y, NULL) ==
           RTL_BAD_ARGUMENT);
     rtl_generator_free(&chain);
 }
@@ -107,7 +107,7 @@ solve(void *data)
     for (size_t i = 0; i < 20; i++) {
         m[i] = -log(20.0);
     }
-    int status = rtl_escape_inverse_init(&inverse, self->chain, self->method, x);
+    int status = rtl_escape_inverse_init(&inverse, self->chain, self->method, x, NULL);
     if (status == 0) {
         status = rtl_escape_inverse_apply(&inverse, m, &options, x, &info);
     }

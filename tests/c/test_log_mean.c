@@ -32,7 +32,7 @@ test_equilibrium_is_kept(void)
 
     make_grid(&grid, 2, N, 2.0, RTL_REFLECTING);
     CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
-    CHECK(rtl_direct_dense(&chain, y) == 0);
+    CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
     CHECK(rtl_log_mean_init(&log_mean, &chain, &model, &grid, NULL) == 0);
     rtl_log_mean_reweigh(&log_mean, y, -1e300);
     bool changed = false;

@@ -122,7 +122,7 @@ test_start(void)
     double y[N] = {0.0}, exact[N] = {0.0};
 
     make_random_chain(&chain, N, 4, 5);
-    CHECK(rtl_direct_dense(&chain, exact) == 0);
+    CHECK(rtl_direct_dense(&chain, NULL, exact) == 0);
     CHECK(rtl_multilevel_init(&levels, &chain, y) == 0);
     double uniform = 0.0, started = 0.0;
     for (int i = 0; i < N; i++) {
