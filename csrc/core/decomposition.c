@@ -113,6 +113,10 @@ jump_moments(const moments_t *self, double *jump, double *with_clock)
     rtl_sum_t mean = {0}, jj = {0}, jc = {0};
 
     for (size_t i = 0; i < input->n; i++) {
+        int status = poll(self, i);
+        if (status != 0) {
+            return status;
+        }
         if (is_used(input, i)) {
             rtl_sum_add(&mean, weight(input, i) / self->weight *
                                    (input->log_p[i] + input->log_clock[i]));
@@ -153,8 +157,9 @@ fill_jump(const moments_t *self, double *log_jump)
                 (input->volume == NULL ? 1.0 : input->volume[i]) * exp(log_jump[i]));
         }
     }
+    double log_total = log(rtl_sum_total(&total));
     for (size_t i = 0; i < input->n; i++) {
-        log_jump[i] -= log(rtl_sum_total(&total));
+        log_jump[i] -= log_total;
     }
     return 0;
 }

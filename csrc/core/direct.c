@@ -196,14 +196,6 @@ rtl_direct_is_ring(const rtl_generator_t *chain)
     return true;
 }
 
-/* log(exp(a) + exp(b)) */
-static double
-log_add(double a, double b)
-{
-    double top = fmax(a, b);
-    return top == -INFINITY ? top : top + log1p(exp(fmin(a, b) - top));
-}
-
 /* With u_m, d_m the rates of link m up and down, phi_i = sum_{m<i} log(u_m / d_m), a
  * tree is the ring less one link m, and the trees rooted at i add up to
  *
@@ -231,13 +223,13 @@ rtl_direct_ring(const rtl_generator_t *chain, double *y)
     if (rate_between(chain, n - 1, 0) > 0.0) {
         double around = rtl_sum_total(&phi);
         for (size_t m = n; m-- > 0;) { /* link = the sums over m' >= m */
-            right = log_add(right, link[m]);
+            right = rtl_sum_logs(right, link[m]);
             link[m] = right;
         }
         for (size_t i = 0; i < n; i++) {
             double here = -y[i] - log(rate_between(chain, i, (i + 1) % n));
-            y[i] += log_add(around + link[i], left);
-            left = log_add(left, here);
+            y[i] += rtl_sum_logs(around + link[i], left);
+            left = rtl_sum_logs(left, here);
         }
     }
     rtl_direct_normalise(n, y);

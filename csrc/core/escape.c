@@ -178,13 +178,11 @@ restart(iteration_t *self)
 /* --- the iteration ------------------------------------------------------------------
  */
 
+/* The work of one step, and how the last one went. */
 static void
-add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
+add_step(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
 {
-    sum->warm_steps += part->warm_steps;
-    sum->newton_steps += part->newton_steps;
-    sum->krylov_iterations += part->krylov_iterations;
-    sum->products += part->products;
+    rtl_steady_add_work(sum, part);
     sum->levels = part->levels;
     sum->bytes = part->bytes;
     memcpy(sum->message, part->message, RTL_SUN_MESSAGE);
@@ -208,7 +206,7 @@ advance(iteration_t *self, const rtl_steady_options_t *options, double *escape_r
     memcpy(to, from, n * sizeof *to);
     int status = rtl_escape_inverse_apply(&self->inverse, from, &inner, to, &part);
     if (self->inverse.method == RTL_STEADY_KRYLOV) {
-        add_work(info, &part);
+        add_step(info, &part);
     } else {
         info->warm_steps++;
     }

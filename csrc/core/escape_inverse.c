@@ -10,6 +10,7 @@
 
 #include "direct.h"
 #include "memory.h"
+#include "sum.h"
 
 bool
 rtl_escape_inverse_is_line(const rtl_generator_t *chain)
@@ -23,14 +24,6 @@ rtl_escape_inverse_is_line(const rtl_generator_t *chain)
         }
     }
     return true;
-}
-
-/* log(exp(a) + exp(b)) */
-static double
-log_add(double a, double b)
-{
-    double top = fmax(a, b);
-    return top == -INFINITY ? top : top + log1p(exp(fmin(a, b) - top));
 }
 
 /* log(exp(a) + sum_k w_k exp(y_k)) */
@@ -86,8 +79,8 @@ line_init(rtl_escape_inverse_t *self)
         self->line[k] = log(self->line[k]);
     }
     for (size_t k = n; k-- > 0;) {
-        lost = log_add(lost, log(chain->killing[k]));
-        pivot[k] = log_add(down[k], lost);
+        lost = rtl_sum_logs(lost, log(chain->killing[k]));
+        pivot[k] = rtl_sum_logs(down[k], lost);
         if (k > 0) {
             lost += up[k - 1] - pivot[k];
         }
@@ -103,11 +96,11 @@ line_apply(const rtl_escape_inverse_t *self, const double *m, double *x)
 
     memcpy(x, m, n * sizeof *x);
     for (size_t k = n - 1; k > 0; k--) {
-        x[k - 1] = log_add(x[k - 1], x[k] + down[k] - pivot[k]);
+        x[k - 1] = rtl_sum_logs(x[k - 1], x[k] + down[k] - pivot[k]);
     }
     x[0] -= pivot[0];
     for (size_t k = 1; k < n; k++) {
-        x[k] = log_add(x[k], x[k - 1] + up[k - 1]) - pivot[k];
+        x[k] = rtl_sum_logs(x[k], x[k - 1] + up[k - 1]) - pivot[k];
     }
 }
 

@@ -156,7 +156,9 @@ poll(rtl_evolve_t *self, double t)
 {
     double done = (t - self->start) / (self->end - self->start);
 
-    self->status = rtl_monitor_poll(self->monitor, fmin(fmax(done, 0.0), 1.0));
+    if (self->status == 0) { /* the first failure stays, whatever CVODE does next */
+        self->status = rtl_monitor_poll(self->monitor, fmin(fmax(done, 0.0), 1.0));
+    }
     return self->status != 0 ? -1 : 0;
 }
 

@@ -115,15 +115,6 @@ make_grids(nest_t *self, const rtl_grid_t *grid)
     return 0;
 }
 
-static void
-add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
-{
-    sum->warm_steps += part->warm_steps;
-    sum->newton_steps += part->newton_steps;
-    sum->krylov_iterations += part->krylov_iterations;
-    sum->products += part->products;
-}
-
 /* One coarse level: its generator, its multigrid level, its answer in self->y.
  * *has_guess tells whether self->y holds a guess, and afterwards an answer. */
 static int
@@ -151,7 +142,7 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
     loose.method = *has_guess ? RTL_STEADY_KRYLOV : RTL_STEADY_AUTO;
     status =
         rtl_steady_solve(&level->chain, multigrid, &loose, *has_guess, self->y, &info);
-    add_work(work, &info);
+    rtl_steady_add_work(work, &info);
     if (status != 0 &&
         status != RTL_NOT_CONVERGED) { /* a poor guess is still a guess */
         return status;
@@ -212,7 +203,7 @@ reweigh_rounds(rtl_log_mean_t *log_mean, rtl_geometric_t *multigrid,
         }
         status =
             rtl_steady_solve(&log_mean->reweighted, multigrid, &loose, true, y, &info);
-        add_work(work, &info);
+        rtl_steady_add_work(work, &info);
         flux->rounds++;
         if (status != 0) {
             return status;
@@ -225,7 +216,7 @@ reweigh_rounds(rtl_log_mean_t *log_mean, rtl_geometric_t *multigrid,
     }
     status =
         rtl_steady_solve(&log_mean->reweighted, multigrid, options, true, y, &info);
-    add_work(work, &info);
+    rtl_steady_add_work(work, &info);
     return status;
 }
 
@@ -281,6 +272,8 @@ keep_reference(nest_t *self, const rtl_model_t *model,
     rtl_generator_t reweighted = {0};
     rtl_nested_flux_t flux = {0};
     rtl_steady_options_t loose = *options;
+    /* one level is this grid's own: no coarser one gave it a guess */
+    bool geometric = self->multigrid.n_levels > 1;
 
     self->reference = rtl_memory_alloc(level->chain.n, sizeof(double));
     if (self->reference == NULL) {
@@ -292,11 +285,11 @@ keep_reference(nest_t *self, const rtl_model_t *model,
     }
     loose.rtol = fmax(coarse_rtol, options->rtol);
     loose.method = RTL_STEADY_AUTO;
-    int status = improve(&level->chain, model, &level->grid,
-        self->n_levels > 2 ? &self->multigrid : NULL, &loose, self->reference,
-        &reweighted, &flux, work, fault);
+    int status =
+        improve(&level->chain, model, &level->grid, geometric ? &self->multigrid : NULL,
+            &loose, self->reference, &reweighted, &flux, work, fault);
     rtl_generator_free(&reweighted);
-    if (status == 0 && self->n_levels > 2) {
+    if (status == 0 && geometric) {
         rtl_geometric_update(&self->multigrid, self->y);
     }
     return status;
@@ -395,7 +388,7 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     if (status == 0 && self->reference != NULL) {
         status = estimate_error(self, grid, y, &flux->error);
     }
-    add_work(info, &work);
+    rtl_steady_add_work(info, &work);
 out:
     if (self != NULL) {
         nest_free(self);

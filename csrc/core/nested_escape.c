@@ -39,15 +39,6 @@ refine(const rtl_grid_t *coarse, double *coarse_y, const rtl_grid_t *fine, doubl
     return status;
 }
 
-static void
-add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
-{
-    sum->warm_steps += part->warm_steps;
-    sum->newton_steps += part->newton_steps;
-    sum->krylov_iterations += part->krylov_iterations;
-    sum->products += part->products;
-}
-
 /* A guess for `grid` from the law on the next coarser one, which is asked likewise;
  * there is none if no grid is coarser, or its law spans too much. */
 static int
@@ -88,7 +79,7 @@ guess(const rtl_model_t *model, const rtl_grid_t *grid,
     loose.method = RTL_STEADY_AUTO;
     status =
         rtl_escape_solve(&chain, &loose, *has_guess, coarse_y, &escape_rate, &info);
-    add_work(work, &info);
+    rtl_steady_add_work(work, &info);
     if (status != 0 && status != RTL_NOT_CONVERGED) {
         goto out;
     }
@@ -115,7 +106,7 @@ rtl_nested_escape(const rtl_generator_t *chain, const rtl_model_t *model,
 
     if (status == 0) {
         status = rtl_escape_solve(chain, options, has_guess, y, escape_rate, info);
-        add_work(info, &work);
+        rtl_steady_add_work(info, &work);
     }
     return status;
 }

@@ -97,7 +97,7 @@ fill_heats(search_t *self, rtl_paths_t *out)
         }
     }
     for (size_t i = 0; i < n && out->outcome == RTL_PATHS_FOUND; i++) {
-        size_t first = i == 0 ? 0 : end[i - 1], links = 0;
+        size_t first = i == 0 ? 0 : end[i - 1];
         for (size_t e = first; e < end[i]; e++) {
             rate[target[e]] = leave[e];
         }
@@ -105,7 +105,6 @@ fill_heats(search_t *self, rtl_paths_t *out)
             size_t j = (size_t) chain->source[e];
             self->heat[e] = log(chain->rate[e]) - log(rate[j]);
             self->scale = fmax(self->scale, fabs(self->heat[e]));
-            links += chain->rate[e] > 0.0 || rate[j] > 0.0;
             if ((chain->rate[e] > 0.0) != (rate[j] > 0.0)) {
                 out->outcome = RTL_PATHS_ONE_WAY;
                 out->from = chain->rate[e] > 0.0 ? j : i;
@@ -386,6 +385,9 @@ rtl_paths_bounds(const rtl_generator_t *chain, size_t x, size_t y,
             top = search.parent[top];
         }
         status = add_part(&search, top, to, member, monitor, out);
+        if (status == 0) {
+            status = rtl_monitor_poll(monitor, 0.0);
+        }
         to = top;
     }
 out:

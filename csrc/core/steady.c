@@ -16,6 +16,15 @@ rtl_steady_defaults(void)
     return (rtl_steady_options_t) {.rtol = 1e-10, .max_steps = 300};
 }
 
+void
+rtl_steady_add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
+{
+    sum->warm_steps += part->warm_steps;
+    sum->newton_steps += part->newton_steps;
+    sum->krylov_iterations += part->krylov_iterations;
+    sum->products += part->products;
+}
+
 double
 rtl_steady_residual(const rtl_generator_t *chain, const double *y, size_t *worst)
 {

@@ -53,6 +53,9 @@ int rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     const rtl_steady_options_t *options, bool has_guess, double *y,
     rtl_steady_info_t *info) RTL_MUST_CHECK;
 
+/* Add the counts of steps, iterations and products. */
+void rtl_steady_add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part);
+
 /* max |r_i| / q_i and where. */
 double rtl_steady_residual(
     const rtl_generator_t *chain, const double *y, size_t *worst);

@@ -5,6 +5,8 @@
 #ifndef RTL_SUM_H
 #define RTL_SUM_H
 
+#include <math.h>
+
 typedef struct {
     double value; /* what plain summation gives */
     double lost;  /* what rounding took from it */
@@ -24,6 +26,14 @@ static inline double
 rtl_sum_total(const rtl_sum_t *self)
 {
     return self->value + self->lost;
+}
+
+/* log(exp(a) + exp(b)) */
+static inline double
+rtl_sum_logs(double a, double b)
+{
+    double top = fmax(a, b);
+    return top == -INFINITY ? top : top + log1p(exp(fmin(a, b) - top));
 }
 
 #endif
