@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rattling._core import ConvergenceError
+
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
 # coordinate sets of the published analysis
@@ -41,7 +43,7 @@ def main(argv=None):
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"rattling: {where}{error.strerror or error}", file=sys.stderr)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, MemoryError, ConvergenceError) as error:
         print(f"rattling: {error}", file=sys.stderr)
     return BAD_INPUT
 

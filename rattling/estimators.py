@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rattling import _core
+from rattling._checks import count, positive, real_array
 from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.results import Result
-from rattling.trajectories import Trajectories, positive, real_array, whole
+from rattling.trajectories import Trajectories
 
 _METHODS = ("local-linear", "bins")
 _NOISE = ("none",)
@@ -153,12 +154,11 @@ class WindowedRattling(Result):
         ----------
         P. Chvykov et al., Science 371, 90 (2021) and its public analysis code.
         """
-        n = whole(n, "n", 1)
-        count = len(self.rattling)
-        if n > count:
-            raise ValueError(f"n must be at most the number of windows, {count}; got {n}")
+        n, n_windows = count("n", n, 1), len(self.rattling)
+        if n > n_windows:
+            raise ValueError(f"n must be at most the number of windows, {n_windows}; got {n}")
         windows = np.lib.stride_tricks.sliding_window_view(self.rattling, n)
-        return self.t[: count - n + 1], windows.mean(axis=1)
+        return self.t[: n_windows - n + 1], windows.mean(axis=1)
 
     def plot(self, ax=None, *, smooth=25):
         """R against time with its running mean over ``smooth`` windows.
@@ -318,7 +318,7 @@ def estimate_rattling(
 
 
 def _read_points(at, dim):
-    points = np.atleast_1d(real_array(at, "at"))
+    points = np.atleast_1d(real_array("at", at))
     points = points[:, None] if points.ndim == 1 and dim == 1 else np.atleast_2d(points)
     if points.ndim != 2 or points.shape[1] != dim or len(points) == 0:
         raise ValueError(f"at must be a Grid or points of shape (n, {dim}); got an array of shape {np.shape(at)}")
@@ -332,7 +332,7 @@ def _bandwidth(bandwidth, x):
     """Radius of the kernel along each axis."""
     dim = x.shape[2]
     if bandwidth is not None:
-        width = np.broadcast_to(real_array(bandwidth, "bandwidth"), (dim,))
+        width = np.broadcast_to(real_array("bandwidth", bandwidth), (dim,))
         if not ((width > 0) & np.isfinite(width)).all():
             raise ValueError(f"bandwidth must be positive and finite; got {bandwidth!r}")
         return width
@@ -397,7 +397,7 @@ def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time"):
     >>> rattling.windowed_rattling(path, dt=0.1, window=10.0).rattling.shape
     (901,)
     """
-    x = real_array(x, "x")
+    x = real_array("x", x)
     if x.ndim == 1:
         x = x[:, None]
     if x.ndim != 2 or x.shape[1] < 1:
@@ -405,9 +405,9 @@ def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time"):
     if np.isinf(x).any():
         row, column = np.argwhere(np.isinf(x))[0]
         raise ValueError(f"x must not be infinite; row {row}, column {column} is {x[row, column]}")
-    dt = positive(dt, "dt")
-    window = positive(window, "window")
-    stride = whole(stride, "stride", 1)
+    dt = float(positive("dt", dt))
+    window = float(positive("window", window))
+    stride = count("stride", stride, 1, bits=63)
     if displacement not in _DISPLACEMENTS:
         names = ", ".join(map(repr, _DISPLACEMENTS))
         raise ValueError(f"displacement must be one of {names}; got {displacement!r}")
@@ -439,7 +439,7 @@ def _read_lags(lags):
     lags = (lags,) if isinstance(lags, (int, np.integer)) else tuple(lags)
     if len(lags) not in (1, 2):
         raise ValueError(f"lags must be one or two whole numbers; got {lags!r}")
-    lags = tuple(whole(lag, "lags", 1) for lag in lags)
+    lags = tuple(count("lags", lag, 1) for lag in lags)
     if lags[-1] > _LARGEST_LAG or (len(lags) == 2 and lags[0] >= lags[1]):
         raise ValueError(f"lags must increase and be at most {_LARGEST_LAG}; got {lags}")
     return lags
@@ -452,7 +452,7 @@ def _read_paths(source, dt):
             raise ValueError(f"dt is {dt}, but the trajectories have {source.dt}; leave it out")
         x, dt, period, names = source.x, source.dt, source.period, source.variables
     else:
-        x = real_array(source, "trajectories_or_array")
+        x = real_array("trajectories_or_array", source)
         if x.ndim == 1:
             x = x[:, None]
         if x.ndim == 2:
@@ -464,7 +464,7 @@ def _read_paths(source, dt):
             )
         if dt is None:
             raise ValueError("dt, the time between states, is needed for an array")
-        dt, period, names = positive(dt, "dt"), np.zeros(x.shape[2]), None
+        dt, period, names = float(positive("dt", dt)), np.zeros(x.shape[2]), None
     if not np.isfinite(x).all():
         path, row, axis = np.argwhere(~np.isfinite(x))[0]
         raise ValueError(

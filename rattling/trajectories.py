@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import sys
 import time
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rattling import _core
+from rattling._checks import count, positive, real_array
 from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.models import Model
@@ -17,7 +17,7 @@ from rattling.results import Result
 
 _METHODS = ("euler-maruyama",)
 _SIDES = ("reflecting", "periodic")
-_LARGEST_COUNT = 2**48  # the counter of the random numbers
+_COUNTER_BITS = 48  # of the random numbers
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -176,10 +176,10 @@ def simulate(
         raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
     if method not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
-    dt = positive(dt, "dt")
-    n_steps = whole(n_steps, "n_steps", 0)
-    thin = whole(thin, "thin", 1)
-    threads = _core.cores() if threads is None else whole(threads, "threads", 1)
+    dt = float(positive("dt", dt))
+    n_steps = count("n_steps", n_steps, 0, bits=_COUNTER_BITS)
+    thin = count("thin", thin, 1, bits=_COUNTER_BITS)
+    threads = _core.cores() if threads is None else count("threads", threads, 1, bits=_COUNTER_BITS)
     x0 = _starts(x0, n_paths, model.dim)
     dim = x0.shape[1]
     walls = _walls(boundary, dim)
@@ -211,38 +211,6 @@ def simulate(
 # --- arguments --------------------------------------------------------------------------
 
 
-def positive(value, name):
-    """A finite number > 0."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}") from None
-    if not 0.0 < number < np.inf:
-        raise ValueError(f"{name} must be positive and finite; got {value!r}")
-    return number
-
-
-def whole(value, name, least):
-    """A whole number from `least` on, below 2**48."""
-    try:
-        if isinstance(value, (bool, np.bool_)):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}") from None
-    if not least <= number < _LARGEST_COUNT:
-        raise ValueError(f"{name} must be at least {least} and below 2**48; got {number}")
-    return number
-
-
-def real_array(value, name):
-    """A float64 array; complex numbers, text and objects are refused."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be an array of real numbers, not of {array.dtype}")
-    return array.astype(np.float64, copy=False)
-
-
 def random_key(rng):
     """64 bits from a seed in any of the forms of SPEC 7."""
     if isinstance(rng, np.random.BitGenerator):
@@ -262,14 +230,14 @@ def random_key(rng):
 
 def _starts(x0, n_paths, dim):
     """x0 as a finite (n_paths, dim), perhaps one row seen n_paths times."""
-    x0 = real_array(x0, "x0")
+    x0 = real_array("x0", x0)
     if x0.ndim == 0 and dim in (None, 1):
         x0 = x0.reshape(1)
     wanted = "dim" if dim is None else dim
     if x0.ndim not in (1, 2) or x0.size == 0 or (dim is not None and x0.shape[-1] != dim):
         raise ValueError(f"x0 must have shape ({wanted},) or (n_paths, {wanted}), but it has {x0.shape}")
     if n_paths is not None:
-        n_paths = whole(n_paths, "n_paths", 1)
+        n_paths = count("n_paths", n_paths, 1, bits=_COUNTER_BITS)
         if x0.ndim == 2 and n_paths != len(x0):
             raise ValueError(f"n_paths is {n_paths}, but x0 has {len(x0)} rows")
     bad = np.argwhere(~np.isfinite(np.atleast_2d(x0)))

@@ -47,6 +47,17 @@ def test_chain(capsys):
     assert f"{parts.rho:.4f}" in out
 
 
+@pytest.mark.parametrize("error", [rt.ConvergenceError, MemoryError])
+def test_what_cannot_be_computed(capsys, monkeypatch, error):
+    """One sentence and 2: 1 would say that a requirement failed."""
+
+    def fail(*arguments, **options):
+        raise error("it is too much")
+
+    monkeypatch.setattr(report, "compute", fail)
+    assert run(capsys, "report", "ring") == (2, "", "rattling: it is too much\n")
+
+
 def test_requirements():
     good = as_a_program("report", "ring", "--shape", "50", "--require", "correlation>-2", "--require", "residual<=1e-9")
     assert (good.returncode, good.stderr) == (0, "")

@@ -236,7 +236,7 @@ def test_ants_without_preference_are_spread_evenly():
         ("two_particles_on_ring", (3, -1), ValueError, "rate must be positive; got -1"),
         ("follmer_kirman", (True, 1, 1), TypeError, "n must be a whole number; got True"),
         ("follmer_kirman", (5, 0, 1), ValueError, "epsilon must be positive; got 0"),
-        ("follmer_kirman", (5, 1, np.nan), ValueError, "r must be finite; got nan"),
+        ("follmer_kirman", (5, 1, np.nan), ValueError, "r must be positive and finite; got nan"),
     ],
 )
 def test_bad_rates(name, arguments, error, text):
