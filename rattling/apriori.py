@@ -320,7 +320,7 @@ def certificate(chain):
     Raises
     ------
     ValueError
-        For a state without exit.
+        For a state without exit, or a chain that is left for good (absorbing walls).
 
     Notes
     -----
@@ -329,6 +329,8 @@ def certificate(chain):
     """
     if not isinstance(chain, Generator):
         raise TypeError(f"chain must be a rattling.Generator, not {type(chain).__name__}")
+    if chain.killing.any():
+        raise ValueError("certificate: the jump chain of a generator with absorbing walls has no steady state")
     q = chain.exit_rates.ravel()
     if not q.all():
         raise ValueError(f"each state must have an exit; state {int(np.argmin(q))} has none")

@@ -176,6 +176,8 @@ def test_certificate_says_when_it_is_none():
     bound = apriori.certificate(systems.follmer_kirman(10, 0.1, 1.0))
     assert (bound.dobrushin, bound.jump_chain_bound, bound.total_variation_bound) == (1, 1, 1)
     assert "no successor in common" in bound.reason
+    with pytest.raises(ValueError, match="absorbing walls"):
+        apriori.certificate(rt.Generator.from_rates([[0, 1], [1, 0]], killing=[0, 0.1]))
     with pytest.raises(ValueError, match="state 1 has none"):
         apriori.certificate(rt.Generator.from_rates([[0, 1], [0, 0]]))
     with pytest.raises(TypeError, match="chain must be a rattling.Generator"):

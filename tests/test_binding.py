@@ -699,6 +699,30 @@ def test_a_simulation_does_not_run_inside_itself():
     assert seen and set(seen) == {"the simulation is running already"}
 
 
+def test_an_evolution_does_not_run_inside_itself():
+    seen = []
+
+    def progress(done):
+        with pytest.raises(RuntimeError, match="the evolution is running already"):
+            run.run(2.0, None)
+        seen.append(done)
+
+    n = 3000
+    line = _core.Generator.from_rates(n, np.arange(n - 1), np.arange(1, n), np.ones(n - 1))
+    run = _core.Evolution(line, 0.0, np.full(n, 1 / n), 1e-6, 1e-9)
+    assert run.run(1.0, progress).shape == (n,)
+    assert seen and run.run(2.0, None).shape == (n,)
+
+
+def test_an_exception_of_progress_ends_an_evolution():
+    def progress(done):
+        raise KeyError("mine")
+
+    run = _core.Evolution(chain(), 0.0, np.full(3, 1 / 3), 1e-6, 1e-9)
+    with pytest.raises(KeyError, match="mine"):
+        run.run(1.0, progress)
+
+
 # --- estimators, random numbers -----------------------------------------------------------
 
 
