@@ -148,7 +148,7 @@ class RelaxationModes(Result):
     frequencies : ndarray, shape (k,)
         Angular frequencies Im λ, radians per unit time; pairs of either sign.
     modes : ndarray of complex, shape (k, \\*grid.shape) or (k, n)
-        Right eigenvectors v, of largest magnitude 1; they sum to 0.
+        Right eigenvectors v, of largest magnitude 1; they sum to 0, unless walls absorb.
     grid : Grid or None
     """
 
@@ -161,6 +161,9 @@ class RelaxationModes(Result):
 def relaxation_times(generator, k=4):
     """The k slowest relaxation modes of a generator.
 
+    With absorbing walls the first is the quasi-stationary law, which decays at the escape
+    rate; else the steady state, which does not, is left out.
+
     Dense for up to 1500 states, else ARPACK in shift-invert mode with a sparse
     factorisation: it finds the 3 k + 10 eigenvalues nearest to 0, of which the k with the
     smallest decay rates are returned. A mode that decays slowly while it turns much
@@ -169,7 +172,7 @@ def relaxation_times(generator, k=4):
     Parameters
     ----------
     generator : Generator
-        With one recurrent class.
+        With one recurrent class, or absorbing walls.
     k : int
         Number of modes besides the steady state, at least 1 and below the number of
         states minus 1.
@@ -201,7 +204,8 @@ def relaxation_times(generator, k=4):
         shift = 1e-12 * float(generator.exit_rates.max())  # off the steady state's 0
         values, vectors = linalg.eigs(W, k=min(3 * k + 10, n - 2), sigma=shift, which="LM")
     order = np.argsort(-values.real, kind="stable")
-    order = order[1 : k + 1]  # without the steady state
+    first = 0 if generator.killing.any() else 1  # without the steady state
+    order = order[first : first + k]
     modes = (vectors[:, order] / vectors[np.abs(vectors[:, order]).argmax(axis=0), order]).T
     values = values[order]
     return RelaxationModes(
