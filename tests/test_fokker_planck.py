@@ -78,6 +78,35 @@ def test_twin_where_diffusion_vanishes():
     assert W.peclet == np.inf
 
 
+@pytest.mark.parametrize("factor", [3.0, 30.0, 1e6])
+def test_jump_of_diffusion(factor):
+    """Two media without drift: p D is the same in both, to rounding, whatever the jump."""
+    model = rt.Model(lambda x: 0 * x, lambda x: np.where(x[0] > 0.1, factor, 1.0), dim=1)
+    state = rt.steady_state(model, rt.Grid((-1, 1), 40))
+    assert np.ptp(state.log_density + np.log(model.diffusion(state.grid.points().T)[0, 0])) < 1e-9
+
+
+@pytest.mark.parametrize("factor", [0.05, 20.0])
+def test_jump_of_diffusion_with_drift(factor):
+    """A drift through two media on a ring: right in every cell, as f/D is constant in each.
+    With J = 1, q = p D solves q' = f q/D - J in each and is continuous."""
+    f = 1.5
+    model = rt.Model(lambda x: f + 0 * x, lambda x: np.where(np.abs(x[0]) < 0.5, factor, 1.0), dim=1)
+    grid = rt.Grid((-1, 1), 64, "periodic")
+    state = rt.steady_state(model, grid, flux="exponential")
+    inner, outer = np.exp(f / factor), np.exp(f)
+    c_inner = (factor - 1) * (outer - 1) / (f * (1 - inner * outer))
+    c_outer = (factor - 1) / f + c_inner * inner
+    x = grid.centres(0)
+    p = np.where(
+        np.abs(x) < 0.5,
+        1 / f + c_inner / factor * np.exp(f * (x + 0.5) / factor),
+        1 / f + c_outer * np.exp(f * ((x - 0.5) % 2)),
+    )
+    np.testing.assert_allclose(state.density, p / (p.mean() * 2), rtol=1e-9)
+    np.testing.assert_allclose(state.face_currents[0], 1 / (p.mean() * 2), rtol=1e-8)
+
+
 def test_kinds_of_model_agree():
     grid = rt.Grid([(-1, 1), (0, 2)], (9, 8))
     symbolic = rt.Model.from_sympy([Y - X**3, -X], [1 + X**2, sp.exp(Y)], variables=(X, Y))

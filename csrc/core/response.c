@@ -3,12 +3,13 @@
  *
  *     rate(a -> b) = D_a B(-z) / (h width_a),   rate(b -> a) = D_b B(z) / (h width_b),
  *
- * or, where D jumps, the same with the face's D and z = (f h - D_b + D_a) / D. The
+ * or, where D jumps, those of two halves, see rough_slopes. The
  * Gauss point at the share g of the way sees (1 - g) of a change at a and g of one at
  * b. The branches and points are those of finite_volume.c; a test compares with
  * differences of its rates. */
 #include "response.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -34,14 +35,20 @@ typedef struct {
     double up_drift[2], down_drift[2];
 } slopes_t;
 
-/* B'(z) = B(z) (1 - B(-z)) / z */
+/* B'(z) / B(z) = (1 - B(-z)) / z */
+static double
+log_slope(double z)
+{
+    if (fabs(z) < 1e-2) { /* next term z^5 / 30240 */
+        return -0.5 - z * (1.0 - z * z / 60.0) / 12.0;
+    }
+    return (1.0 - rtl_finite_volume_bernoulli(-z)) / z;
+}
+
 static double
 bernoulli_slope(double z)
 {
-    if (fabs(z) < 1e-2) { /* next term z^5 / 5040 */
-        return -0.5 + z * (1.0 - z * z / 30.0) / 6.0;
-    }
-    return rtl_finite_volume_bernoulli(z) * (1.0 - rtl_finite_volume_bernoulli(-z)) / z;
+    return rtl_finite_volume_bernoulli(z) * log_slope(z);
 }
 
 static double
@@ -77,44 +84,52 @@ smooth_slopes(const face_t *face, double z, slopes_t *out)
     out->down_diffusion[HIGH] += scale_down * down;
 }
 
-/* The flux written for p, with the face's D: D jumps or vanishes. */
+/* D jumps or vanishes: one D for each half, e = f h / 2, z = e / D. With B' = B (1 -
+ * B(-z)) / z all logarithmic slopes are made of Bernoulli functions. */
 static void
 rough_slopes(const face_t *face, slopes_t *out)
 {
-    double h = face->distance, f = 0.0, d = 0.0;
+    double h = face->distance, f = 0.0, size = 0.0, z[2], inverse[2], rate[2];
 
     for (int g = 0; g < GAUSS; g++) {
         f += gauss_weight[g] * face->drift[g];
-        d += gauss_weight[g] * face->diffusion[g];
+        size = fmax(size, fabs(face->drift[g]));
     }
-    double along = f * h - (face->d[HIGH] - face->d[LOW]), z = along / d;
-    double scale_up = 1.0 / (h * face->width[LOW]);
-    double scale_down = 1.0 / (h * face->width[HIGH]);
-    bool upwind = !(fabs(z) < largest_z);
+    double e = fabs(f) > 8.0 * DBL_EPSILON * size ? 0.5 * h * f : 0.0;
     for (int side = LOW; side <= HIGH; side++) {
-        double d_slope = 0.0, drift_slope = 0.0;
-        double along_slope = side == LOW ? face->d[LOW] : -face->d[HIGH];
+        double d = face->d[side];
+        z[side] = e == 0.0 ? 0.0 : fmax(-largest_z, fmin(e / d, largest_z));
+        inverse[side] = e != 0.0 ? z[side] / e : d > 0.0 ? 1.0 / d : 0.0;
+        double out_z = side == LOW ? z[LOW] : -z[HIGH];
+        double limit = fmax(side == LOW ? e : -e, 0.0);
+        rate[side] =
+            fabs(out_z) < largest_z ? d * rtl_finite_volume_bernoulli(-out_z) : limit;
+        rate[side] *= 2.0 / (h * face->width[side]);
+    }
+    double before = rtl_finite_volume_bernoulli(z[LOW]);
+    double behind = rtl_finite_volume_bernoulli(-z[HIGH]);
+    double back = rtl_finite_volume_bernoulli(-z[LOW]);
+    double ahead = rtl_finite_volume_bernoulli(z[HIGH]);
+    double share_up = behind / (before + behind),
+           share_down = before / (before + behind);
+    double up = rate[LOW] * share_up, down = rate[HIGH] * share_down;
+
+    out->up_diffusion[LOW] = up * (before + share_down * (1.0 - back));
+    out->up_diffusion[HIGH] = -up * share_down * (1.0 - ahead);
+    out->down_diffusion[LOW] = -down * share_up * (1.0 - back);
+    out->down_diffusion[HIGH] = down * (behind + share_up * (1.0 - ahead));
+    /* of log(before / behind) with e */
+    double turn =
+        log_slope(z[LOW]) * inverse[LOW] + log_slope(-z[HIGH]) * inverse[HIGH];
+    double up_e = up * (-log_slope(-z[LOW]) * inverse[LOW] - share_down * turn);
+    double down_e = down * (log_slope(z[HIGH]) * inverse[HIGH] + share_up * turn);
+    for (int side = LOW; side <= HIGH; side++) {
+        double e_slope = 0.0;
         for (int g = 0; g < GAUSS; g++) {
-            d_slope += gauss_weight[g] * share(side, g) * face->diffusion[g];
-            drift_slope += gauss_weight[g] * share(side, g) * h;
+            e_slope += 0.5 * h * gauss_weight[g] * share(side, g);
         }
-        if (upwind) {
-            out->up_diffusion[side] = along > 0.0 ? along_slope * scale_up : 0.0;
-            out->down_diffusion[side] = along < 0.0 ? -along_slope * scale_down : 0.0;
-            out->up_drift[side] = along > 0.0 ? drift_slope * scale_up : 0.0;
-            out->down_drift[side] = along < 0.0 ? -drift_slope * scale_down : 0.0;
-            continue;
-        }
-        /* d * dz / d(log D) */
-        double turn = along_slope - z * d_slope;
-        out->up_diffusion[side] =
-            scale_up *
-            (d_slope * rtl_finite_volume_bernoulli(-z) - turn * bernoulli_slope(-z));
-        out->down_diffusion[side] =
-            scale_down *
-            (d_slope * rtl_finite_volume_bernoulli(z) + turn * bernoulli_slope(z));
-        out->up_drift[side] = -scale_up * bernoulli_slope(-z) * drift_slope;
-        out->down_drift[side] = scale_down * bernoulli_slope(z) * drift_slope;
+        out->up_drift[side] = up_e * e_slope;
+        out->down_drift[side] = down_e * e_slope;
     }
 }
 

@@ -93,6 +93,50 @@ test_upwinding(void)
     rtl_grid_free(&grid);
 }
 
+static int
+no_drift(const double *x, double *f, intptr_t n, void *data)
+{
+    (void) x;
+    (void) data;
+    memset(f, 0, (size_t) n * sizeof *f);
+    return 0;
+}
+
+static int
+jump_diffusion(const double *x, double *d, intptr_t n, void *data)
+{
+    for (intptr_t i = 0; i < n; i++) {
+        d[i] = x[i] < 0.0 ? 1.0 : *(double *) data;
+    }
+    return 0;
+}
+
+/* Without drift the rates are those of the cell that is left, D / h^2, whatever D is
+ * behind the face: so D p is constant. */
+static void
+test_jump(void)
+{
+    double factors[] = {0.0, 1e-9, 0.05, 5.0, 50.0, 1e12};
+    double h = 0.2, peclet;
+
+    for (size_t k = 0; k < sizeof factors / sizeof *factors; k++) {
+        rtl_grid_t grid;
+        rtl_generator_t chain;
+        rtl_model_t model = model_of(1, no_drift, NULL, jump_diffusion, &factors[k]);
+
+        make_grid(&grid, 1, 10, 1.0, RTL_REFLECTING);
+        CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) ==
+              0);
+        /* the jump is between cells 4 and 5 */
+        CHECK_CLOSE(chain.rate[chain.start[5]] * h * h, 1.0, 1e-12);
+        CHECK_CLOSE(
+            chain.rate[chain.start[4] + 1] * h * h, factors[k], 1e-12 * factors[k]);
+        CHECK(peclet == 0.0);
+        rtl_generator_free(&chain);
+        rtl_grid_free(&grid);
+    }
+}
+
 /* f = 1 on a ring: the uniform law is steady, and the ends are linked. */
 static int
 unit_drift(const double *x, double *f, intptr_t n, void *data)
@@ -250,6 +294,7 @@ main(void)
     test_bernoulli();
     test_equilibrium();
     test_upwinding();
+    test_jump();
     test_periodic();
     test_absorbing();
     test_absorbing_corners();

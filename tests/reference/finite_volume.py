@@ -99,9 +99,27 @@ def face_rates(drift, diffusion, low, high, axis, h, w_low, w_high, bounds):
     if everything.min() > 0 and everything.max() <= 10 * everything.min():
         z = (GAUSS_WEIGHTS * f / d).sum() * h
     else:
-        along = (GAUSS_WEIGHTS * f).sum() * h - (d_high - d_low)
-        d_low = d_high = (GAUSS_WEIGHTS * d).sum()
-        if d_low == 0:
-            return max(along, 0) / (h * w_low), max(-along, 0) / (h * w_high)
-        z = along / d_low
+        mean = (GAUSS_WEIGHTS * f).sum()
+        mean = 0 if abs(mean) < 1e-14 * abs(f).max() else mean
+        return halves_rates(mean, d_low, d_high, h, w_low, w_high)
     return d_low * bernoulli(-z) / (h * w_low), d_high * bernoulli(z) / (h * w_high)
+
+
+def halves_rates(f, d_low, d_high, h, w_low, w_high):
+    """D p solved for on each half of a face with its own D, continuous in the middle: the
+    resistances of the halves add up. Where D = 0 a tiny one takes its place."""
+    tiny = 1e-9 * max(d_low, d_high, abs(f) * h)
+    if tiny == 0:
+        return 0.0, 0.0
+    z_low, z_high = (f * h / 2 / max(d, tiny) for d in (d_low, d_high))
+    # q_high = exp(z_low + z_high) q_low - J resistance, a half alone: exp(z) and h / 2 B(z)
+    log_resistance = np.log(h / 2) + np.logaddexp(z_high - log_bernoulli(z_low), -log_bernoulli(z_high))
+    up = max(d_low, tiny if f > 0 else 0) * np.exp(z_low + z_high - log_resistance)
+    down = max(d_high, tiny if f < 0 else 0) * np.exp(-log_resistance)
+    return up / w_low, down / w_high
+
+
+def log_bernoulli(z):
+    if abs(z) < 1e-6:
+        return -z / 2
+    return np.log(abs(z)) - max(z, 0) - np.log1p(-np.exp(-abs(z)))
