@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from rattling import _core
 from rattling._checks import count, positive, real_array
+from rattling._paths import read_lags, read_paths, terms
 from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.results import Result
-from rattling.trajectories import Trajectories
 
 _METHODS = ("local-linear", "bins")
-_NOISE = ("none",)
+_NOISE = ("none", "covariance")
+_STDERR = ("analytic", "blocks")
 _DISPLACEMENTS = ("sqrt-time", "increments")
-_LARGEST_LAG = 64
+_BLOCKS = 32
+_MOST_RUNGS = 24
 _STARTS_A_BIN = 1000  # aimed at where the grid is ours to choose
 _MOST_BINS = 64  # along an axis, likewise
 
@@ -43,9 +45,16 @@ class RattlingField(Result):
     drift : ndarray, shape (*grid.shape, dim)
         Mean increment per unit time at the shortest lag; NaN in empty cells.
     n_eff : ndarray, shape ``grid.shape``
-        Independent increments behind C: their number, less what overlap takes off.
+        Independent increments behind C: their number, less what overlap and unequal
+        weights take off.
     counts : ndarray of int, shape ``grid.shape``
         Increments that start in the cell, or within the bandwidth.
+    kurtosis : ndarray, shape ``grid.shape``
+        Excess kurtosis of increments over the shortest lag, the mean over the axes: 0
+        where they are Gaussian, as white noise makes them at short lags. See
+        `non_gaussian`.
+    bandwidth : ndarray, shape (*grid.shape, dim), or None
+        Radius of the kernel at each point along each axis; None for bins.
     grid : Grid or None
     method : str
     lags : tuple of int
@@ -66,6 +75,8 @@ class RattlingField(Result):
     drift: np.ndarray
     n_eff: np.ndarray
     counts: np.ndarray
+    kurtosis: np.ndarray
+    bandwidth: np.ndarray | None
     grid: Grid | None
     method: str
     lags: tuple
@@ -73,6 +84,18 @@ class RattlingField(Result):
     n_invalid: int
     n_outside: int
     variables: tuple | None = None
+    noise: str = "none"
+
+    @property
+    def non_gaussian(self):
+        """Where increments are not Gaussian: True where the excess kurtosis is above 0.5 in size
+        and five times its standard error for Gaussian increments. There C is no full account
+        of the noise (jumps, activity with memory, a mixture of modes), and ``stderr`` is too
+        small: take ``stderr="blocks"``. The number of True is the flag."""
+        dim = self.covariance.shape[-1]
+        error = np.sqrt(24 / np.maximum(dim * self.n_eff, 1))
+        with np.errstate(invalid="ignore"):
+            return np.abs(self.kurtosis) > np.maximum(0.5, 5 * error)
 
     @property
     def _dims(self):
@@ -80,7 +103,9 @@ class RattlingField(Result):
         vectors = {"drift": (where, "component"), "covariance": (where, "component", "component_2")}
         if self.grid is None:
             vectors["points"] = (where, "component")
-        return dict.fromkeys(("rattling", "stderr", "n_eff", "counts"), (where,)) | vectors
+        if self.bandwidth is not None:
+            vectors["bandwidth"] = (where, "component")
+        return dict.fromkeys(("rattling", "stderr", "n_eff", "counts", "kurtosis"), (where,)) | vectors
 
     def plot(self, ax=None):
         """R with its standard error (one dimension) or as colours (two).
@@ -187,6 +212,9 @@ def estimate_rattling(
     lags=(1, 2),
     noise="none",
     bandwidth=None,
+    degree=None,
+    stderr="analytic",
+    threads=None,
     progress=False,
 ):
     """Estimate R(x) = ½ log det C(x) from trajectories.
@@ -195,32 +223,47 @@ def estimate_rattling(
 
     Parameters
     ----------
-    trajectories_or_array : Trajectories or array_like
+    trajectories_or_array : Trajectories, array_like, or list of either
         Paths; an array has shape (n_paths, n_times, dim) or, for one path, (n_times, dim)
-        or (n_times,). Increments across the seam of a periodic axis are the short way
-        round for Trajectories, which know their walls; arrays are taken as they are, so
-        unwrap them.
-    dt : float, optional
-        Time between states; needed for an array.
+        or (n_times,). A list of Trajectories or of 2-D arrays (n_times, dim) holds
+        segments, which may differ in length. NaN marks what was not seen: paths are cut
+        there. Increments across the seam of a periodic axis are the short way round for
+        Trajectories, which know their walls; arrays are taken as they are, so unwrap them.
+    dt : float or array_like, optional
+        Time between states; needed for an array. Where it varies, the steps: shape
+        (n_times - 1,) or (n_paths, n_times - 1); for a list of segments a list of such.
+        Paths are cut where a step is longer than four median steps.
     at : Grid or array_like, shape (n, dim), optional
         Cells in which, or for "local-linear" points at which to estimate; a Grid then
         stands for its centres. If not given: the walls, or the range of the data, cut
         so that the average cell holds about 1000 states, at most 64 along an axis.
     method : {"local-linear", "bins"}
-        "local-linear": increments that start within the bandwidth of a point are fitted
-        by a drift, and their squares by a covariance, that are linear in the start.
-        "bins": the sample covariance of the increments that start in each cell.
-    lags : sequence of one or two int
+        "local-linear": increments that start within the bandwidth of a point, and their
+        squares, are regressed on polynomials in the start. "bins": the sample covariance
+        of the increments that start in each cell.
+    lags : sequence of one to three int
         With two, l1 < l2, R is extrapolated to lag zero, ``(l2 R(l1) - l1 R(l2))/(l2 -
-        l1)``; with one it is R at that lag, which contracting drift makes too small by
-        about ``-½ ∇·f`` times the lag, and in proportion everywhere.
-    noise : {"none"}
-        Measurement noise: none.
+        l1)``, and with three by a parabola; with one it is R at that lag, which
+        contracting drift makes too small by about ``-½ ∇·f`` times the lag, and in
+        proportion everywhere.
+    noise : {"none", "covariance"}
+        Measurement noise. "covariance": independent errors of each state, which add twice
+        their covariance to the squares at every lag, drop out, as each C is made from the
+        difference of the squares at 2l and l steps.
     bandwidth : float or array_like, shape (dim,), optional
         For "local-linear": radius of the kernel (1 - u²)₊ along each axis. If not given
-        ``2.5 s n^(-1/(dim + 4))`` with s the standard deviation of the states and n
-        their number, but at least so much that about 400 states lie within it at the
-        average state.
+        it is chosen at each point, see the notes.
+    degree : {1, 2}, optional
+        For "local-linear": degree of the polynomials. 2, the default in up to four
+        dimensions, is the local-linear fit with its leading bias, that of curvature, removed
+        by quadratic terms; 1 is the local-linear fit itself.
+    stderr : {"analytic", "blocks"}
+        "analytic": for Gaussian increments. "blocks": from leaving out each of 32 blocks of
+        consecutive data in turn, which asks for nothing but blocks longer than memory, and
+        takes some 30 times as long.
+    threads : int, optional
+        At most so many threads; as many as the process may use if not given. Results do not
+        depend on it.
     progress : bool or callable
         False; True for a bar (needs tqdm); or a function called with the share done.
 
@@ -231,31 +274,51 @@ def estimate_rattling(
     Raises
     ------
     ValueError
-        For states that are not finite (with the first), paths not longer than the
-        longest lag, a grid of another dimension, unknown strings.
+        For states that are infinite (with the first), paths not longer than the longest
+        lag, a grid of another dimension, unknown strings.
 
     Notes
     -----
-    Local-linear fits have no bias from the slope of the density, which averages over a
-    bin or a kernel have, and which is correlated with log p (Fan & Gijbels 1996). What
-    is left is of second order in the bandwidth.
+    Local polynomial fits have no bias from the slope of the density, which averages over a
+    bin or a kernel have, and which is correlated with log p (Fan & Gijbels 1996). The data
+    are summed over cells of a sixth of the bandwidth (a quarter in three dimensions, a
+    third in more) before the fits, so that these cost the same for any number of states
+    (Fan & Marron 1994). Points with too few data, or with data to one side only and at a
+    distance, are NaN and counted in ``n_invalid``.
 
-    The bias of the log det of a sample covariance is removed, ``½ [Σ ψ((ν-i)/2) + d log
-    (2/ν)]`` with ν degrees of freedom, and the standard error follows from its variance
-    ``¼ Σ ψ₁((ν-i)/2)``; both count the overlap of increments over several steps. What
-    remains is of second order in the lag, and of second order in the width of a cell:
-    the estimate belongs to the cell's visited part. The drift's variation across a cell
-    adds to C in proportion to the lag, which the extrapolation removes too. Beside
-    reflecting walls, within a few ``√(2 D lag)``, increments are folded and R is too
-    small. Paths by Euler-Maruyama of which every step is kept have exact covariance 2D at
-    lag 1, so that there ``lags=1`` is the unbiased choice; keep every tenth, say, and the
-    extrapolation is it.
+    *Bandwidth.* Candidates are ``h = s n^(-1/(dim + 4)) 2^(j/2)`` up to ``4 s``, j = 0, 1, ...,
+    with s the standard deviations of the states and n their number. At up to 300 places
+    all over the visited space the fits with h and h/2 are compared; where the data bear
+    out h, the square of their difference over its variance is 1 on average. A point takes
+    the largest h before the mean over its 24 nearest places exceeds 2.5 twice in turn,
+    less one step, which keeps bias a small part of the error (Lepski's method). The effect
+    of the lag, ``R(l2) - R(l1)``, is smoother than R and is taken from the fit with 2h.
+
+    *Errors.* The bias of the log det of a sample covariance is removed, ``½ [Σ ψ((ν-i)/2) +
+    d log(2/ν)]`` with ν degrees of freedom, and the standard error follows from its
+    variance ``¼ Σ ψ₁((ν-i)/2)``; both count the kernel's weights, ν ≈ (Σg)²/Σg², and the
+    overlap of increments over several steps.
+
+    What remains is of second order in the lag (third with three lags) and, for degree 2,
+    of fourth order in the bandwidth; for bins of second order in the width of a cell: the
+    estimate belongs to the cell's visited part. Beside reflecting walls, within a few
+    ``√(2 D lag)``, increments are folded and R is too small. Paths by Euler-Maruyama of
+    which every step is kept have exact covariance 2D at lag 1, so that there ``lags=1`` is
+    the unbiased choice; keep every tenth, say, and the extrapolation is it. Measurement
+    noise also displaces the starts: what remains is of second order in its size over the
+    distance on which C changes.
 
     References
     ----------
     J. Fan & I. Gijbels, Local Polynomial Modelling (Chapman & Hall, 1996), sect. 3.2.
 
+    J. Fan & J. S. Marron, J. Comput. Graph. Stat. 3, 35 (1994): binned data.
+
+    O. V. Lepski, E. Mammen & V. G. Spokoiny, Ann. Stat. 25, 929 (1997): bandwidths.
+
     R. J. Muirhead, Aspects of Multivariate Statistical Theory (Wiley, 1982), th. 3.2.15.
+
+    C. L. Vestergaard, P. C. Blainey & H. Flyvbjerg, Phys. Rev. E 89, 022726 (2014).
 
     Examples
     --------
@@ -269,81 +332,154 @@ def estimate_rattling(
     for value, name, allowed in (
         (method, "method", _METHODS),
         (noise, "noise", _NOISE),
+        (stderr, "stderr", _STDERR),
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
-    if method == "bins" and bandwidth is not None:
-        raise ValueError(f"bandwidth must be None for method 'bins'; got {bandwidth!r}")
-    lags = _read_lags(lags)
-    x, dt, period, names = _read_paths(trajectories_or_array, dt)
-    n_starts = x.shape[1] - lags[-1]
-    if n_starts < 1:
-        raise ValueError(f"paths have {x.shape[1]} states each; lags {lags} need at least {lags[-1] + 1}")
-    dim = x.shape[2]
-    at = _grid(trajectories_or_array, x) if at is None else at
-    if isinstance(at, Grid):
-        if at.dim != dim:
-            raise ValueError(f"at has {at.dim} axes, but the paths have {dim} coordinates")
-        grid, shape, points = at, at.shape, at.points()
-    else:
-        if method == "bins":
-            raise TypeError(f"at must be a rattling.Grid for method 'bins', not {type(at).__name__}")
-        grid, points = None, _read_points(at, dim)
-        shape = points.shape[:1]
+    for value, name in ((bandwidth, "bandwidth"), (degree, "degree")):
+        if method == "bins" and value is not None:
+            raise ValueError(f"{name} must be None for method 'bins'; got {value!r}")
+    lags = read_lags(lags)
+    threads = _core.cores() if threads is None else count("threads", threads, 1)
+    paths = read_paths(trajectories_or_array, dt, lags, noise)
+    grid, shape, points = _read_at(at, paths, method)
+    settings = _Settings(paths, lags, noise, threads, grid, points)
     with progress_hook(progress, "estimate") as hook:
         if method == "bins":
-            outputs = _core.bins(x, dt, period, lags, grid._core, hook)
-            n_outside = x.shape[0] * n_starts - int(outputs[-1].sum())
+            outputs = settings.bins(hook)
+            width = None
         else:
-            width = _bandwidth(bandwidth, x)
-            outputs = _core.local(x, dt, period, lags, points, width, _core.cores(), hook)
-            n_outside = 0
-    r, stderr, covariance, drift, n_eff, counts = outputs
+            outputs = settings.local(_degree(degree, paths.dim), *_rungs(bandwidth, paths), hook)
+            width = settings.bandwidths(outputs[-1])
+        errors = outputs[1] if stderr == "analytic" else settings.block_errors(outputs)
+    r, _, covariance, drift, n_eff, counts, kurtosis = outputs[:7]
+    dim = paths.dim
+    n_starts = paths.n_starts(terms(lags, noise)[0][-1])
     return RattlingField(
         points=points.reshape(*shape, dim),
         rattling=r.reshape(shape),
-        stderr=stderr.reshape(shape),
+        stderr=errors.reshape(shape),
         covariance=covariance.reshape(*shape, dim, dim),
         drift=drift.reshape(*shape, dim),
         n_eff=n_eff.reshape(shape),
         counts=counts.astype(np.int64).reshape(shape),
+        kurtosis=kurtosis.reshape(shape),
+        bandwidth=None if width is None else width.reshape(*shape, dim),
         grid=grid,
         method=method,
         lags=lags,
-        dt=dt,
+        dt=paths.dt,
         n_invalid=int(np.isnan(r).sum()),
-        n_outside=n_outside,
-        variables=names,
+        n_outside=n_starts - int(counts.sum()) if method == "bins" else 0,
+        variables=paths.names,
+        noise=noise,
     )
+
+
+class _Settings:
+    """One way to estimate, applicable to all of the data or to a part."""
+
+    def __init__(self, paths, lags, noise, threads, grid, points):
+        self.paths, self.lags, self.noise, self.threads = paths, lags, noise, threads
+        self.grid, self.points = grid, points
+        self.again = None  # (begin, end) -> outputs, with what was chosen for all data
+
+    def _core_paths(self, begin, end):
+        return dataclasses.replace(self.paths, begin=begin, end=end).core(self.lags, self.noise)
+
+    def bins(self, hook):
+        def run(begin, end, hook=None):
+            return _core.bins(
+                self._core_paths(begin, end), self.grid._core, self.noise == "none", self.threads, hook
+            )
+
+        self.again = run
+        return run(self.paths.begin, self.paths.end, hook)
+
+    def local(self, degree, width, n_rungs, hook):
+        self.width = width
+        low = np.zeros(self.paths.dim)
+        if self.paths.walls is not None:
+            low = np.array([0.0 if w is None or not np.isfinite(w[0]) else w[0] for w in self.paths.walls])
+
+        def run(begin, end, rung, hook=None):
+            paths = self._core_paths(begin, end)
+            scaled = self.noise == "none"
+            return _core.local(
+                paths, self.points, width, low, n_rungs, degree, scaled, rung, self.threads, hook
+            )
+
+        outputs = run(self.paths.begin, self.paths.end, np.full(len(self.points), -1.0), hook)
+        chosen = np.where(np.isnan(outputs[-1]), 0.0, outputs[-1])
+        self.again = lambda begin, end: run(begin, end, chosen)
+        return outputs
+
+    def bandwidths(self, rung):
+        return np.sqrt(2.0) ** rung[:, None] * self.width
+
+    def block_errors(self, outputs):
+        """Jackknife over blocks (Künsch 1989): NaN where a block leaves too little."""
+        longest = terms(self.lags, self.noise)[0][-1]
+        parts = [part for part in self.paths.blocks(_BLOCKS, longest) if len(part[0])]
+        without = []
+        for k in range(len(parts)):
+            begin, end = (np.concatenate([part[i] for j, part in enumerate(parts) if j != k]) for i in (0, 1))
+            without.append(self.again(begin, end)[0])
+        without = np.array(without)
+        n = len(parts)
+        errors = np.sqrt((n - 1) / n * np.sum((without - without.mean(axis=0)) ** 2, axis=0))
+        return np.where(np.isnan(outputs[0]), np.nan, errors)
+
+
+def _degree(degree, dim):
+    if degree is None:
+        return 2 if dim <= 4 else 1
+    degree = count("degree", degree, 1)
+    if degree > 2 or (degree == 2 and dim > 8):
+        raise ValueError(f"degree must be 1 or, in up to 8 dimensions, 2; got {degree}")
+    return degree
+
+
+def _read_at(at, paths, method):
+    """Grid or None, shape of the result, points (n, dim)."""
+    at = _grid(paths) if at is None else at
+    if isinstance(at, Grid):
+        if at.dim != paths.dim:
+            raise ValueError(f"at has {at.dim} axes, but the paths have {paths.dim} coordinates")
+        return at, at.shape, at.points()
+    if method == "bins":
+        raise TypeError(f"at must be a rattling.Grid for method 'bins', not {type(at).__name__}")
+    points = _read_points(at, paths.dim)
+    return None, points.shape[:1], points
 
 
 def _read_points(at, dim):
     points = np.atleast_1d(real_array("at", at))
     points = points[:, None] if points.ndim == 1 and dim == 1 else np.atleast_2d(points)
     if points.ndim != 2 or points.shape[1] != dim or len(points) == 0:
-        raise ValueError(f"at must be a Grid or points of shape (n, {dim}); got an array of shape {np.shape(at)}")
+        raise ValueError(
+            f"at must be a Grid or points of shape (n, {dim}); got an array of shape {np.shape(at)}"
+        )
     if not np.isfinite(points).all():
         row = int(np.argwhere(~np.isfinite(points))[0, 0])
         raise ValueError(f"at must be finite; point {row} is {points[row]}")
     return points
 
 
-def _bandwidth(bandwidth, x):
-    """Radius of the kernel along each axis."""
-    dim = x.shape[2]
+def _rungs(bandwidth, paths):
+    """Smallest radius of the kernel along each axis, and how many there are."""
+    dim = paths.dim
     if bandwidth is not None:
         width = np.broadcast_to(real_array("bandwidth", bandwidth), (dim,))
         if not ((width > 0) & np.isfinite(width)).all():
             raise ValueError(f"bandwidth must be positive and finite; got {bandwidth!r}")
-        return width
-    n = x.shape[0] * x.shape[1]
-    spread = x.reshape(n, dim).std(axis=0)
+        return width, 1
+    states = paths.visited()
+    spread = states.std(axis=0)
     if not (spread > 0).all():
         raise ValueError("the paths do not move along some axis: give bandwidth")
-    # a Gaussian's density at its average state is (4 pi)^(-dim/2); the ball's volume
-    ball = np.pi ** (dim / 2) / math.gamma(dim / 2 + 1)
-    enough = (400 * (4 * np.pi) ** (dim / 2) / (n * ball)) ** (1 / dim)
-    return spread * max(2.5 * n ** (-1 / (dim + 4)), enough)
+    first = min(len(states) ** (-1 / (dim + 4)), 1.0)
+    return spread * first, min(int(2 * np.log2(4.0 / first)) + 1, _MOST_RUNGS)
 
 
 def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time"):
@@ -435,53 +571,12 @@ def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time"):
 # --- arguments --------------------------------------------------------------------------
 
 
-def _read_lags(lags):
-    lags = (lags,) if isinstance(lags, (int, np.integer)) else tuple(lags)
-    if len(lags) not in (1, 2):
-        raise ValueError(f"lags must be one or two whole numbers; got {lags!r}")
-    lags = tuple(count("lags", lag, 1) for lag in lags)
-    if lags[-1] > _LARGEST_LAG or (len(lags) == 2 and lags[0] >= lags[1]):
-        raise ValueError(f"lags must increase and be at most {_LARGEST_LAG}; got {lags}")
-    return lags
-
-
-def _read_paths(source, dt):
-    """x (n_paths, n_times, dim), dt, period of each axis, names."""
-    if isinstance(source, Trajectories):
-        if dt is not None and not np.isclose(dt, source.dt, rtol=1e-9, atol=0.0):
-            raise ValueError(f"dt is {dt}, but the trajectories have {source.dt}; leave it out")
-        x, dt, period, names = source.x, source.dt, source.period, source.variables
-    else:
-        x = real_array("trajectories_or_array", source)
-        if x.ndim == 1:
-            x = x[:, None]
-        if x.ndim == 2:
-            x = x[None]
-        if x.ndim != 3 or x.size == 0:
-            raise ValueError(
-                "trajectories_or_array must have shape (n_paths, n_times, dim), (n_times, dim) or (n_times,),"
-                f" but it has {np.shape(source)}"
-            )
-        if dt is None:
-            raise ValueError("dt, the time between states, is needed for an array")
-        dt, period, names = float(positive("dt", dt)), np.zeros(x.shape[2]), None
-    if not np.isfinite(x).all():
-        path, row, axis = np.argwhere(~np.isfinite(x))[0]
-        raise ValueError(
-            f"trajectories_or_array must be finite; coordinate {axis} of path {path} is {x[path, row, axis]}"
-            f" at state {row}"
-        )
-    return x, dt, period, names
-
-
-def _grid(source, x):
+def _grid(paths):
     """A grid where the user gave none: see `at` of `estimate_rattling`."""
-    n_paths, n_times, dim = x.shape
-    flat = x.reshape(-1, dim)
-    walls = source.boundary if isinstance(source, Trajectories) and source.boundary else (None,) * dim
+    states, dim = paths.visited(), paths.dim
     bounds, sides = [], []
-    for axis, wall in enumerate(walls):
-        lower, upper = flat[:, axis].min(), flat[:, axis].max()
+    for axis, wall in enumerate(paths.walls or (None,) * dim):
+        lower, upper = states[:, axis].min(), states[:, axis].max()
         if wall is not None:
             lower = wall[0] if np.isfinite(wall[0]) else lower
             upper = wall[1] if np.isfinite(wall[1]) else upper
@@ -489,5 +584,5 @@ def _grid(source, x):
             raise ValueError(f"at is needed: coordinate {axis} of the paths is {lower} throughout")
         bounds.append((lower, upper))
         sides.append("reflecting" if wall is None else wall[2])
-    n = int((n_paths * n_times / _STARTS_A_BIN) ** (1 / dim))
+    n = int((len(states) / _STARTS_A_BIN) ** (1 / dim))
     return Grid(bounds, min(max(n, 2), _MOST_BINS), sides)

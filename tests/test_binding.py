@@ -52,6 +52,21 @@ def program(instructions, outputs=(0,), n_inputs=2, constants=(1.0,)):
     )
 
 
+def paths(x, begin=(0,), end=(50,), time=None, dt=0.1, period=(0.0, 0.0), lags=(1, 2)):
+    """What estimators take: one segment of 50 states."""
+    terms = tuple(range(len(lags)))
+    return (x, np.array(begin, np.intp), np.array(end, np.intp), time, dt, period, lags, terms, (99,) * len(lags))
+
+
+def bins(x, where=None, **change):
+    return _core.bins(paths(x, **change), grid(2) if where is None else where, True, 1, None)
+
+
+def local(x, points, n_rungs=1, **change):
+    chosen = np.full(len(points) if isinstance(points, np.ndarray) and points.ndim else 2, -1.0)
+    return _core.local(paths(x, **change), points, np.ones(2), np.zeros(2), n_rungs, 1, True, chosen, 1, None)
+
+
 # --- arrays: kinds that are read, kinds that are refused ----------------------------------
 
 # name of the argument, call with an array, array that is right
@@ -93,13 +108,18 @@ ARRAYS = {
     ),
     "bins": (
         "x",
-        lambda a: _core.bins(a, 0.1, np.zeros(2), (1, 2), grid(2), None)[0],
-        np.random.default_rng(2).uniform(size=(2, 50, 2)),
+        lambda a: bins(a)[0],
+        np.random.default_rng(2).uniform(size=(50, 2)),
     ),
     "bins.period": (
         "period",
-        lambda a: _core.bins(np.ones((1, 4, 2)), 0.1, a, (1,), grid(2), None)[5],
+        lambda a: bins(np.ones((50, 2)), period=a)[5],
         np.zeros(2),
+    ),
+    "local.points": (
+        "points",
+        lambda a: local(np.random.default_rng(2).uniform(size=(50, 2)), a)[0],
+        np.array([[0.5, 0.5], [0.4, 0.6]]),
     ),
     "typicality.log_p": (
         "log_p",
@@ -236,7 +256,7 @@ def test_wrong_lengths(where):
     name, call, good = ARRAYS[where]
     if where in ("Grid.edges", "Expression.constants"):
         return  # any length will do
-    axis = {"Simulation.x0": 1, "windowed": 0, "bins": 2}.get(where, 0)
+    axis = {"Simulation.x0": 1, "windowed": 0, "bins": 1, "local.points": 1}.get(where, 0)
     for index in ([], list(range(good.shape[axis])) * 2):
         bad = np.take(good, np.array(index, dtype=int), axis=axis)
         if where == "windowed" and index:
@@ -739,49 +759,65 @@ def test_strides_that_do_not_fit(stride, n_windows):
 
 
 @pytest.mark.parametrize(
-    "lags", [(), (0,), (-1,), (2, 1), (1, 1), (64, 0), (1, 2, 3), (65,), (2**62,), (1, 2**62), (1.5,), [1]]
+    "lags",
+    [(), (0,), (-1,), (2, 1), (1, 1), (64, 0), tuple(range(1, 8)), (129,), (2**62,), (1, 2**62), (1.5,), [1]],
 )
 def test_bad_lags(lags):
-    x, period = np.ones((1, 100, 2)), np.zeros(2)
-    with pytest.raises((ValueError, TypeError)):
-        _core.bins(x, 0.1, period, lags, grid(2), None)
-    with pytest.raises((ValueError, TypeError)):
-        _core.local(x, 0.1, period, lags, np.ones((1, 2)), np.ones(2), 1, None)
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        bins(np.ones((50, 2)), lags=lags)
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        local(np.ones((50, 2)), np.ones((1, 2)), lags=lags)
 
 
 @pytest.mark.parametrize("dt", [0.0, -1.0, np.nan])
 def test_paths_of_no_time_step(dt):
-    x, period = np.ones((1, 100, 2)), np.zeros(2)
-    with pytest.raises(ValueError):
-        _core.bins(x, dt, period, (1,), grid(2), None)
-    with pytest.raises(ValueError):
-        _core.local(x, dt, period, (1,), np.ones((1, 2)), np.ones(2), 1, None)
+    with pytest.raises(ValueError, match="out of range"):
+        bins(np.ones((50, 2)), dt=dt)
+    with pytest.raises(ValueError, match="out of range"):
+        local(np.ones((50, 2)), np.ones((1, 2)), dt=dt)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [((0,), (51,)), ((-1,), (5,)), ((6,), (5,)), ((0,), HUGE[:1]), ((-HUGE[1],), (HUGE[1],))]
+)
+def test_segments_that_leave_the_states(begin, end):
+    with pytest.raises(ValueError, match="out of range"):
+        bins(np.ones((50, 2)), begin=begin, end=end)
+    with pytest.raises(ValueError, match="out of range"):
+        local(np.ones((50, 2)), np.ones((1, 2)), begin=begin, end=end)
 
 
 def test_local_estimates_at_no_point_and_at_nan():
-    x, period = np.random.default_rng(1).normal(size=(1, 100, 2)), np.zeros(2)
-    assert _core.local(x, 0.1, period, (1,), np.ones((0, 2)), np.ones(2), 1, None)[0].shape == (0,)
-    for point in ([np.nan, np.nan], [0.0, np.nan], [np.inf, 0.0]):
-        out = _core.local(x, 0.1, period, (1,), np.array([point]), np.ones(2), 1, None)
-        assert np.isnan(out[0]).all() and out[5] == 0
+    x = np.random.default_rng(1).normal(size=(50, 2))
+    for n_rungs in (1, 8):
+        assert local(x, np.ones((0, 2)), n_rungs)[0].shape == (0,)
+        for point in ([np.nan, np.nan], [0.0, np.nan], [np.inf, 0.0]):
+            out = local(x, np.array([point]), n_rungs)
+            assert np.isnan(out[0]).all() and out[5] == 0
 
 
-def test_bins_of_other_dimensions_and_empty_paths():
+def test_estimates_of_other_dimensions_and_empty_paths():
+    x = np.ones((50, 2))
     with pytest.raises(ValueError):
-        _core.bins(np.ones((1, 5, 3)), 0.1, np.zeros(3), (1,), grid(2), None)
+        bins(np.ones((50, 3)), period=np.zeros(3))
+    with pytest.raises(ValueError):
+        local(np.ones((50, 3)), np.ones((1, 2)), period=np.zeros(3))
     with pytest.raises(TypeError):
-        _core.bins(np.ones((1, 5, 2)), 0.1, np.zeros(2), (1,), None, None)
-    for shape in ((0, 5, 2), (3, 0, 2), (3, 1, 2), (1, 2, 2)):
-        out = _core.bins(np.ones(shape), 0.1, np.zeros(2), (1, 2), grid(2), None)
+        bins(x, "grid")
+    for begin, end in (((), ()), ((5,), (5,)), ((7,), (8,)), ((0, 1), (1, 3))):
+        out = bins(x, begin=begin, end=end)
+        assert np.isnan(out[0]).all() and out[5].sum() <= 1
+        out = local(x, np.ones((1, 2)), 8, begin=begin, end=end)
         assert np.isnan(out[0]).all() and out[5].sum() <= 1
 
 
-def test_bins_of_strange_numbers():
-    for value in (np.nan, np.inf, -np.inf, 1e308):
-        try:
-            _core.bins(np.full((2, 5, 2), value), 0.1, np.zeros(2), (1, 2), grid(2, 2, 1), None)
-        except ValueError:
-            pass
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e308])
+def test_estimates_of_strange_numbers(value):
+    for x in (np.full((50, 2), value), np.where(np.arange(100).reshape(50, 2) == 7, value, 0.5)):
+        for where in (grid(2), grid(2, 2, 1)):
+            bins(x, where)
+        for period in ((0.0, 0.0), (1.0, 1.0)):
+            local(x, np.ones((1, 2)), 8, period=period)
 
 
 @pytest.mark.parametrize(("dim", "dof"), [(0, 5.0), (-1, 5.0), (3, 2.0), (3, np.nan)])

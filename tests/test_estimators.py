@@ -315,10 +315,10 @@ def test_one_path_may_have_fewer_axes():
     "change, error, message",
     [
         ({"method": "kernel"}, ValueError, "method must be one of 'local-linear', 'bins'; got 'kernel'"),
-        ({"noise": "white"}, ValueError, "noise must be one of 'none'; got 'white'"),
+        ({"noise": "white"}, ValueError, "noise must be one of 'none', 'covariance'; got 'white'"),
         ({"bandwidth": 0.1}, ValueError, "bandwidth must be None for method 'bins'; got 0.1"),
-        ({"lags": ()}, ValueError, "lags must be one or two"),
-        ({"lags": (1, 2, 3)}, ValueError, "lags must be one or two"),
+        ({"lags": ()}, ValueError, "lags must be one to three"),
+        ({"lags": (1, 2, 3, 4)}, ValueError, "lags must be one to three"),
         ({"lags": (2, 1)}, ValueError, r"lags must increase and be at most 64; got \(2, 1\)"),
         ({"lags": (1, 65)}, ValueError, "lags must increase and be at most 64"),
         ({"lags": (0,)}, ValueError, "lags must be at least 1"),
@@ -346,8 +346,8 @@ def test_bad_arguments(change, error, message):
 
 def test_states_that_are_not_finite_are_named():
     x = random_walk(20, 2, seed=1, n_paths=3)
-    x[1, 7, 1] = np.nan
-    with pytest.raises(ValueError, match="coordinate 1 of path 1 is nan at state 7"):
+    x[1, 7, 1] = np.inf
+    with pytest.raises(ValueError, match="coordinate 1 of path 1 is inf at state 7"):
         estimate_rattling(x, 0.1, at=Grid([(0, 1)] * 2, 3))
 
 
@@ -365,17 +365,40 @@ def test_core_functions_check_their_arguments():
         _core.windowed(x, 0.1, 30, 1, 0, 1, None)
     with pytest.raises(ValueError, match="at least 1"):
         _core.windowed(x, 0.1, 5, 0, 0, 1, None)
-    with pytest.raises(ValueError, match="x must have 3 dimensions"):
-        _core.bins(x, 0.1, np.zeros(2), (1, 2), grid, None)
-    with pytest.raises(ValueError, match="period must have length 2"):
-        _core.bins(x[None], 0.1, np.zeros(3), (1, 2), grid, None)
-    for lags in ((2, 1), (1, 65)):
-        with pytest.raises(ValueError, match="out of its range"):
-            _core.bins(x[None], 0.1, np.zeros(2), lags, grid, None)
-    with pytest.raises(ValueError, match="lags"):
-        _core.bins(x[None], 0.1, np.zeros(2), (0,), grid, None)
+    begin, end, period = np.array([0]), np.array([20]), np.zeros(2)
+    good = (x, begin, end, None, 0.1, period, (1, 2), (0, 1), (99, 99))
+    assert len(_core.bins(good, grid, True, 1, None)) == 7
+
+    def change(**new):
+        names = "x begin end time dt period lags plus minus".split()
+        return tuple(new.get(name, value) for name, value in zip(names, good, strict=True))
+
+    for bad, message in (
+        ({"x": x[None]}, "x must have 2 dimensions"),
+        ({"period": np.zeros(3)}, "period must have length 2"),
+        ({"end": np.array([20, 20])}, "end must have length 1"),
+        ({"time": np.zeros(3)}, "time must have length 20"),
+        ({"end": np.array([21])}, "out of range"),
+        ({"begin": np.array([-1])}, "out of range"),
+        ({"lags": (2, 1)}, "out of range"),
+        ({"lags": (1, 129)}, "out of range"),
+        ({"lags": (0,)}, "out of range"),
+        ({"dt": 0.0}, "out of range"),
+        ({"lags": ()}, "lags must have 1 to 6 entries"),
+        ({"plus": (0, 2)}, "must be numbers of lags"),
+        ({"minus": (99,)}, "must be numbers of lags"),
+        ({"minus": (0, 1)}, "must be numbers of lags"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _core.bins(change(**bad), grid, True, 1, None)
     with pytest.raises(TypeError):
-        _core.bins(x[None], 0.1, np.zeros(2), (1,), "grid", None)
+        _core.bins(good, "grid", True, 1, None)
+    low, point, rung = np.zeros(2), np.zeros((1, 2)), np.array([-1.0])
+    with pytest.raises(ValueError, match="bandwidth must be positive"):
+        _core.local(good, point, np.zeros(2), low, 1, 1, True, rung, 1, None)
+    for rungs, degree in ((0, 1), (25, 1), (1, 3)):
+        with pytest.raises(ValueError, match="out of its range"):
+            _core.local(good, point, np.ones(2), low, rungs, degree, True, rung, 1, None)
 
 
 def test_progress():

@@ -48,8 +48,11 @@ MAY_INCLUDE = {
     "step": ["model", "random"],
     "simulate": ["step"],
     "estimate": ["simulate"],
-    "local": ["bins", "parallel"],
-    "bins": ["estimate"],
+    "increments": ["status"],
+    "cells": ["increments", "memory", "monitor"],
+    "extrapolate": ["cells", "estimate", "tensor"],
+    "bins": ["extrapolate", "grid", "parallel"],
+    "local": ["extrapolate", "parallel"],
     "ranks": ["memory", "monitor", "sum"],
     "family": ["memory", "monitor", "sum"],
     "typicality": ["ranks", "family"],
@@ -62,7 +65,7 @@ MAY_INCLUDE = {
 
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
-    "_core _config _checks grids results _progress symbolic models markov fokker_planck evolution trajectories estimators thermodynamics "
+    "_core _config _checks grids results _progress symbolic models markov fokker_planck evolution trajectories _paths estimators thermodynamics "
     "typicality decomposition apriori blowtorch random_systems active_systems systems datasets sweeps plotting plotting_paths demo report"
 ).split()
 

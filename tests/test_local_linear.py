@@ -21,15 +21,20 @@ def sample(model, dt, thin, n_times, seed=1, n_paths=400):
     return rt.simulate(model, start, dt, n_times * thin, thin=thin, rng=seed)
 
 
-@pytest.mark.parametrize("lags", [1, (1, 2), (1, 3), (2, 4)])
-def test_twin(model, lags):
+@pytest.mark.parametrize("noise", ["none", "covariance"])
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize("lags", [1, (1, 2), (1, 2, 4), (2, 5)])
+def test_twin(model, lags, degree, noise):
     paths = sample(model, 0.01, 5, 100, n_paths=30)
     points = np.array([[0.1, 0.2], [-0.5, 0.4]])
-    field = rt.estimate_rattling(paths, at=points, lags=lags, bandwidth=[0.5, 0.7])
+    h = np.array([0.5, 0.7])
+    field = rt.estimate_rattling(paths, at=points, lags=lags, bandwidth=h, degree=degree, noise=noise)
     for k, point in enumerate(points):
-        r, stderr = twin.rattling(paths.x, paths.dt, point, np.array([0.5, 0.7]), np.atleast_1d(lags))
+        r, stderr, n_eff, c = twin.rattling(paths.x, paths.dt, point, h, np.atleast_1d(lags).tolist(), degree, noise)
         assert field.rattling[k] == pytest.approx(r, abs=1e-9)
-        assert field.stderr[k] == pytest.approx(stderr, rel=1e-9)
+        assert field.stderr[k] == pytest.approx(stderr, rel=1e-8)
+        assert field.n_eff[k] == pytest.approx(n_eff, rel=1e-8)
+        np.testing.assert_allclose(field.covariance[k], c, rtol=1e-8, atol=1e-9)
 
 
 def test_linear_is_exact():

@@ -1,76 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Increments over l states that start at each state overlap. Two that start s states
- * apart have correlation rho_s = (l - s)/l if their noise is white, so N of them, m_s
- * pairs of which are s apart, have a centred sum of squares with expectation (N - v) C,
- * v = 1 + 2/N sum_s rho_s m_s, and are worth N / q, q = 1 + 2/N sum_s rho_s^2 m_s, as
- * far as the scatter of S goes. For l = 1: v = q = 1. */
+/* The starts are dealt to a few parts, whose number depends on the data alone; each has
+ * sums of its own, which are added in order. In a cell all increments have the same
+ * weight, 1/N; of the pairs that start k states apart both are in it in a share rho_k.
+ */
 #include "bins.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "memory.h"
+#include "parallel.h"
 
-enum { STARTS_A_POLL = 4096 };
+enum { STARTS_A_POLL = 4096, MOST_PARTS = 8, STARTS_A_PART = 1 << 16, SLICE = 1 << 17 };
+static const double most_numbers = 3.0e7; /* in the sums of all parts */
 
-/* --- sums ------------------------------------------------------------------------- */
-
-/* What is collected of a cell: two numbers a lag and axis. The moments' order is 00,
- * 10, 11, 20, ... */
-typedef struct {
-    const rtl_bins_paths_t *paths;
-    const rtl_grid_t *grid;
-    size_t dim, n_moments, longest; /* longest lag */
-    double *count;                  /* (n_cells,) */
-    double *pairs;  /* (n_cells, longest): starts that are s + 1 apart in a path */
-    double *mean;   /* (n_cells, n_lags, dim): sum of increments, then their mean */
-    double *moment; /* (n_cells, n_lags, n_moments) centred squares */
-} bins_t;
-
-static void
-bins_free(bins_t *self)
-{
-    rtl_memory_free(self->count);
-    rtl_memory_free(self->pairs);
-    rtl_memory_free(self->mean);
-    rtl_memory_free(self->moment);
-}
-
-bool
-rtl_bins_paths_are_good(const rtl_bins_paths_t *self)
-{
-    size_t n = self->n_lags;
-
-    return self->dt > 0.0 && (n == 1 || n == 2) && self->lags[0] >= 1 &&
-           (n == 1 || self->lags[1] > self->lags[0]) &&
-           self->lags[n - 1] <= RTL_BINS_MAX_LAG;
-}
-
-static int
-bins_init(bins_t *self, const rtl_bins_paths_t *paths, const rtl_grid_t *grid)
-{
-    size_t cells = grid->n_cells, lags = paths->n_lags, dim = paths->dim;
-
-    memset(self, 0, sizeof *self);
-    if (dim != grid->dim || !rtl_bins_paths_are_good(paths)) {
-        return RTL_BAD_ARGUMENT;
-    }
-    self->paths = paths;
-    self->grid = grid;
-    self->dim = dim;
-    self->n_moments = dim * (dim + 1) / 2;
-    self->longest = paths->lags[lags - 1];
-    self->count = rtl_memory_alloc(cells, sizeof(double));
-    self->pairs = rtl_memory_alloc(cells, self->longest * sizeof(double));
-    self->mean = rtl_memory_alloc(cells, lags * dim * sizeof(double));
-    self->moment = rtl_memory_alloc(cells, lags * self->n_moments * sizeof(double));
-    if (self->count == NULL || self->pairs == NULL || self->mean == NULL ||
-        self->moment == NULL) {
-        bins_free(self);
-        return RTL_NO_MEMORY;
-    }
-    return 0;
-}
+/* --- where a point is ------------------------------------------------------------- */
 
 /* Index along one axis; false outside. The guess is right for equal cells. */
 static bool
@@ -99,9 +43,8 @@ find_index(const rtl_grid_t *grid, size_t axis, double x, size_t *index)
     return true;
 }
 
-/* Number of the cell of a point, or n_cells. */
-static size_t
-find_cell(const rtl_grid_t *grid, const double *x)
+size_t
+rtl_bins_find(const rtl_grid_t *grid, const double *x)
 {
     size_t cell = 0, index = 0;
 
@@ -114,99 +57,17 @@ find_cell(const rtl_grid_t *grid, const double *x)
     return cell;
 }
 
-void
-rtl_bins_increments(const rtl_bins_paths_t *self, const double *x, double *increments)
+int
+rtl_bins_count(const rtl_grid_t *grid, const double *x, size_t n, double *count,
+    rtl_monitor_t *monitor)
 {
-    for (size_t k = 0; k < self->dim; k++) {
-        double period = self->period[k], sum = 0.0;
-        size_t from = 0;
-        for (size_t lag = 0; lag < self->n_lags; lag++) {
-            size_t to = self->lags[lag];
-            if (period > 0.0) {
-                for (size_t s = from; s < to; s++) {
-                    double dx = x[(s + 1) * self->dim + k] - x[s * self->dim + k];
-                    sum += dx - period * rint(dx / period);
-                }
-                from = to;
-            } else {
-                sum = x[to * self->dim + k] - x[k];
-            }
-            increments[lag * self->dim + k] = sum;
+    for (size_t i = 0; i < n; i++) {
+        size_t cell = rtl_bins_find(grid, x + i * grid->dim);
+        if (cell < grid->n_cells) {
+            count[cell] += 1.0;
         }
-    }
-}
-
-typedef void (*visit_fn)(bins_t *bins, size_t cell, const double *increments);
-
-static void
-add_mean(bins_t *bins, size_t cell, const double *increments)
-{
-    size_t size = bins->paths->n_lags * bins->dim;
-
-    bins->count[cell] += 1.0;
-    for (size_t i = 0; i < size; i++) {
-        bins->mean[cell * size + i] += increments[i];
-    }
-}
-
-static void
-add_moment(bins_t *bins, size_t cell, const double *increments)
-{
-    size_t n_lags = bins->paths->n_lags, dim = bins->dim;
-    const double *mean = bins->mean + cell * n_lags * dim;
-    double *moment = bins->moment + cell * n_lags * bins->n_moments;
-
-    for (size_t lag = 0; lag < n_lags; lag++, mean += dim, increments += dim) {
-        for (size_t j = 0; j < dim; j++) {
-            for (size_t i = 0; i <= j; i++) {
-                *moment++ += (increments[j] - mean[j]) * (increments[i] - mean[i]);
-            }
-        }
-    }
-}
-
-/* One pass over all starts. */
-typedef struct {
-    visit_fn visit;
-    bool pairs;    /* count them */
-    double before; /* share of the work done before */
-    rtl_monitor_t *monitor;
-} pass_t;
-
-/* Starts that are at most `longest` apart and in the same cell. `recent` holds the
- * cells of the last starts, round and round. */
-static void
-count_pairs(bins_t *bins, const size_t *recent, size_t t, size_t cell)
-{
-    double *pairs = bins->pairs + cell * bins->longest;
-
-    for (size_t s = 0; s < bins->longest && s < t; s++) {
-        pairs[s] += recent[(t - s - 1) % bins->longest] == cell ? 1.0 : 0.0;
-    }
-}
-
-static int
-scan_path(bins_t *bins, size_t path, size_t n_starts, const pass_t *pass)
-{
-    const rtl_bins_paths_t *paths = bins->paths;
-    const double *x = paths->x + path * paths->n_times * paths->dim;
-    size_t recent[RTL_BINS_MAX_LAG];
-    double increments[2 * RTL_MAX_DIM];
-
-    for (size_t t = 0; t < n_starts; t++, x += paths->dim) {
-        size_t cell = find_cell(bins->grid, x);
-        if (cell < bins->grid->n_cells) {
-            rtl_bins_increments(paths, x, increments);
-            pass->visit(bins, cell, increments);
-            if (pass->pairs) {
-                count_pairs(bins, recent, t, cell);
-            }
-        }
-        recent[t % bins->longest] = cell;
-        if (t % STARTS_A_POLL == STARTS_A_POLL - 1 || t + 1 == n_starts) {
-            double done = (double) path + (double) (t + 1) / (double) n_starts;
-            int status = rtl_monitor_poll(
-                pass->monitor, pass->before + 0.5 * done / (double) paths->n_paths);
+        if (i % STARTS_A_POLL == 0) {
+            int status = rtl_monitor_poll(monitor, (double) i / (double) n);
             if (status != 0) {
                 return status;
             }
@@ -215,15 +76,138 @@ scan_path(bins_t *bins, size_t path, size_t n_starts, const pass_t *pass)
     return 0;
 }
 
-static int
-scan(bins_t *bins, const pass_t *pass)
+/* --- sums ------------------------------------------------------------------------- */
+
+typedef struct {
+    const rtl_bins_t *bins;
+    const rtl_increments_t *increments;
+    rtl_cells_t layout; /* of the sums of a cell; its own `sums` are not used */
+    size_t longest;     /* lag */
+    size_t size;        /* numbers a cell: the layout's, then pairs 1 .. longest */
+    size_t n_starts, n_parts;
+    size_t slice; /* which SLICE of each part is worked on */
+    double *sums; /* (n_parts, n_cells, size) */
+} job_t;
+
+static size_t
+count_starts(const rtl_increments_t *increments)
 {
-    const rtl_bins_paths_t *paths = bins->paths;
+    size_t n = 0;
+
+    for (size_t s = 0; s < increments->n_segments; s++) {
+        n += rtl_increments_starts(increments, s);
+    }
+    return n;
+}
+
+static int
+job_init(job_t *self, const rtl_bins_t *bins, const rtl_increments_t *increments)
+{
+    size_t n_cells = bins->grid->n_cells;
+
+    memset(self, 0, sizeof *self);
+    self->bins = bins;
+    self->increments = increments;
+    self->layout.dim = increments->dim;
+    self->layout.n_lags = increments->n_lags;
+    self->layout.n_moments = increments->dim * (increments->dim + 1) / 2;
+    self->longest = increments->lags[increments->n_lags - 1];
+    self->size = rtl_cells_block(&self->layout, increments->n_lags) + self->longest;
+    double numbers = (double) n_cells * (double) self->size;
+    self->n_starts = count_starts(increments);
+    self->n_parts = self->n_starts / STARTS_A_PART + 1;
+    while (self->n_parts > MOST_PARTS ||
+           (self->n_parts > 1 && numbers * (double) self->n_parts > most_numbers)) {
+        self->n_parts = self->n_parts > MOST_PARTS ? MOST_PARTS : self->n_parts - 1;
+    }
+    self->sums = rtl_memory_alloc(n_cells, self->n_parts * self->size * sizeof(double));
+    return self->sums == NULL ? RTL_NO_MEMORY : 0;
+}
+
+/* Starts at most `longest` before this one, in the same cell. `recent` holds the cells
+ * of the last starts of the segment, round and round. */
+static void
+add_pairs(const job_t *job, double *pairs, const size_t *recent, size_t t, size_t cell)
+{
+    for (size_t k = 0; k < job->longest && k < t; k++) {
+        pairs[k] += recent[(t - k - 1) % job->longest] == cell ? 1.0 : 0.0;
+    }
+}
+
+static void
+add_start(const job_t *job, double *sums, size_t state)
+{
+    const rtl_increments_t *increments = job->increments;
+    size_t dim = increments->dim;
+    double dx[RTL_INCREMENTS_LAGS * RTL_INCREMENTS_DIM], tau[RTL_INCREMENTS_LAGS];
+    bool scaled = job->bins->scaled && increments->time != NULL;
+
+    rtl_increments_take(increments, state, dx, tau);
+    sums[RTL_CELLS_COUNT] += 1.0;
+    for (size_t lag = 0; lag < increments->n_lags; lag++) {
+        double nominal = (double) increments->lags[lag] * increments->dt;
+        rtl_cells_add(&job->layout, sums + rtl_cells_block(&job->layout, lag),
+            dx + lag * dim, tau[lag], scaled ? nominal / tau[lag] : 1.0);
+    }
+}
+
+/* Starts from .. to-1 of a segment. */
+static void
+scan(const job_t *job, double *sums, size_t segment, size_t from, size_t to)
+{
+    const rtl_increments_t *increments = job->increments;
+    const rtl_grid_t *grid = job->bins->grid;
+    size_t recent[RTL_INCREMENTS_LONGEST], begin = (size_t) increments->begin[segment];
+    size_t pairs = job->size - job->longest;
+
+    for (size_t t = from > job->longest ? from - job->longest : 0; t < to; t++) {
+        size_t cell = rtl_bins_find(grid, increments->x + (begin + t) * grid->dim);
+        if (t >= from && cell < grid->n_cells) {
+            add_start(job, sums + cell * job->size, begin + t);
+            add_pairs(job, sums + cell * job->size + pairs, recent, t, cell);
+        }
+        recent[t % job->longest] = cell;
+    }
+}
+
+/* A slice of the starts of a part. */
+static int
+part_task(void *data, size_t number)
+{
+    const job_t *job = data;
+    const rtl_increments_t *increments = job->increments;
+    size_t each = job->n_starts / job->n_parts, before = 0;
+    size_t end = number + 1 == job->n_parts ? job->n_starts : each * (number + 1);
+    size_t first = each * number + job->slice * SLICE;
+    size_t last = first + SLICE < end ? first + SLICE : end;
+    double *sums = job->sums + number * job->bins->grid->n_cells * job->size;
+
+    for (size_t s = 0; s < increments->n_segments && before < last; s++) {
+        size_t n = rtl_increments_starts(increments, s);
+        size_t from = first > before ? first - before : 0;
+        size_t to = last - before < n ? last - before : n;
+        if (from < to) {
+            scan(job, sums, s, from, to);
+        }
+        before += n;
+    }
+    return 0;
+}
+
+/* All starts, slice by slice so that the monitor is asked in between. */
+static int
+run(job_t *self, rtl_monitor_t *monitor)
+{
+    size_t each = self->n_starts / self->n_parts + self->n_parts;
+    size_t n_slices = each / SLICE + 1;
     int status = 0;
 
-    if (paths->n_times > bins->longest) {
-        for (size_t p = 0; status == 0 && p < paths->n_paths; p++) {
-            status = scan_path(bins, p, paths->n_times - bins->longest, pass);
+    for (self->slice = 0; status == 0 && self->slice < n_slices; self->slice++) {
+        status = rtl_parallel_run(
+            part_task, self, self->n_parts, self->bins->n_threads, NULL);
+        if (status == 0) {
+            double done = (double) (self->slice + 1) / (double) n_slices;
+            status = rtl_monitor_poll(monitor, done);
         }
     }
     return status;
@@ -231,155 +215,93 @@ scan(bins_t *bins, const pass_t *pass)
 
 /* --- from sums to estimates ------------------------------------------------------- */
 
-/* What one lag says of a cell. */
-typedef struct {
-    double expected; /* of the centred sum of squares, in units of C: N - v */
-    double n_eff;    /* N / q */
-    double dof;      /* (N - v) / q */
-    double half_log_det, variance; /* of C per unit time, bias removed */
-} lag_t;
-
-static double
-overlap(double length, size_t shift)
-{
-    return length > (double) shift ? (length - (double) shift) / length : 0.0;
-}
-
-static lag_t
-weigh_lag(const bins_t *bins, size_t cell, size_t lag)
-{
-    double n = bins->count[cell], v = 1.0, q = 1.0;
-    double length = (double) bins->paths->lags[lag];
-    lag_t out = {.half_log_det = NAN, .variance = NAN};
-
-    for (size_t s = 0; n > 0.0 && s < bins->longest; s++) {
-        double rho = overlap(length, s + 1);
-        double pairs = bins->pairs[cell * bins->longest + s];
-        v += 2.0 * rho * pairs / n;
-        q += 2.0 * rho * rho * pairs / n;
-    }
-    out.expected = n - v;
-    out.n_eff = n / q;
-    out.dof = (n - v) / q;
-    return out;
-}
-
-/* C of a cell per unit time, (dim, dim). */
 static void
-fill_covariance(const bins_t *bins, size_t cell, size_t lag, double expected, double *c)
+fill_place(const job_t *job, const double *sums, rtl_extrapolate_place_t *place)
 {
-    size_t dim = bins->dim, n_lags = bins->paths->n_lags;
-    const double *moment = bins->moment + (cell * n_lags + lag) * bins->n_moments;
-    double time = (double) bins->paths->lags[lag] * bins->paths->dt;
-    double scale = expected > 0.0 ? 1.0 / (expected * time) : NAN;
+    const rtl_cells_t *layout = &job->layout;
+    double n = sums[RTL_CELLS_COUNT];
 
-    for (size_t j = 0; j < dim; j++) {
-        for (size_t i = 0; i <= j; i++) {
-            c[j * dim + i] = c[i * dim + j] = *moment++ * scale;
+    memset(place, 0, sizeof *place);
+    place->share = place->centre = 1.0 / n;
+    place->unequal = 1.0;
+    for (size_t lag = 0; lag < layout->n_lags; lag++) {
+        const double *block = sums + rtl_cells_block(layout, lag);
+        place->time[lag] = block[RTL_CELLS_TIME] / n;
+        place->weight[lag] = block[RTL_CELLS_WEIGHT] / n;
+        for (size_t k = 0; k < layout->dim; k++) {
+            place->increment[lag][k] = block[RTL_CELLS_INCREMENT + k] / n;
+        }
+        for (size_t k = 0; k < layout->n_moments; k++) {
+            place->square[lag][k] = block[rtl_cells_squares(layout) + k] / n;
         }
     }
-}
-
-static lag_t
-estimate_lag(const bins_t *bins, size_t cell, size_t lag)
-{
-    size_t dim = bins->dim;
-    double c[RTL_MAX_DIM * RTL_MAX_DIM], work[RTL_MAX_DIM * RTL_MAX_DIM], bias;
-    lag_t out = weigh_lag(bins, cell, lag);
-
-    if (bins->count[cell] <= (double) dim || out.dof < (double) dim) {
-        return out;
+    const double *first = sums + rtl_cells_block(layout, 0);
+    for (size_t k = 0; k < layout->dim; k++) {
+        place->quartic[k] = first[rtl_cells_quartics(layout) + k] / n;
     }
-    fill_covariance(bins, cell, lag, out.expected, c);
-    double log_det = rtl_estimate_log_det(dim, c, work);
-    if (isfinite(log_det)) {
-        rtl_estimate_log_det_law(dim, out.dof, &bias, &out.variance);
-        out.half_log_det = 0.5 * log_det - bias;
+    place->rho[0] = 1.0;
+    for (size_t k = 1; k <= job->longest; k++) {
+        place->rho[k] = sums[job->size - job->longest + k - 1] / n;
     }
-    return out;
-}
-
-/* Correlation of the log dets at the two lags: increments over l1 and l2 states have a
- * squared correlation of (states in common)^2 / (l1 l2). */
-static double
-correlate_lags(const bins_t *bins, size_t cell, const lag_t lags[2])
-{
-    double n = bins->count[cell], sum = 0.0;
-    size_t l1 = bins->paths->lags[0], l2 = bins->paths->lags[1];
-
-    for (size_t s = 0; s < l2; s++) { /* the longer starts s before the shorter */
-        size_t common = s + l1 <= l2 ? l1 : l2 - s;
-        double pairs = s == 0 ? n : bins->pairs[cell * bins->longest + s - 1];
-        sum += pairs * (double) (common * common);
-    }
-    for (size_t s = 1; s < l1; s++) { /* s after it */
-        double pairs = bins->pairs[cell * bins->longest + s - 1];
-        sum += pairs * (double) ((l1 - s) * (l1 - s));
-    }
-    double both = sum / ((double) (l1 * l2) * n * n);
-    double rho = both * sqrt(lags[0].dof * lags[1].dof);
-    return rho < 1.0 ? rho : 1.0;
 }
 
 static void
-finish_cell(const bins_t *bins, size_t cell, const rtl_bins_out_t *out)
+finish_cell(const job_t *job, size_t cell, const rtl_bins_out_t *out)
 {
-    size_t dim = bins->dim, n_lags = bins->paths->n_lags;
-    double n = bins->count[cell];
-    double time = (double) bins->paths->lags[0] * bins->paths->dt;
-    lag_t lags[2] = {{0}};
+    const rtl_extrapolate_t *terms = &job->bins->terms;
+    size_t d = terms->dim;
+    const double *sums = job->sums + cell * job->size;
+    double *covariance = out->covariance + cell * d * d, *drift = out->drift + cell * d;
+    rtl_extrapolate_place_t place;
 
-    for (size_t lag = 0; lag < n_lags; lag++) {
-        lags[lag] = estimate_lag(bins, cell, lag);
+    out->count[cell] = sums[RTL_CELLS_COUNT];
+    out->rattling[cell] = out->error[cell] = out->kurtosis[cell] = NAN;
+    out->n_eff[cell] = 0.0;
+    if (!(out->count[cell] > 0.0)) {
+        for (size_t k = 0; k < d; k++) {
+            drift[k] = NAN;
+        }
+        for (size_t k = 0; k < d * d; k++) {
+            covariance[k] = NAN;
+        }
+        return;
     }
-    out->n_eff[cell] = lags[0].n_eff;
-    out->count[cell] = n;
-    fill_covariance(
-        bins, cell, 0, lags[0].expected, out->covariance + cell * dim * dim);
-    for (size_t k = 0; k < dim; k++) {
-        double mean = bins->mean[cell * n_lags * dim + k];
-        out->drift[cell * dim + k] = n > 0.0 ? mean / time : NAN;
+    fill_place(job, sums, &place);
+    rtl_extrapolate_covariance(terms, &place, covariance, drift);
+    rtl_extrapolate_out_t got = rtl_extrapolate_conclude(terms, &place, NULL);
+    out->n_eff[cell] = got.n_eff;
+    out->kurtosis[cell] = got.kurtosis;
+    if (out->count[cell] > (double) d) {
+        out->rattling[cell] = got.rattling;
+        out->error[cell] = hypot(got.error, got.remainder);
     }
-    double r = lags[0].half_log_det, variance = lags[0].variance;
-    if (n_lags == 2) {
-        double l1 = (double) bins->paths->lags[0], l2 = (double) bins->paths->lags[1];
-        double a = l2 / (l2 - l1), b = -l1 / (l2 - l1);
-        double both = sqrt(lags[0].variance * lags[1].variance);
-        r = a * r + b * lags[1].half_log_det;
-        variance = a * a * lags[0].variance + b * b * lags[1].variance +
-                   2.0 * a * b * both * correlate_lags(bins, cell, lags);
-    }
-    out->rattling[cell] = r;
-    out->error[cell] = isnan(r) ? NAN : sqrt(variance);
 }
 
 int
-rtl_bins_estimate(const rtl_bins_paths_t *self, const rtl_grid_t *grid,
+rtl_bins_estimate(const rtl_bins_t *self, const rtl_increments_t *increments,
     const rtl_bins_out_t *out, rtl_monitor_t *monitor)
 {
-    bins_t bins;
-    int status = bins_init(&bins, self, grid);
+    job_t job;
+    size_t n_cells = self->grid->n_cells;
 
+    if (!rtl_increments_good(increments) || self->grid->dim != increments->dim ||
+        self->terms.dim != increments->dim || self->terms.n_terms < 1) {
+        return RTL_BAD_ARGUMENT;
+    }
+    int status = job_init(&job, self, increments);
     if (status != 0) {
         return status;
     }
-    status = scan(&bins, &(pass_t) {add_mean, true, 0.0, monitor});
-    if (status != 0) {
-        goto out;
+    status = run(&job, monitor);
+    for (size_t part = 1; status == 0 && part < job.n_parts; part++) {
+        const double *from = job.sums + part * n_cells * job.size;
+        for (size_t i = 0; i < n_cells * job.size; i++) {
+            job.sums[i] += from[i];
+        }
     }
-    size_t size = self->n_lags * self->dim;
-    for (size_t i = 0; i < grid->n_cells * size; i++) {
-        double n = bins.count[i / size];
-        bins.mean[i] /= n > 0.0 ? n : 1.0;
+    for (size_t cell = 0; status == 0 && cell < n_cells; cell++) {
+        finish_cell(&job, cell, out);
     }
-    status = scan(&bins, &(pass_t) {add_moment, false, 0.5, monitor});
-    if (status != 0) {
-        goto out;
-    }
-    for (size_t cell = 0; cell < grid->n_cells; cell++) {
-        finish_cell(&bins, cell, out);
-    }
-out:
-    bins_free(&bins);
+    rtl_memory_free(job.sums);
     return status;
 }

@@ -1,427 +1,271 @@
 /* SPDX-License-Identifier: MIT */
-/* With weights w_s, offsets b_s = (1, x_s - x_0) and S = sum w b b^T, the intercept of
- * a local-linear fit of any y_s is sum g_s y_s, g_s = (S^-1 b_s)_0 w_s: it reproduces
- * what is linear in x exactly. Starts are sorted into a lattice of bandwidth-sized
- * boxes. */
+/* The bandwidth. At pilot points all over the visited space and on each rung,
+ *
+ *     T = (R(h) - R(h/2))^2 / Var[R(h) - R(h/2)]
+ *
+ * is 1 on average where bias is small, and grows like h^(8 + dim) for degree 2 where it
+ * is not. A point takes the largest h before the mean T of the pilots around it stays
+ * above a threshold (Lepski's method, Lepski, Mammen & Spokoiny 1997, Ann. Stat. 25,
+ * 929, with the comparison pooled), less one rung, at which bias is a small part of the
+ * error and intervals cover. */
 #include "local.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 
+#include "local_fit.h"
 #include "memory.h"
+#include "parallel.h"
 
-enum { MOST_BOXES = 1 << 22, MAX_DIM = 16, BLOCK = 16 };
+enum { BLOCK = 16, PILOTS = 160, PILOT_COUNT = 50, POOL = 24, LEAST_POOL = 6 };
+static const double threshold = 2.5, most_excess = 8.0;
+static const double small_effect = 3.0; /* of the lag, in standard errors */
 
 typedef struct {
-    const rtl_bins_paths_t *paths;
-    const rtl_local_points_t *at;
-    const rtl_bins_out_t *out;
-    size_t dim, n_box_axes; /* boxes divide the first axes only */
-    size_t boxes[3];
-    double low[3];
-    size_t *first;   /* (n_boxes + 1,) owned */
-    size_t *start;   /* starts by box: offset of the state in paths->x; owned */
-    size_t n_starts; /* of each path */
-} local_t;
+    const rtl_local_t *local;
+    const rtl_increments_t *increments;
+    const rtl_local_out_t *out;
+    rtl_local_rung_t *rung; /* (n_rungs,) owned */
+    size_t n_rungs;         /* made so far */
+    rtl_cells_t pilots;     /* only their starts matter; owned */
+    double *test;           /* (n_pilots, n_rungs) T, NaN where there is none; owned */
+    double spread[RTL_INCREMENTS_DIM]; /* lengths in which pilots are near or far */
+} search_t;
 
-/* --- boxes ------------------------------------------------------------------------ */
-
-/* The box of a position along an axis; false outside the lattice. */
-static bool
-box_along(const local_t *self, size_t k, double x, size_t *box)
+static void
+search_free(search_t *self)
 {
-    double u = (x - self->low[k]) / self->at->bandwidth[k];
-
-    if (!(u >= 0.0) || u >= (double) self->boxes[k]) {
-        return false;
+    for (size_t j = 0; j < self->n_rungs; j++) {
+        rtl_local_rung_free(&self->rung[j]);
     }
-    *box = (size_t) u;
-    return true;
+    rtl_memory_free(self->rung);
+    rtl_cells_free(&self->pilots);
+    rtl_memory_free(self->test);
 }
 
-static bool
-box_of(const local_t *self, const double *x, size_t *box)
-{
-    size_t index = 0, along;
+/* --- rungs ------------------------------------------------------------------------ */
 
-    for (size_t k = 0; k < self->n_box_axes; k++) {
-        if (!box_along(self, k, x[k], &along)) {
-            return false;
-        }
-        index = index * self->boxes[k] + along;
-    }
-    *box = index;
-    return true;
+/* Cells a bandwidth is wide. */
+static double
+fineness(size_t dim)
+{
+    return dim <= 2 ? 6.0 : dim == 3 ? 4.0 : 3.0;
 }
 
-/* A lattice that holds all points and a bandwidth around them. On a periodic axis of
- * the paths there are no boxes: distances wrap. */
-static size_t
-lay_lattice(local_t *self)
-{
-    size_t n_boxes = 1;
-
-    for (size_t k = 0; k < self->dim && k < 3; k++) {
-        double low = INFINITY, high = -INFINITY, h = self->at->bandwidth[k];
-        for (size_t i = 0; i < self->at->n_points; i++) {
-            low = fmin(low, self->at->points[i * self->dim + k]);
-            high = fmax(high, self->at->points[i * self->dim + k]);
-        }
-        double count = ceil((high - low) / h) + 3.0;
-        /* without points, or with none that is a number, count is not one either */
-        bool fits = count >= 3.0 && count * (double) n_boxes <= MOST_BOXES;
-        if (self->paths->period[k] > 0.0 || !fits) {
-            break;
-        }
-        self->low[k] = low - 1.5 * h;
-        self->boxes[k] = (size_t) count;
-        n_boxes *= self->boxes[k];
-        self->n_box_axes++;
-    }
-    return n_boxes;
-}
-
-/* Sort the starts of all paths by box. */
 static int
-fill_boxes(local_t *self, rtl_monitor_t *monitor)
+make_rungs(search_t *self, rtl_monitor_t *monitor)
 {
-    const rtl_bins_paths_t *paths = self->paths;
-    size_t n_boxes = lay_lattice(self), total = 0, box;
+    const rtl_local_t *local = self->local;
+    size_t dim = self->increments->dim;
+    double scale = 1.0, width[RTL_INCREMENTS_DIM];
+    int status = 0;
 
-    self->first = rtl_memory_alloc(n_boxes + 2, sizeof(size_t));
-    if (self->first == NULL) {
+    self->rung = rtl_memory_alloc(local->n_rungs, sizeof *self->rung);
+    if (self->rung == NULL) {
         return RTL_NO_MEMORY;
     }
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t p = 0; p < paths->n_paths; p++) {
-            for (size_t t = 0; t < self->n_starts; t++) {
-                size_t offset = (p * paths->n_times + t) * self->dim;
-                if (!box_of(self, paths->x + offset, &box)) {
-                    continue;
-                }
-                if (pass == 0) {
-                    self->first[box + 2]++;
-                    total++;
-                } else {
-                    self->start[self->first[box + 1]++] = offset;
-                }
-            }
-            int status = rtl_monitor_poll(monitor, 0.0);
-            if (status != 0) {
-                return status;
-            }
+    for (size_t j = 0; status == 0 && j < local->n_rungs; j++, scale *= sqrt(2.0)) {
+        rtl_cells_t cells = {0};
+        for (size_t k = 0; k < dim; k++) {
+            width[k] = scale * local->bandwidth[k] / fineness(dim);
         }
-        if (pass == 0) {
-            for (size_t i = 0; i < n_boxes; i++) {
-                self->first[i + 2] += self->first[i + 1];
-            }
-            self->start = rtl_memory_alloc(total, sizeof(size_t));
-            if (self->start == NULL) {
-                return RTL_NO_MEMORY;
-            }
+        if (j == 0) {
+            status = rtl_cells_gather(
+                &cells, self->increments, local->low, width, local->scaled, monitor);
+        } else {
+            status = rtl_cells_merge(&cells, &self->rung[j - 1].cells,
+                self->increments->period, local->low, width);
+        }
+        if (status == 0) {
+            status = rtl_local_rung_init(
+                &self->rung[j], local, &cells, self->increments->period, scale);
+            self->n_rungs += status == 0 ? 1 : 0;
+        }
+    }
+    return status;
+}
+
+/* --- which rung ------------------------------------------------------------------- */
+
+/* Keep the cells that hold PILOT_COUNT increments; returns how many. */
+static size_t
+keep_full(rtl_cells_t *cells)
+{
+    size_t kept = 0, size = cells->size;
+
+    for (size_t i = 0; i < cells->n_cells; i++) {
+        if (cells->sums[i * size + RTL_CELLS_COUNT] >= PILOT_COUNT) {
+            memmove(cells->sums + kept++ * size, cells->sums + i * size,
+                size * sizeof *cells->sums);
+        }
+    }
+    cells->n_cells = kept;
+    return kept;
+}
+
+/* From large cells to smaller ones, until more than PILOTS are full or, as each gets
+ * fewer increments, no more than before. */
+static int
+choose_pilots(search_t *self)
+{
+    const rtl_cells_t *fine = &self->rung[0].cells;
+    double width[RTL_INCREMENTS_DIM];
+    size_t before = 0;
+
+    memcpy(width, self->rung[self->n_rungs - 1].bandwidth, sizeof width);
+    memcpy(self->spread, self->local->bandwidth, fine->dim * sizeof *width);
+    while (before < PILOTS) {
+        rtl_cells_t cells = {0};
+        int status = rtl_cells_merge(
+            &cells, fine, self->increments->period, self->local->low, width);
+        if (status != 0) {
+            return status;
+        }
+        size_t n = keep_full(&cells);
+        if (n < before ||
+            !(width[0] > self->local->bandwidth[0] / fineness(fine->dim))) {
+            rtl_cells_free(&cells);
+            break;
+        }
+        rtl_cells_free(&self->pilots);
+        self->pilots = cells;
+        before = n;
+        for (size_t k = 0; k < fine->dim; k++) {
+            width[k] *= pow(0.5, 1.0 / (double) fine->dim);
         }
     }
     return 0;
 }
 
-/* --- one point -------------------------------------------------------------------- */
+/* T of one pilot on all rungs. */
+static void
+test_pilot(search_t *self, size_t pilot)
+{
+    const double *x = self->pilots.sums + pilot * self->pilots.size + RTL_CELLS_START;
+    const rtl_extrapolate_t *terms = &self->local->terms;
+    rtl_extrapolate_place_t place;
+    rtl_extrapolate_out_t fit[RTL_LOCAL_RUNGS];
+    double count;
 
-/* Sums over the starts near a point; a pass adds to those of its number. */
-typedef struct {
-    const double *x0;
-    double count;                   /* increments */
-    double pairs[RTL_BINS_MAX_LAG]; /* sum of g_s g_{s+k}, starts k apart in a path */
-    double s[(MAX_DIM + 1) * (MAX_DIM + 1)]; /* S, then its inverse */
-    double t[2][(MAX_DIM + 1) * MAX_DIM];    /* sum w b dx^T, then the drift's fit */
-    double c[2][MAX_DIM * MAX_DIM];          /* sum g e e^T */
-    double fitted; /* sum g h, h = w b^T S^-1 b: what the drift's fit takes from C */
-} sums_t;
+    for (size_t j = 0; j < self->n_rungs; j++) {
+        double *test = self->test + pilot * self->n_rungs + j;
+        fit[j] = (rtl_extrapolate_out_t) {.rattling = NAN};
+        *test = NAN;
+        if (!rtl_local_rung_fit(&self->rung[j], x, &place, &count)) {
+            continue;
+        }
+        fit[j] = rtl_extrapolate_conclude(terms, &place, NULL);
+        if (j < 2) {
+            continue;
+        }
+        const rtl_extrapolate_out_t *half = &fit[j - 2];
+        double common = rtl_extrapolate_common(terms, &place, half, &fit[j]);
+        double of_half = half->error * half->error;
+        double variance = of_half + fit[j].error * fit[j].error - 2.0 * common;
+        double difference = fit[j].rattling - half->rattling;
+        *test = difference * difference / fmax(variance, 0.3 * of_half);
+    }
+}
 
-typedef void (*add_fn)(
-    const local_t *self, sums_t *sums, const double *x, const double *b, double w);
+/* The POOL pilots nearest to x, as offsets of their T, and their weights. */
+static size_t
+nearest_pilots(
+    const search_t *self, const double *x, const double **test, double *weight)
+{
+    size_t n = 0;
 
-/* Offset of a start from the point, in bandwidths behind a 1, and its weight. */
+    for (size_t i = 0; i < self->pilots.n_cells; i++) {
+        const double *start =
+            self->pilots.sums + i * self->pilots.size + RTL_CELLS_START;
+        double far = 0.0;
+        for (size_t k = 0; k < self->pilots.dim; k++) {
+            double dx = start[k] - x[k], period = self->increments->period[k];
+            dx -= period > 0.0 ? period * rint(dx / period) : 0.0;
+            far += dx * dx / (self->spread[k] * self->spread[k]);
+        }
+        size_t place = n < POOL ? n++ : POOL;
+        for (; place > 0 && far < weight[place - 1]; place--) {
+            if (place < POOL) {
+                weight[place] = weight[place - 1];
+                test[place] = test[place - 1];
+            }
+        }
+        if (place < POOL) {
+            weight[place] = far;
+            test[place] = self->test + i * self->n_rungs;
+        }
+    }
+    double reach = n > 0 ? weight[n - 1] : 0.0;
+    for (size_t i = 0; i < n; i++) {
+        weight[i] = reach > 0.0 ? exp(-2.0 * weight[i] / reach) : 1.0;
+    }
+    return n;
+}
+
+/* The mean T of n pilots on a rung; 1 where too few have one. */
 static double
-kernel(const local_t *self, const sums_t *sums, const double *x, double *b)
+pool_tests(size_t n, const double *const *test, const double *weight, size_t rung)
 {
-    double u2 = 0.0;
+    double sum = 0.0, total = 0.0, known = 0.0;
 
-    b[0] = 1.0;
-    for (size_t k = 0; k < self->dim; k++) {
-        double dx = x[k] - sums->x0[k], period = self->paths->period[k];
-        dx -= period > 0.0 ? period * rint(dx / period) : 0.0;
-        b[k + 1] = dx / self->at->bandwidth[k];
-        u2 += b[k + 1] * b[k + 1];
-    }
-    return fmax(1.0 - u2, 0.0);
-}
-
-/* g = (S^-1 b)_0 w; *h = w b^T S^-1 b. Here sums->s holds S^-1. */
-static double
-intercept_weight(
-    const local_t *self, const sums_t *sums, const double *b, double w, double *h)
-{
-    size_t p = self->dim + 1;
-    double g = 0.0;
-
-    *h = 0.0;
-    for (size_t i = 0; i < p; i++) {
-        double row = 0.0;
-        for (size_t j = 0; j < p; j++) {
-            row += sums->s[i * p + j] * b[j];
+    for (size_t i = 0; i < n; i++) {
+        if (!isnan(test[i][rung])) {
+            sum += weight[i] * test[i][rung];
+            total += weight[i];
+            known += 1.0;
         }
-        g += i == 0 ? w * row : 0.0;
-        *h += w * b[i] * row;
     }
-    return g;
+    return known >= LEAST_POOL && total > 0.0 ? sum / total : 1.0;
 }
+
+/* The largest rung before two in turn at which the pilots around x disagree, less one.
+ * *excess: the mean T with twice that bandwidth, less 1, which is the part of bias. */
+static size_t
+choose_rung(const search_t *self, const double *x, double *excess)
+{
+    const double *test[POOL];
+    double weight[POOL];
+    size_t n = nearest_pilots(self, x, test, weight), best = 0;
+    bool failed = false;
+
+    for (size_t j = 0; j < self->n_rungs; j++) {
+        bool fails = pool_tests(n, test, weight, j) > threshold;
+        if (fails && failed) {
+            break;
+        }
+        best = fails ? best : j;
+        failed = fails;
+    }
+    best -= best > 0 ? 1 : 0;
+    if (best + 2 < self->n_rungs) {
+        double t = pool_tests(n, test, weight, best + 2);
+        *excess = fmin(fmax(t - 1.0, 0.0), most_excess);
+    }
+    return best;
+}
+
+static int
+pilot_task(void *data, size_t number)
+{
+    search_t *self = data;
+
+    for (size_t i = number * BLOCK; i < (number + 1) * BLOCK; i++) {
+        if (i < self->pilots.n_cells) {
+            test_pilot(self, i);
+        }
+    }
+    return 0;
+}
+
+/* --- points ----------------------------------------------------------------------- */
 
 static void
-add_fit(const local_t *self, sums_t *sums, const double *x, const double *b, double w)
+leave_blank(const search_t *self, size_t i)
 {
-    size_t d = self->dim, p = d + 1;
-    double increments[2 * MAX_DIM];
+    const rtl_local_out_t *out = self->out;
+    size_t d = self->increments->dim;
 
-    rtl_bins_increments(self->paths, x, increments);
-    sums->count += 1.0;
-    for (size_t i = 0; i < p; i++) {
-        for (size_t j = 0; j < p; j++) {
-            sums->s[i * p + j] += w * b[i] * b[j];
-        }
-        for (size_t lag = 0; lag < self->paths->n_lags; lag++) {
-            for (size_t k = 0; k < d; k++) {
-                sums->t[lag][i * d + k] += w * b[i] * increments[lag * d + k];
-            }
-        }
-    }
-}
-
-/* Pairs of a start with those after it whose increments overlap its own. */
-static void
-add_pairs(const local_t *self, sums_t *sums, const double *x, double g)
-{
-    const rtl_bins_paths_t *paths = self->paths;
-    size_t t = (size_t) (x - paths->x) / self->dim % paths->n_times;
-    double b[MAX_DIM + 1], h;
-
-    sums->pairs[0] += g * g;
-    for (size_t k = 1; k < paths->lags[paths->n_lags - 1]; k++) {
-        if (t + k < self->n_starts) {
-            double w = kernel(self, sums, x + k * self->dim, b);
-            if (w > 0.0) {
-                sums->pairs[k] += g * intercept_weight(self, sums, b, w, &h);
-            }
-        }
-    }
-}
-
-static void
-add_square(
-    const local_t *self, sums_t *sums, const double *x, const double *b, double w)
-{
-    size_t d = self->dim, p = d + 1;
-    double h, e[MAX_DIM], increments[2 * MAX_DIM];
-    double g = intercept_weight(self, sums, b, w, &h);
-
-    rtl_bins_increments(self->paths, x, increments);
-    sums->fitted += g * h;
-    add_pairs(self, sums, x, g);
-    for (size_t lag = 0; lag < self->paths->n_lags; lag++) {
-        for (size_t k = 0; k < d; k++) {
-            e[k] = increments[lag * d + k];
-            for (size_t i = 0; i < p; i++) {
-                e[k] -= sums->t[lag][i * d + k] * b[i];
-            }
-        }
-        for (size_t i = 0; i < d; i++) {
-            for (size_t k = 0; k < d; k++) {
-                sums->c[lag][i * d + k] += g * e[i] * e[k];
-            }
-        }
-    }
-}
-
-static void
-visit_box(const local_t *self, size_t box, sums_t *sums, add_fn add)
-{
-    double b[MAX_DIM + 1];
-
-    for (size_t s = self->first[box]; s < self->first[box + 1]; s++) {
-        const double *x = self->paths->x + self->start[s];
-        double w = kernel(self, sums, x, b);
-        if (w > 0.0) {
-            add(self, sums, x, b, w);
-        }
-    }
-}
-
-/* The boxes around that of x0, at most 27. */
-static void
-visit_near(const local_t *self, sums_t *sums, add_fn add)
-{
-    size_t centre[3] = {0, 0, 0}, n_near = 1;
-
-    for (size_t k = 0; k < self->n_box_axes; k++) {
-        if (!box_along(self, k, sums->x0[k], &centre[k])) {
-            return;
-        }
-        n_near *= 3;
-    }
-    for (size_t near = 0; near < n_near; near++) {
-        size_t box = 0, code = near;
-        bool inside = true;
-        for (size_t k = 0; k < self->n_box_axes; k++) {
-            size_t along = centre[k] + code % 3;
-            code /= 3;
-            inside = inside && along >= 1 && along <= self->boxes[k];
-            box = box * self->boxes[k] + (inside ? along - 1 : 0);
-        }
-        if (inside) {
-            visit_box(self, box, sums, add);
-        }
-    }
-}
-
-/* Invert a symmetric positive definite matrix in place by Gauss-Jordan; false if it is
- * not one, to rounding. */
-static bool
-invert(size_t n, double *a)
-{
-    for (size_t k = 0; k < n; k++) {
-        double pivot = a[k * n + k];
-        if (!(pivot > 1e-12 * a[0]) && !(k == 0 && pivot > 0.0)) {
-            return false;
-        }
-        a[k * n + k] = 1.0;
-        for (size_t j = 0; j < n; j++) {
-            a[k * n + j] /= pivot;
-        }
-        for (size_t i = 0; i < n; i++) {
-            if (i == k) {
-                continue;
-            }
-            double factor = a[i * n + k];
-            a[i * n + k] = 0.0;
-            for (size_t j = 0; j < n; j++) {
-                a[i * n + j] -= factor * a[k * n + j];
-            }
-        }
-    }
-    return true;
-}
-
-/* The fit of the drift from its sums; false where there are too few starts. */
-static bool
-solve_fit(const local_t *self, sums_t *sums)
-{
-    size_t d = self->dim, p = d + 1;
-
-    /* the scale of S is its first element, the sum of weights */
-    if (sums->count <= (double) (2 * p)) {
-        return false;
-    }
-    double scale = sums->s[0];
-    if (!(scale > 0.0)) {
-        return false;
-    }
-    for (size_t i = 0; i < p * p; i++) {
-        sums->s[i] /= scale;
-    }
-    if (!invert(p, sums->s)) {
-        return false;
-    }
-    for (size_t i = 0; i < p * p; i++) {
-        sums->s[i] /= scale;
-    }
-    for (size_t lag = 0; lag < self->paths->n_lags; lag++) {
-        double fit[(MAX_DIM + 1) * MAX_DIM] = {0.0};
-        for (size_t i = 0; i < p; i++) {
-            for (size_t j = 0; j < p; j++) {
-                for (size_t k = 0; k < d; k++) {
-                    fit[i * d + k] += sums->s[i * p + j] * sums->t[lag][j * d + k];
-                }
-            }
-        }
-        memcpy(sums->t[lag], fit, p * d * sizeof *fit);
-    }
-    return true;
-}
-
-/* Shared length of [0, a) and [s, s + b). */
-static double
-shared(double a, double s, double b)
-{
-    return fmax(fmin(a, s + b) - fmax(0.0, s), 0.0);
-}
-
-/* Covariance of sum g e^2 over increments of lengths a and b, in units of the squares'
- * own: pairs that start s apart have correlation shared/sqrt(a b), their squares that
- * squared. For a = b it is the variance, 1/n_eff. */
-static double
-overlap(const local_t *self, const sums_t *sums, double a, double b)
-{
-    ptrdiff_t longest = (ptrdiff_t) self->paths->lags[self->paths->n_lags - 1];
-    double sum = 0.0;
-
-    for (ptrdiff_t s = 1 - longest; s < longest; s++) {
-        double c = shared(a, (double) s, b);
-        sum += sums->pairs[s < 0 ? -s : s] * c * c / (a * b);
-    }
-    return sum;
-}
-
-/* R and its standard error from the residual covariances; false where one is not
- * positive definite or there are too few degrees of freedom. */
-static bool
-conclude(const local_t *self, const sums_t *sums, double *rattling, double *error)
-{
-    const rtl_bins_paths_t *paths = self->paths;
-    size_t d = self->dim;
-    double half[2] = {0.0, 0.0}, variance[2] = {0.0, 0.0}, share[2] = {0.0, 0.0};
-    double work[MAX_DIM * MAX_DIM];
-
-    for (size_t lag = 0; lag < paths->n_lags; lag++) {
-        double c[MAX_DIM * MAX_DIM], bias, length = (double) paths->lags[lag];
-        share[lag] = overlap(self, sums, length, length);
-        double left = 1.0 - sums->fitted * share[lag] / sums->pairs[0];
-        double dof = 1.0 / share[lag] - (double) (d + 1);
-        if (!(left > 0.5) || !(dof > (double) d)) {
-            return false;
-        }
-        for (size_t i = 0; i < d * d; i++) {
-            c[i] = sums->c[lag][i] / (left * length * paths->dt);
-        }
-        double log_det = rtl_estimate_log_det(d, c, work);
-        if (!isfinite(log_det)) {
-            return false;
-        }
-        rtl_estimate_log_det_law(d, dof, &bias, &variance[lag]);
-        half[lag] = 0.5 * log_det - bias;
-    }
-    if (paths->n_lags == 1) {
-        *rattling = half[0];
-        *error = sqrt(variance[0]);
-        return true;
-    }
-    double l1 = (double) paths->lags[0], l2 = (double) paths->lags[1];
-    double a = l2 / (l2 - l1), b = l1 / (l2 - l1);
-    double cross = overlap(self, sums, l1, l2) / sqrt(share[0] * share[1]);
-    *rattling = a * half[0] - b * half[1];
-    *error = sqrt(a * a * variance[0] + b * b * variance[1] -
-                  2.0 * a * b * cross * sqrt(variance[0] * variance[1]));
-    return true;
-}
-
-static void
-estimate_point(const local_t *self, size_t i)
-{
-    const rtl_bins_out_t *out = self->out;
-    size_t d = self->dim;
-    double per_time = 1.0 / ((double) self->paths->lags[0] * self->paths->dt);
-    sums_t sums = {.x0 = self->at->points + i * d};
-
-    out->rattling[i] = out->error[i] = NAN;
+    out->rattling[i] = out->error[i] = out->kurtosis[i] = NAN;
     out->n_eff[i] = 0.0;
     for (size_t k = 0; k < d; k++) {
         out->drift[i * d + k] = NAN;
@@ -429,55 +273,150 @@ estimate_point(const local_t *self, size_t i)
     for (size_t k = 0; k < d * d; k++) {
         out->covariance[i * d * d + k] = NAN;
     }
-    visit_near(self, &sums, add_fit);
-    out->count[i] = sums.count;
-    if (!solve_fit(self, &sums)) {
-        return;
+}
+
+/* R at a place. The effect of the lag is smoother than R: it is taken from the fit with
+ * twice the bandwidth where it is small, else from that with sqrt 2 times it. */
+static rtl_extrapolate_out_t
+extrapolate_at(const search_t *self, const double *x, size_t rung,
+    const rtl_extrapolate_place_t *place)
+{
+    const rtl_extrapolate_t *terms = &self->local->terms;
+    rtl_extrapolate_out_t out = rtl_extrapolate_conclude(terms, place, NULL);
+    rtl_extrapolate_place_t wide;
+    double unused;
+
+    for (size_t up = 2; up >= 1 && terms->n_terms > 1; up--) {
+        if (rung + up >= self->n_rungs ||
+            !rtl_local_rung_fit(&self->rung[rung + up], x, &wide, &unused)) {
+            continue;
+        }
+        rtl_extrapolate_out_t smooth = rtl_extrapolate_conclude(terms, place, &wide);
+        if (!isnan(smooth.rattling) &&
+            (up == 1 || fabs(smooth.effect) < small_effect * smooth.error)) {
+            return smooth;
+        }
     }
-    visit_near(self, &sums, add_square);
-    double l1 = (double) self->paths->lags[0];
-    out->n_eff[i] = 1.0 / overlap(self, &sums, l1, l1);
-    for (size_t k = 0; k < d; k++) {
-        out->drift[i * d + k] = sums.t[0][k] * per_time;
+    return out;
+}
+
+/* Variance of R, and the square of its bias: that of twice the bandwidth, less this
+ * one's, is `excess` of the variance of the difference, and at least nine times as
+ * large. */
+static double
+total_error(double error, size_t dim, double excess)
+{
+    double of_difference = 1.0 - 1.5 * pow(0.5, (double) dim);
+
+    return error * sqrt(1.0 + excess * of_difference / 9.0);
+}
+
+/* The estimate on a rung; false where there is none. */
+static bool
+estimate_on(const search_t *self, size_t i, size_t rung, double excess)
+{
+    const rtl_local_out_t *out = self->out;
+    const rtl_extrapolate_t *terms = &self->local->terms;
+    size_t d = self->increments->dim;
+    const double *x = self->local->points + i * d;
+    rtl_extrapolate_place_t place;
+
+    if (!rtl_local_rung_fit(&self->rung[rung], x, &place, &out->count[i])) {
+        return false;
     }
-    for (size_t k = 0; k < d * d; k++) {
-        out->covariance[i * d * d + k] = sums.c[0][k] * per_time;
+    rtl_extrapolate_out_t got = extrapolate_at(self, x, rung, &place);
+    if (isnan(got.rattling)) {
+        return false;
     }
-    if (!conclude(self, &sums, &out->rattling[i], &out->error[i])) {
-        out->rattling[i] = out->error[i] = NAN;
+    rtl_extrapolate_covariance(
+        terms, &place, out->covariance + i * d * d, out->drift + i * d);
+    out->rattling[i] = got.rattling;
+    out->error[i] = hypot(total_error(got.error, d, excess), got.remainder);
+    out->n_eff[i] = got.n_eff;
+    out->kurtosis[i] = got.kurtosis;
+    out->rung[i] = (double) rung;
+    return true;
+}
+
+/* Where the data are sparse the chosen rung may be too small: a few larger are tried.
+ */
+static void
+estimate_point(const search_t *self, size_t i)
+{
+    const double *x = self->local->points + i * self->increments->dim;
+    double given = self->out->rung[i], excess = 0.0;
+    size_t rung = given >= 0.0 ? (size_t) given : 0, last = rung;
+
+    leave_blank(self, i);
+    if (given < 0.0 && self->n_rungs > 1) {
+        rung = choose_rung(self, x, &excess);
+        last = rung + 2;
     }
+    for (; rung <= last && rung < self->n_rungs; rung++) {
+        if (estimate_on(self, i, rung, excess)) {
+            return;
+        }
+    }
+    self->out->rung[i] = NAN;
 }
 
 static int
-task(void *data, size_t number)
+point_task(void *data, size_t number)
 {
-    const local_t *self = data;
+    const search_t *self = data;
 
     for (size_t i = number * BLOCK; i < (number + 1) * BLOCK; i++) {
-        if (i < self->at->n_points) {
+        if (i < self->local->n_points) {
             estimate_point(self, i);
         }
     }
     return 0;
 }
 
-int
-rtl_local_estimate(const rtl_bins_paths_t *paths, const rtl_local_points_t *points,
-    const rtl_bins_out_t *out, rtl_monitor_t *monitor)
+static bool
+good(const rtl_local_t *self, const rtl_increments_t *increments)
 {
-    local_t self = {.paths = paths, .at = points, .out = out, .dim = paths->dim};
+    size_t dim = increments->dim;
 
-    if (!rtl_bins_paths_are_good(paths) || paths->dim < 1 || paths->dim > MAX_DIM ||
-        paths->n_times <= paths->lags[paths->n_lags - 1]) {
+    return rtl_increments_good(increments) && self->n_rungs >= 1 &&
+           self->n_rungs <= RTL_LOCAL_RUNGS && self->terms.dim == dim &&
+           self->terms.n_terms >= 1 && self->terms.n_terms <= RTL_EXTRAPOLATE_TERMS &&
+           (self->degree == 1 || (self->degree == 2 && dim <= 8));
+}
+
+int
+rtl_local_estimate(const rtl_local_t *self, const rtl_increments_t *increments,
+    const rtl_local_out_t *out, rtl_monitor_t *monitor)
+{
+    search_t search = {.local = self, .increments = increments, .out = out};
+
+    if (!good(self, increments)) {
         return RTL_BAD_ARGUMENT;
     }
-    self.n_starts = paths->n_times - paths->lags[paths->n_lags - 1];
-    int status = fill_boxes(&self, monitor);
-    if (status == 0) {
-        status = rtl_parallel_run(task, &self, (points->n_points + BLOCK - 1) / BLOCK,
-            points->n_threads, monitor);
+    int status = make_rungs(&search, monitor);
+    if (status != 0) {
+        goto out;
     }
-    rtl_memory_free(self.first);
-    rtl_memory_free(self.start);
+    if (self->n_rungs > 1) {
+        status = choose_pilots(&search);
+        if (status != 0) {
+            goto out;
+        }
+        search.test = rtl_memory_alloc(
+            search.pilots.n_cells, self->n_rungs * sizeof *search.test);
+        if (search.test == NULL) {
+            status = RTL_NO_MEMORY;
+            goto out;
+        }
+        status = rtl_parallel_run(pilot_task, &search,
+            (search.pilots.n_cells + BLOCK - 1) / BLOCK, self->n_threads, monitor);
+        if (status != 0) {
+            goto out;
+        }
+    }
+    status = rtl_parallel_run(point_task, &search, (self->n_points + BLOCK - 1) / BLOCK,
+        self->n_threads, monitor);
+out:
+    search_free(&search);
     return status;
 }

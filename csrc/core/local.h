@@ -1,27 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* Rattling at points, by local-linear regression of increments and of their squares.
+/* Rattling at points, by local polynomial regression of increments and their squares.
  *
- * Increments that start within the bandwidth of a point are fitted by a drift that is
- * linear in the start, and the squares of what is left by a covariance that is:
- * the intercepts belong to the point itself. Unlike averages over a bin or a kernel
- * their bias does not contain grad log p (Fan & Gijbels 1996, sect. 3.2). */
+ * With b(x) the monomials of (x - x0)/h up to a degree, kernel weights w and
+ * S = sum w b b^T, the fit's value at x0 is sum g y, g = w (S^-1 b)_0. Unlike averages
+ * over a bin or a kernel its bias does not contain grad log p; with degree 2 it is of
+ * fourth order in h (Fan & Gijbels 1996, sect. 3.2). */
 #ifndef RTL_LOCAL_H
 #define RTL_LOCAL_H
 
-#include "bins.h"
-#include "parallel.h"
+#include "extrapolate.h"
+#include "monitor.h"
+
+enum { RTL_LOCAL_RUNGS = 24 };
 
 typedef struct {
+    rtl_extrapolate_t terms;
     size_t n_points;
     const double *points;    /* (n_points, dim); borrowed */
-    const double *bandwidth; /* (dim,) radius of the kernel along each axis; borrowed */
+    const double *bandwidth; /* (dim,) radius of the kernel on the first rung */
+    const double *low;       /* (dim,) where a periodic axis begins; borrowed */
+    size_t n_rungs;          /* of bandwidths, each sqrt 2 times the one before */
+    size_t degree;           /* 1 or 2 */
+    bool scaled;             /* as in cells.h */
     size_t n_threads;
-} rtl_local_points_t;
+} rtl_local_t;
 
-/* Kernel (1 - u^2)+ with u the distance in bandwidths; lags, extrapolation, bias of the
- * log det and outputs as in bins.h, one row a point. n_eff counts the kernel's weights
- * and the overlap of increments; count the increments within the bandwidth. */
-int rtl_local_estimate(const rtl_bins_paths_t *paths, const rtl_local_points_t *points,
-    const rtl_bins_out_t *out, rtl_monitor_t *monitor) RTL_MUST_CHECK;
+/* One number a point, if not said otherwise. NaN where it cannot be estimated. */
+typedef struct {
+    double *rattling;
+    double *error;      /* standard error of R, for Gaussian increments */
+    double *covariance; /* (n_points, dim, dim) per unit time, over the shortest lag */
+    double *drift;      /* (n_points, dim) likewise */
+    double *n_eff;      /* independent increments behind C */
+    double *count;      /* increments within the bandwidth */
+    double *kurtosis;   /* excess, of increments along the axes, their mean */
+    double *rung;       /* in: -1 to choose, else the one to take. Out: taken */
+} rtl_local_out_t;
+
+/* With one rung, that bandwidth. With more, the largest at which the estimates about
+ * the point still agree, within their errors, with those of half the bandwidth, less
+ * one rung; the effect of the lag is taken from twice the bandwidth. */
+int rtl_local_estimate(const rtl_local_t *self, const rtl_increments_t *increments,
+    const rtl_local_out_t *out, rtl_monitor_t *monitor) RTL_MUST_CHECK;
 
 #endif

@@ -138,3 +138,30 @@ rtl_tensor_log_det(
     }
     return true;
 }
+
+/* Gauss-Jordan without pivoting. */
+bool
+rtl_tensor_invert(size_t n, double *a)
+{
+    for (size_t k = 0; k < n; k++) {
+        double pivot = a[k * n + k];
+        if (!(pivot > 0.0)) {
+            return false;
+        }
+        a[k * n + k] = 1.0;
+        for (size_t j = 0; j < n; j++) {
+            a[k * n + j] /= pivot;
+        }
+        for (size_t i = 0; i < n; i++) {
+            double factor = a[i * n + k];
+            if (i == k) {
+                continue;
+            }
+            a[i * n + k] = 0.0;
+            for (size_t j = 0; j < n; j++) {
+                a[i * n + j] -= factor * a[k * n + j];
+            }
+        }
+    }
+    return true;
+}

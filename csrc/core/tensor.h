@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Small symmetric matrices at n points, (dim, dim, n): made from noise amplitudes,
- * checked, and their determinants.
+ * checked, and their determinants; inverses.
  *
  *     D = G G^T / 2,    log det D */
 #ifndef RTL_TENSOR_H
@@ -27,5 +27,9 @@ int rtl_tensor_symmetrise(
  * depend on the units of the coordinates. `work` has room for dim * dim numbers. */
 bool rtl_tensor_log_det(
     const double *a, size_t dim, size_t stride, double *work, double *value);
+
+/* Invert a symmetric positive definite matrix, (n, n), in place. False, and a is
+ * spoilt, if it is not one to rounding. */
+bool rtl_tensor_invert(size_t n, double *a);
 
 #endif

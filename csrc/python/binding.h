@@ -116,6 +116,7 @@ int rtl_simulation_type_add(PyObject *module, rtl_state_t *state);
 
 extern PyMethodDef rtl_random_functions[];
 extern PyMethodDef rtl_estimate_functions[];
+extern PyMethodDef rtl_increment_functions[];
 extern PyMethodDef rtl_typicality_functions[];
 extern PyMethodDef rtl_decomposition_functions[];
 extern PyMethodDef rtl_analysis_functions[];

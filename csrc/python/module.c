@@ -194,6 +194,7 @@ module_exec(PyObject *module)
     }
     if (PyModule_AddFunctions(module, rtl_random_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_estimate_functions) < 0 ||
+        PyModule_AddFunctions(module, rtl_increment_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_typicality_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_decomposition_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_analysis_functions) < 0) {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "bins.h"
+#include "estimate.h"
 #include "test.h"
 
 enum { CELLS = 3, PATHS = 2, TIMES = 12 };
@@ -16,8 +17,43 @@ static const double no_period[] = {0.0};
 
 typedef struct {
     double rattling[CELLS], error[CELLS], covariance[CELLS], drift[CELLS];
-    double n_eff[CELLS], count[CELLS];
+    double n_eff[CELLS], count[CELLS], kurtosis[CELLS];
 } result_t;
+
+/* Tracks of one number a state, all equally long. */
+typedef struct {
+    const double *x, *period;
+    intptr_t begin[PATHS], end[PATHS];
+    rtl_increments_t increments;
+    rtl_bins_t bins;
+} data_t;
+
+static void
+make_data(data_t *data, const double *x, size_t n_paths, size_t n_times, double dt,
+    size_t l1, size_t l2)
+{
+    *data = (data_t) {.x = x};
+    for (size_t p = 0; p < n_paths; p++) {
+        data->begin[p] = (intptr_t) (p * n_times);
+        data->end[p] = (intptr_t) ((p + 1) * n_times);
+    }
+    data->increments = (rtl_increments_t) {.x = x,
+        .begin = data->begin,
+        .end = data->end,
+        .n_states = n_paths * n_times,
+        .n_segments = n_paths,
+        .dim = 1,
+        .dt = dt,
+        .n_lags = l2 > 0 ? 2 : 1,
+        .lags = {l1, l2}};
+    data->bins = (rtl_bins_t) {.n_threads = 1};
+    data->bins.terms = (rtl_extrapolate_t) {.dim = 1,
+        .n_lags = data->increments.n_lags,
+        .lags = {l1, l2},
+        .n_terms = data->increments.n_lags,
+        .plus = {0, 1},
+        .minus = {RTL_EXTRAPOLATE_NONE, RTL_EXTRAPOLATE_NONE}};
+}
 
 static void
 make_grid(rtl_grid_t *grid, rtl_boundary_t side)
@@ -28,13 +64,15 @@ make_grid(rtl_grid_t *grid, rtl_boundary_t side)
 }
 
 static int
-estimate(const rtl_bins_paths_t *paths, const rtl_grid_t *grid, result_t *result,
+estimate(data_t *data, const double *period, const rtl_grid_t *grid, result_t *result,
     rtl_monitor_t *monitor)
 {
     const rtl_bins_out_t out = {result->rattling, result->error, result->covariance,
-        result->drift, result->n_eff, result->count};
+        result->drift, result->n_eff, result->count, result->kurtosis};
 
-    return rtl_bins_estimate(paths, grid, &out, monitor);
+    data->increments.period = period;
+    data->bins.grid = grid;
+    return rtl_bins_estimate(&data->bins, &data->increments, &out, monitor);
 }
 
 /* What bins.h says for one cell and one lag, by going through all pairs of starts. */
@@ -79,37 +117,38 @@ brute_force(double lower, size_t lag, size_t longest)
     return cell;
 }
 
+/* Sum of shared times squared over all pairs of starts, one with each lag. */
 static double
-brute_force_correlation(const cell_t *a, size_t la, const cell_t *b, size_t lb)
+brute_force_pairs(const cell_t *cell, size_t la, size_t lb)
 {
     double sum = 0.0;
 
-    for (size_t i = 0; i < a->n; i++) {
-        for (size_t j = 0; j < b->n; j++) {
-            double t = (double) a->time[i], u = (double) b->time[j];
+    for (size_t i = 0; i < cell->n; i++) {
+        for (size_t j = 0; j < cell->n; j++) {
+            double t = (double) cell->time[i], u = (double) cell->time[j];
             double common = fmin(t + (double) la, u + (double) lb) - fmax(t, u);
-            if (a->path[i] == b->path[j] && common > 0.0) {
+            if (cell->path[i] == cell->path[j] && common > 0.0) {
                 sum += common * common / (double) (la * lb);
             }
         }
     }
-    return fmin(1.0, sum / (double) (a->n * b->n) * sqrt(a->dof * b->dof));
+    return sum / (double) (cell->n * cell->n);
 }
 
 static void
 check_lags(size_t l1, size_t l2)
 {
     const double dt = 0.5;
-    rtl_bins_paths_t paths = {
-        tracks, PATHS, TIMES, 1, dt, no_period, l2 > 0 ? 2 : 1, {l1, l2}};
     rtl_grid_t grid;
+    data_t data;
     result_t got;
 
     make_grid(&grid, RTL_REFLECTING);
-    CHECK(estimate(&paths, &grid, &got, NULL) == 0);
+    make_data(&data, tracks, PATHS, TIMES, dt, l1, l2);
+    CHECK(estimate(&data, no_period, &grid, &got, NULL) == 0);
     for (size_t c = 0; c < CELLS; c++) {
         cell_t a = brute_force(edges[c], l1, l2 > 0 ? l2 : l1), b;
-        double bias, variance, bias_2, variance_2, time = (double) l1 * dt;
+        double bias, variance, bias_2, variance_2, time = (double) l1 * dt, left = 0.0;
         CHECK(got.count[c] == (double) a.n);
         CHECK_CLOSE(got.n_eff[c], a.n_eff, 1e-13);
         CHECK_CLOSE(got.drift[c], a.mean / time, 1e-13);
@@ -119,7 +158,7 @@ check_lags(size_t l1, size_t l2)
             continue;
         }
         rtl_estimate_log_det_law(1, a.dof, &bias, &variance);
-        double r = 0.5 * log(a.variance / time) - bias;
+        double half = 0.5 * log(a.variance / time) - bias, r = half;
         if (l2 > 0) {
             b = brute_force(edges[c], l2, l2);
             if (b.dof < 1.0) {
@@ -129,13 +168,14 @@ check_lags(size_t l1, size_t l2)
             rtl_estimate_log_det_law(1, b.dof, &bias_2, &variance_2);
             double s = 0.5 * log(b.variance / ((double) l2 * dt)) - bias_2;
             double w = (double) l2 / (double) (l2 - l1), u = 1.0 - w;
-            double rho = brute_force_correlation(&a, l1, &b, l2);
             r = w * r + u * s;
-            variance = w * w * variance + u * u * variance_2 +
-                       2.0 * w * u * rho * sqrt(variance * variance_2);
+            variance *= a.n_eff * (w * w * brute_force_pairs(&a, l1, l1) +
+                                      u * u * brute_force_pairs(&a, l2, l2) +
+                                      2.0 * w * u * brute_force_pairs(&a, l1, l2));
+            left = (half - r) * (half - r);
         }
         CHECK_CLOSE(got.rattling[c], r, 1e-12);
-        CHECK_CLOSE(got.error[c], sqrt(variance), 1e-12);
+        CHECK_CLOSE(got.error[c], hypot(sqrt(variance), left), 1e-12);
     }
     rtl_grid_free(&grid);
 }
@@ -146,24 +186,24 @@ static void
 test_ring(void)
 {
     const double x[] = {2.9, 0.1, 0.3, 7.0, 2.8}, period[] = {3.0};
-    rtl_bins_paths_t paths = {x, 1, 5, 1, 1.0, period, 1, {1, 0}};
     rtl_grid_t ring, line;
+    data_t data;
     result_t got;
 
     make_grid(&ring, RTL_PERIODIC);
     make_grid(&line, RTL_REFLECTING);
-    CHECK(estimate(&paths, &ring, &got, NULL) == 0);
+    make_data(&data, x, 1, 5, 1.0, 1, 0);
+    CHECK(estimate(&data, period, &ring, &got, NULL) == 0);
     CHECK(got.n_eff[0] == 2.0 && got.n_eff[1] == 1.0 && got.n_eff[2] == 1.0);
     CHECK_CLOSE(got.drift[2], 0.2, 1e-14);
     CHECK_CLOSE(got.drift[0], 0.5 * (0.2 + 0.7), 1e-14);
     CHECK_CLOSE(got.drift[1], -4.2 + 3.0, 1e-14);
     CHECK(isnan(got.rattling[1]) && isnan(got.covariance[1]));
-    paths.lags[0] = 2;
-    CHECK(estimate(&paths, &ring, &got, NULL) == 0);
+    make_data(&data, x, 1, 5, 1.0, 2, 0);
+    CHECK(estimate(&data, period, &ring, &got, NULL) == 0);
     CHECK_CLOSE(got.drift[2], 0.5 * 0.4, 1e-14);
-    paths.period = no_period;
-    paths.lags[0] = 1;
-    CHECK(estimate(&paths, &line, &got, NULL) == 0);
+    make_data(&data, x, 1, 5, 1.0, 1, 0);
+    CHECK(estimate(&data, no_period, &line, &got, NULL) == 0);
     CHECK(got.n_eff[0] == 2.0 && got.n_eff[1] == 0.0 && got.n_eff[2] == 1.0);
     CHECK(isnan(got.drift[1]));
     CHECK_CLOSE(got.drift[2], -2.8, 1e-14);
@@ -171,45 +211,111 @@ test_ring(void)
     rtl_grid_free(&line);
 }
 
+/* Uneven steps: squares are divided by their own times. */
+static void
+test_uneven_times(void)
+{
+    const double x[] = {0.1, 0.5, 0.2, 0.6, 0.3}, time[] = {0.0, 1.0, 1.5, 3.5, 4.5};
+    rtl_grid_t grid;
+    data_t data;
+    result_t got;
+    double mean = 0.0, square = 0.0, expected;
+
+    make_grid(&grid, RTL_REFLECTING);
+    make_data(&data, x, 1, 5, 4.5 / 4.0, 1, 0);
+    data.increments.time = time;
+    data.bins.scaled = true;
+    CHECK(estimate(&data, no_period, &grid, &got, NULL) == 0);
+    for (int i = 0; i < 4; i++) {
+        double dx = x[i + 1] - x[i];
+        mean += dx;
+        square += dx * dx / (time[i + 1] - time[i]) / 4.0;
+    }
+    CHECK_CLOSE(got.drift[0], mean / 4.5, 1e-14);
+    expected = (square - mean * mean / 16.0 / (4.5 / 4.0)) * 4.0 / 3.0;
+    CHECK_CLOSE(got.covariance[0], expected, 1e-14);
+    rtl_grid_free(&grid);
+}
+
 static void
 test_bad_arguments(void)
 {
-    rtl_bins_paths_t good = {tracks, PATHS, TIMES, 1, 1.0, no_period, 2, {1, 2}}, bad;
     rtl_grid_t grid;
     result_t got;
+    data_t data;
 
     make_grid(&grid, RTL_REFLECTING);
-    bad = good;
-    bad.dim = 2;
-    CHECK(estimate(&bad, &grid, &got, NULL) == RTL_BAD_ARGUMENT);
-    bad = good;
-    bad.lags[1] = 1;
-    CHECK(estimate(&bad, &grid, &got, NULL) == RTL_BAD_ARGUMENT);
-    bad = good;
-    bad.lags[1] = RTL_BINS_MAX_LAG + 1;
-    CHECK(estimate(&bad, &grid, &got, NULL) == RTL_BAD_ARGUMENT);
-    bad = good;
-    bad.dt = 0.0;
-    CHECK(estimate(&bad, &grid, &got, NULL) == RTL_BAD_ARGUMENT);
-    bad = good;
-    bad.n_times = 2; /* too short for lag 2: nothing to say */
-    CHECK(estimate(&bad, &grid, &got, NULL) == 0);
+    make_data(&data, tracks, PATHS, TIMES, 1.0, 1, 2);
+    data.increments.dim = 2;
+    CHECK(estimate(&data, no_period, &grid, &got, NULL) == RTL_BAD_ARGUMENT);
+    make_data(&data, tracks, PATHS, TIMES, 1.0, 2, 1);
+    CHECK(estimate(&data, no_period, &grid, &got, NULL) == RTL_BAD_ARGUMENT);
+    make_data(&data, tracks, PATHS, TIMES, 1.0, 1, RTL_INCREMENTS_LONGEST + 1);
+    CHECK(estimate(&data, no_period, &grid, &got, NULL) == RTL_BAD_ARGUMENT);
+    make_data(&data, tracks, PATHS, TIMES, 0.0, 1, 2);
+    CHECK(estimate(&data, no_period, &grid, &got, NULL) == RTL_BAD_ARGUMENT);
+    make_data(&data, tracks, PATHS, 2, 1.0, 1, 2); /* too short: nothing to say */
+    CHECK(estimate(&data, no_period, &grid, &got, NULL) == 0);
     CHECK(got.n_eff[0] == 0.0 && isnan(got.rattling[0]));
     rtl_grid_free(&grid);
 }
 
-static int
-run(void *data)
+/* Many starts are dealt to parts; threads share them out, and change nothing. */
+static void
+test_parts(void)
 {
-    rtl_bins_paths_t paths = {tracks, PATHS, TIMES, 1, 1.0, no_period, 2, {1, 2}};
+    enum { LONG = 300000 };
+    double *x = rtl_memory_alloc(LONG, sizeof *x);
+    result_t one, two;
+    rtl_grid_t grid;
+    data_t data;
+    size_t total = 0;
+
+    CHECK(x != NULL);
+    for (size_t i = 0; i < LONG; i++) {
+        x[i] = 1.5 + 1.7 * sin(0.7 * (double) i + 3.0 * sin(0.11 * (double) i));
+        total += i + 2 < LONG && x[i] >= 0.0 && x[i] <= 3.0 ? 1 : 0;
+    }
+    make_grid(&grid, RTL_REFLECTING);
+    make_data(&data, x, 1, LONG, 1.0, 1, 2);
+    CHECK(estimate(&data, no_period, &grid, &one, NULL) == 0);
+    data.bins.n_threads = 2;
+    CHECK(estimate(&data, no_period, &grid, &two, NULL) == 0);
+    CHECK(one.count[0] + one.count[1] + one.count[2] == (double) total);
+    for (int i = 0; i < CELLS; i++) {
+        CHECK(one.rattling[i] == two.rattling[i] && one.error[i] == two.error[i]);
+        CHECK(one.n_eff[i] == two.n_eff[i] && one.drift[i] == two.drift[i]);
+    }
+    rtl_grid_free(&grid);
+    rtl_memory_free(x);
+}
+
+static void
+test_count(void)
+{
+    const double x[] = {0.5, 2.5, 2.9, -0.1, 3.0, NAN};
+    double count[CELLS] = {0.0};
+    rtl_grid_t grid;
+
+    make_grid(&grid, RTL_REFLECTING);
+    CHECK(rtl_bins_count(&grid, x, 6, count, NULL) == 0);
+    CHECK(count[0] == 1.0 && count[1] == 0.0 && count[2] == 3.0);
+    rtl_grid_free(&grid);
+}
+
+static int
+run(void *monitor)
+{
     const double *axes[] = {edges};
     const rtl_boundary_t side = RTL_REFLECTING;
     rtl_grid_t grid;
+    data_t data;
     result_t got;
     int status = rtl_grid_init(&grid, 1, (size_t[]) {CELLS}, axes, &side, &side);
 
+    make_data(&data, tracks, PATHS, TIMES, 1.0, 1, 2);
     if (status == 0) {
-        status = estimate(&paths, &grid, &got, data);
+        status = estimate(&data, no_period, &grid, &got, monitor);
     }
     rtl_grid_free(&grid);
     return status;
@@ -233,8 +339,11 @@ main(void)
     check_lags(2, 3);
     check_lags(1, 4);
     test_ring();
+    test_uneven_times();
     test_bad_arguments();
-    CHECK(check_every_allocation_failure(run, NULL) == 5);
+    test_parts();
+    test_count();
+    CHECK(check_every_allocation_failure(run, NULL) == 2);
     CHECK(run(&monitor) == RTL_INTERRUPTED);
     return 0;
 }

@@ -87,9 +87,32 @@ test_two_negative(void)
     CHECK(!rtl_tensor_log_det(a, 3, 1, work, &value));
 }
 
+static void
+test_invert(void)
+{
+    double a[] = {4, 1, 0, 1, 3, -1, 0, -1, 2}, b[9];
+    double indefinite[] = {1, 2, 2, 1};
+
+    for (int i = 0; i < 9; i++) {
+        b[i] = a[i];
+    }
+    CHECK(rtl_tensor_invert(3, b));
+    for (int i = 0; i < 3; i++) {
+        for (int j = 0; j < 3; j++) {
+            double sum = 0.0;
+            for (int k = 0; k < 3; k++) {
+                sum += a[3 * i + k] * b[3 * k + j];
+            }
+            CHECK_CLOSE(sum, i == j ? 1.0 : 0.0, 1e-14);
+        }
+    }
+    CHECK(!rtl_tensor_invert(2, indefinite));
+}
+
 int
 main(void)
 {
+    test_invert();
     test_from_noise();
     test_symmetrise();
     test_log_det();

@@ -1,4 +1,4 @@
-"""Estimators of rattling, slowly and readably: the twin of csrc/core/{estimate,bins}.c."""
+"""Estimators of rattling, slowly and readably: the twin of csrc/core/{estimate,extrapolate,bins}.c."""
 
 import numpy as np
 from scipy.special import digamma, polygamma
@@ -30,11 +30,82 @@ def log_det_law(dim, dof):
     return 0.5 * (digamma(half).sum() + dim * np.log(2 / dof)), 0.25 * polygamma(1, half).sum()
 
 
-def shares(times_a, lag_a, times_b, lag_b):
-    """Correlation of increments that begin at the given times of one path."""
-    begin = np.maximum.outer(times_a, times_b)
-    end = np.minimum.outer(times_a + lag_a, times_b + lag_b)
-    return np.clip(end - begin, 0, None) / np.sqrt(lag_a * lag_b)
+def moments(dx, tau, g, same_g):
+    """What the estimators know at a place: weighted means over starts with weights g that
+    sum to 1; dx {lag: (n, dim)}, tau {lag: (n,)}; same_g(k): the mean of g_s g_{s+k}
+    over that of g_s^2."""
+    return {
+        "time": {lag: g @ t for lag, t in tau.items()},
+        "mean": {lag: g @ d for lag, d in dx.items()},
+        "square": {lag: np.einsum("s,si,sj->ij", g, d, d) for lag, d in dx.items()},
+        "share": g @ g,
+        "rho": same_g,
+    }
+
+
+def shared(a, b, k, noise):
+    """Covariance of increments over [0, a] and [k, k + b], in units of C dt."""
+    ends = float(a == k + b) - float(k + b == 0) - float(a == k) + float(k == 0)
+    return max(min(a, k + b) - max(0, k), 0) + noise * ends
+
+
+def spread(alpha, beta, rho, noise=0.0):
+    """Half the variance of a sum of squares over a start, overlap included."""
+    longest = max(alpha)
+    return sum(
+        rho(abs(k)) * x * y * shared(a, b, k, noise) ** 2
+        for k in range(-longest, longest + 1)
+        for a, x in alpha.items()
+        for b, y in beta.items()
+    )
+
+
+def conclude(place, terms, dim, unequal=1.0):
+    """R, its error, n_eff, C of the first term; terms: (plus, minus or None) lags."""
+    rho, share = place["rho"], place["share"]
+    halves, betas, times, noise = [], [], [], 0.0
+    for plus, minus in terms:
+        length = plus - (minus or 0)
+        c, lost, time = 0.0, 0.0, 0.0
+        for lag, sign in ((plus, 1), (minus, -1)):
+            if lag is not None:
+                c = c + sign * (place["square"][lag] - np.outer(place["mean"][lag], place["mean"][lag]))
+                crowd = 1 + 2 * sum(rho(k) * (1 - k / lag) for k in range(1, lag))
+                lost += sign * lag * crowd
+                time += sign * place["time"][lag]
+        left = 1 - share * lost / length
+        c = c / (left * time) if left > 0 else np.full((dim, dim), np.nan)
+        if not halves:
+            first = c
+            if minus is not None:
+                m = place["square"][minus] - np.outer(place["mean"][minus], place["mean"][minus])
+                step = place["time"][minus] / minus
+                noise = max(0.5 * (np.trace(np.linalg.solve(c, m)) / (dim * step) - minus), 0.0)
+        betas.append({plus: 1 / length} | ({} if minus is None else {minus: -1 / length}))
+        nu = 1 / (share * spread(betas[-1], betas[-1], rho, noise))
+        if len(betas) == 1:
+            n_eff = nu
+        if not nu * left >= dim:
+            return np.nan, np.nan, n_eff, first
+        bias, variance = log_det_law(dim, nu * left)
+        if len(betas) == 1:
+            factor = 2 * variance * nu / dim
+        halves.append(0.5 * np.linalg.slogdet(c)[1] - bias)
+        times.append(place["time"][plus] + (place["time"][minus] if minus else 0.0))
+    weights = [np.prod([t / (t - own) for t in times if t != own]) for own in times]
+    total = {lag: sum(w * b.get(lag, 0.0) for w, b in zip(weights, betas)) for lag in {k for b in betas for k in b}}
+    r = np.dot(weights, halves)
+    remainder = abs(halves[0] - r) ** len(terms) if len(terms) > 1 else 0.0
+    variance = dim / 2 * factor * unequal * share * spread(total, total, rho, noise)
+    return r, np.hypot(np.sqrt(variance), remainder), n_eff, first
+
+
+def terms_of(lags, noise="none"):
+    return [(lag, None) if noise == "none" else (2 * lag, lag) for lag in lags]
+
+
+def needed(terms):
+    return sorted({lag for term in terms for lag in term if lag})
 
 
 def cell_of(point, grid):
@@ -50,48 +121,39 @@ def cell_of(point, grid):
     return tuple(index)
 
 
-def bins(paths, dt, grid, lags=(1, 2), period=None):
+def bins(paths, dt, grid, lags=(1, 2), period=None, noise="none"):
     """{index of cell: dict}; paths (n_paths, n_times, dim)."""
     n_paths, n_times, dim = paths.shape
     steps = np.diff(paths, axis=1)
     for axis, length in enumerate(period if period is not None else np.zeros(dim)):
         if length > 0:
             steps[..., axis] -= length * np.round(steps[..., axis] / length)
-    starts = {}
+    starts, terms = {}, terms_of(lags, noise)
     for i in range(n_paths):
-        for t in range(n_times - lags[-1]):
+        for t in range(n_times - needed(terms)[-1]):
             starts.setdefault(cell_of(paths[i, t], grid), []).append((i, t))
     starts.pop(None, None)
-    return {cell: one_cell(steps, np.array(where), dt, lags) for cell, where in starts.items()}
+    return {cell: one_cell(steps, np.array(where), dt, terms) for cell, where in starts.items()}
 
 
-def one_cell(steps, where, dt, lags):
+def one_cell(steps, where, dt, terms):
     n, dim = len(where), steps.shape[2]
-    same_path = np.equal.outer(where[:, 0], where[:, 0])
-    result = {"count": n, "rattling": np.nan, "stderr": np.nan}
-    half_log_dets, variances, dofs = [], [], []
-    for lag in lags:
-        dx = np.array([steps[i, t : t + lag].sum(axis=0) for i, t in where])
-        overlap = shares(where[:, 1], lag, where[:, 1], lag) * same_path
-        worth = n**2 / np.sum(overlap**2)
-        expected = n - overlap.sum() / n
-        dof = expected * worth / n
-        centred = dx - dx.mean(axis=0)
-        c = centred.T @ centred / (expected * lag * dt) if expected > 0 else np.full((dim, dim), np.nan)
-        if lag == lags[0]:
-            result |= {"drift": dx.mean(axis=0) / (lag * dt), "covariance": c, "n_eff": worth}
-        if n <= dim or dof < dim:
-            return result
-        bias, variance = log_det_law(dim, dof)
-        half_log_dets.append(0.5 * np.linalg.slogdet(c)[1] - bias)
-        variances.append(variance)
-        dofs.append(dof)
-    if len(lags) == 1:
-        return result | {"rattling": half_log_dets[0], "stderr": np.sqrt(variances[0])}
-    a, b = lags[1] / (lags[1] - lags[0]), -lags[0] / (lags[1] - lags[0])
-    both = np.sum((shares(where[:, 1], lags[0], where[:, 1], lags[1]) * same_path) ** 2) / n**2
-    rho = min(1.0, both * np.sqrt(dofs[0] * dofs[1]))
-    variance = (
-        a**2 * variances[0] + b**2 * variances[1] + 2 * a * b * rho * np.sqrt(variances[0] * variances[1])
+    lags = needed(terms)
+    dx = {lag: np.array([steps[i, t : t + lag].sum(axis=0) for i, t in where]) for lag in lags}
+    starts = {tuple(pair) for pair in where}
+    place = moments(
+        dx,
+        {lag: np.full(n, lag * dt) for lag in lags},
+        np.full(n, 1 / n),
+        lambda k: sum((i, t - k) in starts for i, t in where) / n,
     )
-    return result | {"rattling": a * half_log_dets[0] + b * half_log_dets[1], "stderr": np.sqrt(variance)}
+    r, stderr, n_eff, c = conclude(place, terms, dim)
+    known = n > dim
+    return {
+        "count": n,
+        "rattling": r if known else np.nan,
+        "stderr": stderr if known else np.nan,
+        "n_eff": n_eff,
+        "drift": place["mean"][lags[0]] / (lags[0] * dt),
+        "covariance": c,
+    }

@@ -1,45 +1,68 @@
-"""Twin of csrc/core/local.c: local-linear regression at one point."""
+"""Twin of csrc/core/local_fit.c: local polynomial regression at one point, one bandwidth."""
 
 import numpy as np
-from scipy.special import digamma, polygamma
+from reference.estimate import conclude, needed, terms_of
 
 
-def rattling(paths, dt, x0, bandwidth, lags):
-    """R and its standard error at x0; paths (n_paths, n_times, dim) that do not wrap."""
-    n_paths, n_times, dim = paths.shape
-    n_starts = n_times - lags[-1]
-    u = (paths[:, :n_starts] - x0) / bandwidth
-    w = np.maximum(1 - (u**2).sum(axis=-1), 0)
-    b = np.concatenate([np.ones((*w.shape, 1)), u], axis=-1)
-    S = np.einsum("ps,psi,psj->ij", w, b, b)
-    inverse = np.linalg.inv(S)
-    g = w * (b @ inverse[0])
-    h = w * np.einsum("psi,ij,psj->ps", b, inverse, b)
-    halves, variances = [], []
-    for lag in lags:
-        dx = paths[:, lag : lag + n_starts] - paths[:, :n_starts]
-        fit = inverse @ np.einsum("ps,psi,psk->ik", w, b, dx)
-        e = dx - b @ fit
-        share = overlap(g, lag, lag)
-        left = 1 - (g * h).sum() * share / (g**2).sum()
-        C = np.einsum("ps,psi,psk->ik", g, e, e) / (left * lag * dt)
-        dof = 1 / share - (dim + 1)
-        half = (dof - np.arange(dim)) / 2
-        halves.append(0.5 * np.linalg.slogdet(C)[1] - 0.5 * (digamma(half).sum() + dim * np.log(2 / dof)))
-        variances.append(polygamma(1, half).sum() / 4)
-    if len(lags) == 1:
-        return halves[0], np.sqrt(variances[0])
-    a, c = lags[1] / (lags[1] - lags[0]), lags[0] / (lags[1] - lags[0])
-    cross = overlap(g, *lags) / np.sqrt(overlap(g, lags[0], lags[0]) * overlap(g, lags[1], lags[1]))
-    variance = a**2 * variances[0] + c**2 * variances[1] - 2 * a * c * cross * np.sqrt(np.prod(variances))
-    return a * halves[0] - c * halves[1], np.sqrt(variance)
+def cells(starts, dx, bandwidth):
+    """Binned data: count, mean start, mean increments, squares and fourth powers {lag: ...}."""
+    dim = starts.shape[1]
+    width = np.asarray(bandwidth) / (6 if dim <= 2 else 4 if dim == 3 else 3)
+    _, which, n = np.unique(np.floor(starts / width), axis=0, return_inverse=True, return_counts=True)
+    which = which.ravel()
+
+    def mean(values):
+        flat = values.reshape(len(values), -1)
+        sums = np.stack([np.bincount(which, column) for column in flat.T], axis=1)
+        return (sums / n[:, None]).reshape(-1, *values.shape[1:])
+
+    return (
+        n,
+        mean(starts),
+        {lag: mean(d) for lag, d in dx.items()},
+        {lag: mean(d[:, :, None] * d[:, None, :]) for lag, d in dx.items()},
+        mean(dx[min(dx)] ** 4),
+    )
 
 
-def overlap(g, a, b):
-    """sum over pairs of starts of g_s g_t corr(increments over a and b)^2"""
-    total = 0.0
-    for s in range(-max(a, b) + 1, max(a, b)):
-        shared = max(min(a, s + b) - max(0, s), 0)
-        n = g.shape[1] - abs(s)
-        total += (g[:, :n] * g[:, abs(s) :]).sum() * shared**2 / (a * b)
-    return total
+def basis(u, degree):
+    """Monomials, and their slopes along each axis."""
+    n, dim = u.shape
+    b = [np.ones(n), *u.T]
+    slopes = [[np.zeros(n)] + [np.full(n, float(i == k)) for i in range(dim)] for k in range(dim)]
+    if degree == 2:
+        for i in range(dim):
+            for j in range(i + 1):
+                b.append(u[:, i] * u[:, j])
+                for k in range(dim):
+                    slopes[k].append((k == i) * u[:, j] + (k == j) * u[:, i])
+    return np.stack(b, axis=1), [np.stack(s, axis=1) for s in slopes]
+
+
+def rattling(paths, dt, x0, bandwidth, lags, degree=2, noise="none"):
+    """R, its error, n_eff and C at x0; paths (n_paths, n_times, dim) that do not wrap."""
+    terms = terms_of(lags, noise)
+    every = needed(terms)
+    n_starts, dim = paths.shape[1] - every[-1], paths.shape[2]
+    starts = paths[:, :n_starts].reshape(-1, dim)
+    dx = {lag: (paths[:, lag : lag + n_starts] - paths[:, :n_starts]).reshape(-1, dim) for lag in every}
+    n, where, means, squares, quartic = cells(starts, dx, bandwidth)
+    u = (where - x0) / bandwidth
+    w = np.maximum(1 - (u**2).sum(axis=1), 0)
+    b, slopes = basis(u, degree)
+    a = np.linalg.inv(np.einsum("c,ci,cj->ij", n * w, b, b))[0]
+    g = w * (b @ a)
+    share = n @ g**2
+    square = {lag: np.einsum("c,cij->ij", n * g, squares[lag]) for lag in every}
+    first = np.diagonal(square[every[0]])
+    gradient = [(w * (slope @ a) - 2 * u[:, k] * (b @ a)) * (w > 0) for k, slope in enumerate(slopes)]
+    width = np.array([h**2 * share / (n @ d**2) / 2 for h, d in zip(bandwidth, gradient, strict=True)])
+    place = {
+        "time": {lag: lag * dt for lag in every},
+        "mean": {lag: (n * g) @ means[lag] for lag in every},
+        "square": square,
+        "share": share,
+        "rho": lambda k: np.prod(1 + k * first / every[0] / (2 * width)) ** -0.5,
+    }
+    unequal = np.mean((n * g**2) @ quartic / (3 * share * first**2))
+    return conclude(place, terms, dim, unequal)

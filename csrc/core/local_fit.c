@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+#include "local_fit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "memory.h"
+#include "tensor.h"
+
+enum { MOST_BOXES = 1 << 22 };
+
+/* A fit whose weights scatter so much more than a plain mean's has no data about x0:
+ * in the corner of a square it is about 25. */
+static const double most_inflation = 64.0;
+
+/* --- boxes ------------------------------------------------------------------------ */
+
+/* The box of a position along an axis; false outside the lattice. */
+static bool
+box_along(const rtl_local_rung_t *self, size_t k, double x, size_t *box)
+{
+    double u = (x - self->low[k]) / self->bandwidth[k];
+
+    if (!(u >= 0.0) || u >= (double) self->boxes[k]) {
+        return false;
+    }
+    *box = (size_t) u;
+    return true;
+}
+
+static bool
+box_of(const rtl_local_rung_t *self, const double *x, size_t *box)
+{
+    size_t index = 0, along;
+
+    for (size_t k = 0; k < self->n_box_axes; k++) {
+        if (!box_along(self, k, x[k], &along)) {
+            return false;
+        }
+        index = index * self->boxes[k] + along;
+    }
+    *box = index;
+    return true;
+}
+
+static const double *
+start_of(const rtl_local_rung_t *self, size_t cell)
+{
+    return self->cells.sums + cell * self->cells.size + RTL_CELLS_START;
+}
+
+/* A lattice that holds all cells and a box around them. Axes from the first periodic
+ * one on have no boxes: distances wrap. */
+static size_t
+lay_lattice(rtl_local_rung_t *self)
+{
+    size_t n_boxes = 1;
+
+    self->n_box_axes = 0;
+    for (size_t k = 0; k < self->cells.dim && k < 3; k++) {
+        double low = INFINITY, high = -INFINITY, h = self->bandwidth[k];
+        for (size_t i = 0; i < self->cells.n_cells; i++) {
+            low = fmin(low, start_of(self, i)[k]);
+            high = fmax(high, start_of(self, i)[k]);
+        }
+        double count = ceil((high - low) / h) + 3.0;
+        if (self->period[k] > 0.0 || !(count * (double) n_boxes <= MOST_BOXES)) {
+            break;
+        }
+        self->low[k] = low - 1.5 * h;
+        self->boxes[k] = (size_t) count;
+        n_boxes *= self->boxes[k];
+        self->n_box_axes++;
+    }
+    return n_boxes;
+}
+
+int
+rtl_local_rung_init(rtl_local_rung_t *self, const rtl_local_t *local,
+    rtl_cells_t *cells, const double *period, double scale)
+{
+    memset(self, 0, sizeof *self);
+    self->local = local;
+    self->cells = *cells;
+    cells->sums = NULL; /* ours now */
+    self->period = period;
+    for (size_t k = 0; k < self->cells.dim; k++) {
+        self->bandwidth[k] = scale * local->bandwidth[k];
+    }
+    size_t n_boxes = lay_lattice(self), n_cells = self->cells.n_cells, box;
+    self->first = rtl_memory_alloc(n_boxes + 2, sizeof(size_t));
+    self->order = rtl_memory_alloc(n_cells, sizeof(size_t));
+    if (self->first == NULL || self->order == NULL) {
+        rtl_local_rung_free(self);
+        return RTL_NO_MEMORY;
+    }
+    for (size_t i = 0; i < n_cells; i++) {
+        if (box_of(self, start_of(self, i), &box)) {
+            self->first[box + 2]++;
+        }
+    }
+    for (size_t i = 0; i < n_boxes; i++) {
+        self->first[i + 2] += self->first[i + 1];
+    }
+    for (size_t i = 0; i < n_cells; i++) {
+        if (box_of(self, start_of(self, i), &box)) {
+            self->order[self->first[box + 1]++] = i;
+        }
+    }
+    return 0;
+}
+
+void
+rtl_local_rung_free(rtl_local_rung_t *self)
+{
+    rtl_cells_free(&self->cells);
+    rtl_memory_free(self->first);
+    rtl_memory_free(self->order);
+    self->first = self->order = NULL;
+}
+
+/* --- sums over cells near a point ------------------------------------------------- */
+
+typedef struct {
+    const rtl_local_rung_t *rung;
+    const double *x0;
+    rtl_extrapolate_place_t *place;
+    size_t p;                                    /* monomials */
+    double count, kernel, kernel2, near;         /* sums of n, n w, n w^2; cells */
+    double s[RTL_LOCAL_TERMS * RTL_LOCAL_TERMS]; /* S, then its inverse */
+    double slope[RTL_INCREMENTS_DIM];            /* sum n (dg/du)^2 along each axis */
+    double quartic[RTL_INCREMENTS_DIM];          /* sum g^2 dx^4 */
+} fit_t;
+
+typedef void (*add_fn)(fit_t *fit, const double *cell, const double *u, double w);
+
+/* Monomials of u: 1, u_0, ..., and u_0 u_0, u_1 u_0, u_1 u_1, ... */
+static void
+monomials(const fit_t *fit, const double *u, double *b)
+{
+    size_t dim = fit->rung->cells.dim, k = 1 + dim;
+
+    b[0] = 1.0;
+    memcpy(b + 1, u, dim * sizeof *b);
+    for (size_t i = 0; k < fit->p && i < dim; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            b[k++] = u[i] * u[j];
+        }
+    }
+}
+
+static void
+add_design(fit_t *fit, const double *cell, const double *u, double w)
+{
+    double b[RTL_LOCAL_TERMS], n = cell[RTL_CELLS_COUNT];
+
+    monomials(fit, u, b);
+    fit->near += 1.0;
+    fit->count += n;
+    fit->kernel += n * w;
+    fit->kernel2 += n * w * w;
+    for (size_t i = 0; i < fit->p; i++) {
+        double nwb = n * w * b[i];
+        for (size_t j = 0; j <= i; j++) {
+            fit->s[i * fit->p + j] += nwb * b[j];
+        }
+    }
+}
+
+/* The polynomial (S^-1 b)_0 and its slope along each axis. */
+static double
+polynomial(const fit_t *fit, const double *u, double *slope)
+{
+    size_t dim = fit->rung->cells.dim, k = 1 + dim;
+    const double *a = fit->s;
+    double value = a[0];
+
+    for (size_t i = 0; i < dim; i++) {
+        value += a[1 + i] * u[i];
+        slope[i] = a[1 + i];
+    }
+    for (size_t i = 0; k < fit->p && i < dim; i++) {
+        for (size_t j = 0; j <= i; j++, k++) {
+            value += a[k] * u[i] * u[j];
+            slope[i] += a[k] * u[j];
+            slope[j] += a[k] * u[i];
+        }
+    }
+    return value;
+}
+
+static void
+add_moments(fit_t *fit, const double *cell, const double *u, double w)
+{
+    const rtl_cells_t *cells = &fit->rung->cells;
+    rtl_extrapolate_place_t *place = fit->place;
+    double slope[RTL_INCREMENTS_DIM], n = cell[RTL_CELLS_COUNT];
+    double value = polynomial(fit, u, slope), g = w * value;
+    size_t squares = rtl_cells_squares(cells), dim = cells->dim;
+
+    place->share += n * g * g;
+    for (size_t k = 0; k < dim; k++) {
+        double dg = w * slope[k] - 2.0 * u[k] * value;
+        fit->slope[k] += n * dg * dg;
+    }
+    for (size_t lag = 0; lag < cells->n_lags; lag++) {
+        const double *block = cell + rtl_cells_block(cells, lag);
+        place->time[lag] += g * block[RTL_CELLS_TIME];
+        place->weight[lag] += g * block[RTL_CELLS_WEIGHT];
+        for (size_t k = 0; k < dim; k++) {
+            place->increment[lag][k] += g * block[RTL_CELLS_INCREMENT + k];
+        }
+        for (size_t k = 0; k < cells->n_moments; k++) {
+            place->square[lag][k] += g * block[squares + k];
+        }
+    }
+    const double *quartic =
+        cell + rtl_cells_block(cells, 0) + rtl_cells_quartics(cells);
+    for (size_t k = 0; k < dim; k++) {
+        place->quartic[k] += g * quartic[k];
+        fit->quartic[k] += g * g * quartic[k];
+    }
+}
+
+static void
+visit_box(fit_t *fit, size_t box, add_fn add)
+{
+    const rtl_local_rung_t *rung = fit->rung;
+    const rtl_cells_t *cells = &rung->cells;
+    double u[RTL_INCREMENTS_DIM];
+
+    for (size_t i = rung->first[box]; i < rung->first[box + 1]; i++) {
+        const double *cell = cells->sums + rung->order[i] * cells->size;
+        double u2 = 0.0;
+        for (size_t k = 0; k < cells->dim; k++) {
+            double dx = cell[RTL_CELLS_START + k] - fit->x0[k];
+            double period = rung->period[k];
+            dx -= period > 0.0 ? period * rint(dx / period) : 0.0;
+            u[k] = dx / rung->bandwidth[k];
+            u2 += u[k] * u[k];
+        }
+        if (u2 < 1.0) {
+            add(fit, cell, u, 1.0 - u2);
+        }
+    }
+}
+
+/* The boxes around that of x0, at most 27. */
+static void
+visit_near(fit_t *fit, add_fn add)
+{
+    const rtl_local_rung_t *rung = fit->rung;
+    size_t centre[3] = {0, 0, 0}, n_near = 1;
+
+    for (size_t k = 0; k < rung->n_box_axes; k++) {
+        if (!box_along(rung, k, fit->x0[k], &centre[k])) {
+            return;
+        }
+        n_near *= 3;
+    }
+    for (size_t near = 0; near < n_near; near++) {
+        size_t box = 0, code = near;
+        bool inside = true;
+        for (size_t k = 0; k < rung->n_box_axes; k++) {
+            size_t along = centre[k] + code % 3;
+            code /= 3;
+            inside = inside && along >= 1 && along <= rung->boxes[k];
+            box = box * rung->boxes[k] + (inside ? along - 1 : 0);
+        }
+        if (inside) {
+            visit_box(fit, box, add);
+        }
+    }
+}
+
+/* S to its inverse, which is scaled by S_00 meanwhile. */
+static bool
+invert_design(fit_t *fit)
+{
+    size_t p = fit->p;
+    double scale = fit->s[0];
+
+    if (!(fit->near >= (double) p) || !(fit->count >= (double) (4 * p))) {
+        return false;
+    }
+    for (size_t i = 0; i < p; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            fit->s[i * p + j] /= scale;
+            fit->s[j * p + i] = fit->s[i * p + j];
+        }
+    }
+    if (!rtl_tensor_invert(p, fit->s)) {
+        return false;
+    }
+    for (size_t i = 0; i < p; i++) {
+        fit->s[i] /= scale; /* the first row is all we need */
+    }
+    return true;
+}
+
+/* Fourth powers stand for 3 c^2. */
+static double
+unequal(const fit_t *fit)
+{
+    size_t dim = fit->rung->cells.dim;
+    const rtl_extrapolate_place_t *place = fit->place;
+    double sum = 0.0;
+
+    for (size_t k = 0; k < dim; k++) {
+        double square = place->square[0][k * (k + 1) / 2 + k];
+        sum += fit->quartic[k] / (3.0 * place->share * square * square);
+    }
+    return sum / (double) dim;
+}
+
+bool
+rtl_local_rung_fit(const rtl_local_rung_t *self, const double *x0,
+    rtl_extrapolate_place_t *place, double *count)
+{
+    size_t dim = self->cells.dim;
+    fit_t fit = {.rung = self, .x0 = x0, .place = place, .p = 1 + dim};
+    double width[RTL_INCREMENTS_DIM];
+
+    fit.p += self->local->degree == 2 ? dim * (dim + 1) / 2 : 0;
+    memset(place, 0, sizeof *place);
+    visit_near(&fit, add_design);
+    *count = fit.count;
+    if (!invert_design(&fit)) {
+        return false;
+    }
+    visit_near(&fit, add_moments);
+    place->centre = fit.s[0];
+    double inflation = place->share * fit.kernel * fit.kernel / fit.kernel2;
+    if (!(inflation < most_inflation) || !(fit.slope[0] > 0.0)) {
+        return false;
+    }
+    place->unequal = unequal(&fit);
+    for (size_t k = 0; k < dim; k++) {
+        double h = self->bandwidth[k];
+        width[k] = 0.5 * h * h * place->share / fit.slope[k];
+    }
+    rtl_extrapolate_diffuse(&self->local->terms, place, width);
+    return true;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "extrapolate.h"
+
+#include <string.h>
+
+#include "estimate.h"
+#include "test.h"
+
+/* Exact second moments in two dimensions: M(l) = l dt C (1 + a l dt) + 2 Sigma. */
+typedef struct {
+    double c[3], sigma[3], a, dt, share;
+} law_t;
+
+static rtl_extrapolate_place_t
+make_place(const rtl_extrapolate_t *terms, const law_t *law)
+{
+    rtl_extrapolate_place_t place;
+
+    memset(&place, 0, sizeof place);
+    for (size_t lag = 0; lag < terms->n_lags; lag++) {
+        double time = (double) terms->lags[lag] * law->dt;
+        place.time[lag] = place.weight[lag] = time;
+        for (size_t k = 0; k < 3; k++) {
+            place.square[lag][k] =
+                time * law->c[k] * (1.0 + law->a * time) + 2.0 * law->sigma[k];
+        }
+    }
+    place.quartic[0] = 3.0 * place.square[0][0] * place.square[0][0];
+    place.quartic[1] = 3.5 * place.square[0][2] * place.square[0][2];
+    place.share = place.centre = law->share;
+    place.unequal = 1.0;
+    for (size_t k = 0; k <= RTL_INCREMENTS_LONGEST; k++) {
+        place.rho[k] = k == 0 ? 1.0 : 0.0;
+    }
+    return place;
+}
+
+static const rtl_extrapolate_t plain = {
+    2, 2, {1, 2}, 2, {0, 1}, {RTL_EXTRAPOLATE_NONE, RTL_EXTRAPOLATE_NONE}};
+static const rtl_extrapolate_t noisy = {2, 3, {1, 2, 4}, 2, {1, 2}, {0, 1}};
+
+/* Many increments: no bias to remove. The linear effect of the lag goes but for its
+ * square; measurement noise goes altogether. */
+static void
+test_limits(void)
+{
+    law_t law = {{2.0, 0.3, 1.0}, {0.0, 0.0, 0.0}, 0.1, 0.01, 1e-9};
+    double exact = 0.5 * log(2.0 * 1.0 - 0.3 * 0.3), c[4], f[2];
+    rtl_extrapolate_place_t place = make_place(&plain, &law);
+    rtl_extrapolate_out_t out = rtl_extrapolate_conclude(&plain, &place, NULL);
+
+    CHECK_CLOSE(out.rattling, exact, 2e-6);
+    CHECK_CLOSE(out.effect, 0.001, 2e-6); /* d/2 a dt */
+    CHECK_CLOSE(out.remainder, 1e-6, 1e-8);
+    CHECK_CLOSE(out.kurtosis, 0.25, 1e-12);
+    rtl_extrapolate_covariance(&plain, &place, c, f);
+    CHECK_CLOSE(c[0], 2.0 * 1.001, 1e-6);
+    CHECK_CLOSE(c[1], c[2], 0.0);
+    law.a = 0.0;
+    law.sigma[0] = 0.05;
+    law.sigma[2] = 0.02;
+    place = make_place(&noisy, &law);
+    out = rtl_extrapolate_conclude(&noisy, &place, NULL);
+    CHECK_CLOSE(out.rattling, exact, 1e-6);
+    place = make_place(&plain, &law);
+    CHECK(rtl_extrapolate_conclude(&plain, &place, NULL).rattling > exact + 0.5);
+}
+
+/* With one lag and no overlap the law of log det is the exact one. */
+static void
+test_one_lag(void)
+{
+    rtl_extrapolate_t terms = {2, 1, {1}, 1, {0}, {RTL_EXTRAPOLATE_NONE}};
+    law_t law = {{2.0, 0.3, 1.0}, {0.0, 0.0, 0.0}, 0.0, 0.01, 0.1};
+    rtl_extrapolate_place_t place = make_place(&terms, &law);
+    rtl_extrapolate_out_t out = rtl_extrapolate_conclude(&terms, &place, NULL);
+    double bias, variance;
+
+    rtl_estimate_log_det_law(2, 9.0, &bias, &variance); /* ten, less the mean */
+    CHECK_CLOSE(out.n_eff, 10.0, 1e-12);
+    CHECK_CLOSE(out.error, sqrt(variance), 1e-12);
+    CHECK_CLOSE(
+        out.rattling, 0.5 * log((2.0 - 0.09) / 0.81) - bias, 1e-12); /* 10/9 squared */
+    place.share = 0.5; /* two increments in two dimensions */
+    CHECK(isnan(rtl_extrapolate_conclude(&terms, &place, NULL).rattling));
+}
+
+/* Without overlap: Var = d/2 sum g^2 (4 + 1 - 4 (1/2)), the two squares from one start
+ * having a correlation of 1/2; with every neighbour: less. */
+static void
+test_variance(void)
+{
+    law_t law = {{2.0, 0.0, 1.0}, {0.0, 0.0, 0.0}, 0.0, 0.01, 1e-6};
+    rtl_extrapolate_place_t place = make_place(&plain, &law), wide;
+    rtl_extrapolate_out_t out = rtl_extrapolate_conclude(&plain, &place, NULL);
+    const double width[] = {1e9, 1e9};
+
+    CHECK_CLOSE(out.error * out.error, 3e-6, 1e-10);
+    rtl_extrapolate_diffuse(&plain, &place, width);
+    CHECK_CLOSE(place.rho[1], 1.0, 1e-9);
+    out = rtl_extrapolate_conclude(&plain, &place, NULL);
+    CHECK_CLOSE(out.error * out.error, 1.5e-6, 1e-10);
+    wide = place;
+    CHECK_CLOSE(
+        rtl_extrapolate_conclude(&plain, &place, &wide).error, out.error, 1e-12);
+    wide.share = wide.centre = 0.25e-6;
+    double smooth = rtl_extrapolate_conclude(&plain, &place, &wide).error;
+    CHECK(smooth < out.error && smooth * smooth > 1.0e-6);
+    double common = rtl_extrapolate_common(&plain, &wide, &out, &out);
+    CHECK_CLOSE(common, 0.25 * 1.5e-6, 1e-12);
+    place.unequal = 4.0;
+    CHECK_CLOSE(
+        rtl_extrapolate_conclude(&plain, &place, NULL).error, 2.0 * out.error, 1e-12);
+}
+
+static void
+test_nothing(void)
+{
+    law_t law = {{2.0, 2.0, 1.0}, {0.0, 0.0, 0.0}, 0.0, 0.01, 1e-6};
+    rtl_extrapolate_place_t place = make_place(&plain, &law);
+    double c[4], f[2];
+
+    CHECK(isnan(rtl_extrapolate_conclude(&plain, &place, NULL).rattling));
+    place.share = 1.0; /* one increment has no covariance */
+    rtl_extrapolate_covariance(&plain, &place, c, f);
+    CHECK(isnan(c[0]) && f[0] == 0.0);
+}
+
+int
+main(void)
+{
+    test_limits();
+    test_one_lag();
+    test_variance();
+    test_nothing();
+    return 0;
+}
