@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -12,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rattling._core import ConvergenceError
+from rattling._core import ConvergenceError, ReducibleError
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
+INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
 # coordinate sets of the published analysis
 _KINDS = {
@@ -43,9 +45,26 @@ def main(argv=None):
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"rattling: {where}{error.strerror or error}", file=sys.stderr)
-    except (ValueError, ImportError, MemoryError, ConvergenceError) as error:
+    except MemoryError as error:
+        print(f"rattling: {str(error) or 'not enough memory; take fewer cells'}", file=sys.stderr)
+    except (ValueError, ImportError, ConvergenceError, ReducibleError) as error:
         print(f"rattling: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("rattling: interrupted", file=sys.stderr)
+        return INTERRUPTED
     return BAD_INPUT
+
+
+def _output_path(option, text, suffix=""):
+    """Where a file will be written; that it cannot be is found out before the work."""
+    if not text:
+        raise ValueError(f"{option} needs the name of a file")
+    path = Path(text) if Path(text).suffix else Path(text + suffix)
+    if path.is_dir() or Path(text).is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), text)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), text)
+    return path
 
 
 # --- demo -------------------------------------------------------------------------------
@@ -65,10 +84,11 @@ def _add_demo(commands):
 def _run_demo(arguments):
     from rattling import demo
 
+    path = _output_path("--figure", arguments.figure, ".png")
     result = demo.compute()
     print(demo.report(result))
-    demo.figure(result).savefig(arguments.figure)
-    print(f"figure: {arguments.figure}")
+    demo.figure(result).savefig(path)
+    print(f"figure: {path}")
     return DONE
 
 
@@ -113,6 +133,7 @@ def _run_smarticles(arguments):
     figure = arguments.figure
     if figure is None and not arguments.json:
         figure = f"{Path(arguments.file).stem}-rattling.png"
+    figure = None if figure is None else _output_path("--figure", figure, ".png")
     try:
         if figure is not None:
             _draw_smarticles(results, Path(arguments.file).name, figure)
@@ -287,7 +308,8 @@ def _run_sweep(arguments):
             point, axes, seed = report.read_spec(tomllib.load(file))
     except ValueError as error:
         raise ValueError(f"{arguments.spec}: {error}") from error
-    partial = Path(f"{arguments.out}.partial")
+    out = _output_path("--out", arguments.out)
+    partial = Path(f"{out}.partial")
     if not arguments.resume:
         partial.unlink(missing_ok=True)
     pool = contextlib.nullcontext()
@@ -295,8 +317,8 @@ def _run_sweep(arguments):
         pool = ProcessPoolExecutor(arguments.workers, mp_context=multiprocessing.get_context("spawn"))
     with pool as executor:
         result = sweep(point, axes, executor=executor, rng=seed, checkpoint=partial)
-    result.to_xarray().to_netcdf(arguments.out)
-    print(f"{len(result.points)} points, {result.n_failed} failed: {arguments.out}")
+    result.to_xarray().to_netcdf(out)
+    print(f"{len(result.points)} points, {result.n_failed} failed: {out}")
     if result.n_failed:
         first = next(k for k, error in enumerate(result.errors) if error)
         print(f"rattling: {result.points[first]}: {result.errors[first]}", file=sys.stderr)

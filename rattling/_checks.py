@@ -40,9 +40,42 @@ def _check_kind(name, value, kind, word):
         raise TypeError(f"{name} must be a {word} number; got {value!r}")
 
 
+def choice(name, value, allowed):
+    """One of a few strings."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+    return value
+
+
+def read_array(name, value):
+    """An array of anything."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        if not isinstance(value, (list, tuple)):
+            raise  # an array-like's own
+        raise ValueError(f"{name} must be an array, but its rows have different lengths: {short(value)}") from error
+
+
 def real_array(name, value):
-    """A float64 array; complex numbers, text and objects are refused."""
-    array = np.asarray(value)
+    """A float64 array, perhaps a view; complex numbers, text and objects are refused."""
+    array = read_array(name, value)
     if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be an array of real numbers, not of {array.dtype}")
+        plain = array.ndim > 0 or isinstance(value, np.ndarray | np.generic)
+        what = f"of {array.dtype}" if plain else type(value).__name__
+        raise TypeError(f"{name} must be an array of real numbers, not {what}")
     return array.astype(np.float64, copy=False)
+
+
+def random_generator(rng):
+    """`numpy.random.default_rng`, with the argument's name where it cannot be read."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rng must be None, an int >= 0, a SeedSequence or a Generator; got {rng!r}") from error
+
+
+def short(value):
+    """repr, cut where it gets long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

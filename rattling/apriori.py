@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rattling import _core
+from rattling._checks import choice, random_generator, real_array
 from rattling.fokker_planck import generator as make_generator
 from rattling.fokker_planck import steady_state
 from rattling.grids import Grid
@@ -77,8 +78,7 @@ def moment_closure(model, grid=None, *, rattling=None, derivatives="auto"):
     >>> f"{apriori.moment_closure(model, Grid([(0, 6.283185307179586)] * 2, 32, 'periodic')):.6f}"
     '1.000000'
     """
-    if derivatives not in _DERIVATIVES:
-        raise ValueError(f"derivatives must be one of {', '.join(map(repr, _DERIVATIVES))}; got {derivatives!r}")
+    choice("derivatives", derivatives, _DERIVATIVES)
     chain = model if isinstance(model, Generator) else None
     if chain is not None:
         if grid is not None:
@@ -93,7 +93,7 @@ def moment_closure(model, grid=None, *, rattling=None, derivatives="auto"):
         raise ValueError("derivatives='symbolic' needs a model made of symbols, and its own R")
     shape = chain.shape if chain is not None else grid.shape
     if rattling is not None:
-        r = np.asarray(rattling, dtype=float)
+        r = real_array("rattling", rattling)
         if r.shape != shape:
             raise ValueError(f"rattling must have the shape of the states, {shape}; got {r.shape}")
     else:
@@ -447,7 +447,7 @@ def compare(family, n=20, *, rng=None):
     Comparison
     """
     rows = []
-    for child in np.random.default_rng(rng).spawn(n):
+    for child in random_generator(rng).spawn(n):
         model, grid = family(child)
         state = steady_state(model, grid)
         truth = typicality(state.log_density, exact_rattling(model, grid), volume=grid.volumes, dim=grid.dim)

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from rattling._checks import choice
 from rattling.trajectories import Trajectories
 
 _N_ROBOTS = 3
@@ -86,8 +87,7 @@ def smarticle_coordinates(tracks, kind="raw9"):
     ----------
     P. Chvykov et al., Science 371, 90 (2021) and its public analysis code.
     """
-    if kind not in _KINDS:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, _KINDS))}; got {kind!r}")
+    choice("kind", kind, _KINDS)
     if not isinstance(tracks, Trajectories):
         raise TypeError(f"tracks must be Trajectories from load_smarticles, not {type(tracks).__name__}")
     if tracks.x.shape[0] != 1 or tracks.x.shape[2] != 3 * _N_ROBOTS:
@@ -111,12 +111,12 @@ def _read_table(path, name):
     try:
         with open(path, encoding="utf-8-sig") as file:
             lines = file.read().rstrip().split("\n")
+        if "\0" in lines[0]:
+            raise ValueError(f"{name} is not a text file")
     except UnicodeDecodeError:
         raise ValueError(f"{name} is not a text file") from None
     if lines == [""]:
         raise ValueError(f"{name} is empty")
-    if len(lines) < 2:
-        raise ValueError(f"{name} has one row; a track needs at least two")
     table = np.empty((len(lines), len(_COLUMNS)))
     for row, line in enumerate(lines):
         fields = line.split(",")
@@ -131,6 +131,8 @@ def _read_table(path, name):
             table[row] = [float(text) for text in fields]
         except ValueError:
             raise ValueError(f"{name}, line {row + 1}: {_not_a_number(fields)}") from None
+    if len(lines) < 2:
+        raise ValueError(f"{name} has one row; a track needs at least two")
     bad = np.argwhere(~np.isfinite(table))
     if bad.size:
         row, column = bad[0]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rattling import _core
+from rattling._checks import real_array
 from rattling.fokker_planck import SteadyState, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
@@ -227,6 +228,8 @@ def _clock_rates(clock, state, model):
         )
     if not isinstance(model, Model):
         raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
+    if model.dim not in (None, state.grid.dim):
+        raise ValueError(f"model has {model.dim} coordinates, but the grid of the steady state has {state.grid.dim} axes")
     dim = state.grid.dim
     if clock == "determinant":
         return 0.5 * np.exp(2.0 / dim * exact_rattling(model, state.grid)), clock
@@ -246,9 +249,7 @@ def _weights(weights, state):
 
 def _numbers(name, value, shape):
     """Finite numbers that are not negative, in the shape of the states."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be a string or an array of real numbers; got {value!r}")
+    array = real_array(name, value)
     if array.shape != shape:
         raise ValueError(f"{name} must have the shape of the states, {shape}; got {array.shape}")
     wrong = ~((array >= 0) & (array < np.inf))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rattling import _core
+from rattling._checks import number, real_array
 from rattling._progress import progress_hook
-from rattling.fokker_planck import generator
+from rattling.fokker_planck import generator, grid_missing
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.results import Result
@@ -95,20 +96,25 @@ def evolve(model, p0, t, grid=None, *, rtol=1e-6, atol=1e-12, progress=False):
     Hindmarsh et al., ACM Trans. Math. Softw. 31, 363 (2005).
     """
     whole = _generator(model, grid)
-    p = np.asarray(p0, dtype=float)
+    p = real_array("p0", p0)
     if p.shape != whole.shape:
         raise ValueError(f"p0 must have shape {whole.shape}; got {p.shape}")
     if not np.isfinite(p).all() or (p < 0).any():
         raise ValueError(f"p0 must be finite and not negative; its smallest value is {np.min(p)}")
     if abs(p.sum() - 1) > 1e-8:
-        raise ValueError(f"p0 must sum to 1; it sums to {p.sum()!r}. (probabilities of cells, not a density)")
-    times = np.atleast_1d(np.asarray(t, dtype=float))
-    if times.ndim != 1 or times.size == 0 or not np.isfinite(times).all():
-        raise ValueError(f"t must be one or more finite times; got an array of shape {np.shape(t)}")
-    if times[0] < 0 or (np.diff(times) <= 0).any():
-        raise ValueError("t must increase and begin at 0 or later")
+        raise ValueError(f"p0 must sum to 1; it sums to {p.sum():.10g} (probabilities of cells, not a density)")
+    times = np.atleast_1d(real_array("t", t))
+    if times.ndim != 1 or times.size == 0:
+        raise ValueError(f"t must be one or more times; got an array of shape {times.shape}")
+    if not np.isfinite(times).all():
+        raise ValueError(f"t must be finite; got {times[~np.isfinite(times)][0]}")
+    if times[0] < 0:
+        raise ValueError(f"t must begin at 0 or later; got {times[0]}")
+    late = np.flatnonzero(np.diff(times) <= 0)
+    if late.size:
+        raise ValueError(f"t must increase, but {times[late[0]]} is followed by {times[late[0] + 1]}")
     for name, value in (("rtol", rtol), ("atol", atol)):
-        if not 0 < value < 1:
+        if not 0 < number(name, value) < 1:
             raise ValueError(f"{name} must be between 0 and 1; got {value!r}")
     start = time.perf_counter()
     core = _core.Evolution(whole._core, 0.0, p.ravel(), rtol, atol)
@@ -133,7 +139,7 @@ def _generator(model, grid):
             raise TypeError("grid must be left out with a Generator: it has its own")
         return model
     if grid is None:
-        raise TypeError("grid is needed with a model")
+        raise grid_missing(model)
     return generator(model, grid)
 
 

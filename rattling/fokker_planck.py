@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rattling import _core
+from rattling._checks import choice, count, number, real_array
 from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.markov import Generator, irreducible_parts, not_unique
@@ -52,7 +53,7 @@ def generator(model, grid, *, progress=False):
         raise TypeError(f"grid must be a rattling.Grid, not {type(grid).__name__}")
     if not hasattr(model, "_compiled"):
         raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
-    if model.dim != grid.dim:
+    if model.dim not in (None, grid.dim):
         raise ValueError(f"the model has {model.dim} dimension(s), but the grid has {grid.dim}")
     corner = np.array([grid.centres(axis)[:1] for axis in range(grid.dim)])
     with progress_hook(progress, "generator") as hook:
@@ -220,16 +221,14 @@ def steady_state(
     Notay, SIAM J. Sci. Comput. 34, A2288 (2012); Grassmann, Taksar & Heyman, Oper. Res.
     33, 1107 (1985); Darroch & Seneta, J. Appl. Probab. 4, 192 (1967).
     """
-    if method not in _METHODS:
-        raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
-    if flux not in _FLUXES:
-        raise ValueError(f"flux must be one of {', '.join(map(repr, _FLUXES))}; got {flux!r}")
-    if classes not in (None, "all"):
+    choice("method", method, _METHODS)
+    choice("flux", flux, _FLUXES)
+    if not (classes is None or (isinstance(classes, str) and classes == "all")):
         raise ValueError(f"classes must be None or 'all'; got {classes!r}")
-    if not 1e-13 <= rtol < 1:
+    if not 1e-13 <= number("rtol", rtol) < 1:
         raise ValueError(f"rtol must be at least 1e-13 and below 1; got {rtol!r}")
-    if threads is not None and (not isinstance(threads, (int, np.integer)) or threads < 1):
-        raise ValueError(f"threads must be None or a whole number >= 1; got {threads!r}")
+    if threads is not None:
+        count("threads", threads, 1)
     if isinstance(model, Generator):
         if grid is not None:
             raise TypeError("grid must be left out with a Generator: it has its own")
@@ -238,7 +237,7 @@ def steady_state(
         whole, log_mean = model, False
     else:
         if grid is None:
-            raise TypeError("grid is needed with a model")
+            raise grid_missing(model)
         if flux == "log-mean" and initial is not None:
             raise ValueError("flux='log-mean' starts from coarser grids: leave out initial")
         whole, log_mean = generator(model, grid), flux != "exponential"
@@ -255,10 +254,17 @@ def steady_state(
     return laws[0] if classes is None else laws
 
 
+def grid_missing(model):
+    """The exception for a model, or something else, without a grid."""
+    if hasattr(model, "_compiled"):
+        return TypeError("grid is needed with a model")
+    return TypeError(f"model must be a rattling.Model or a rattling.Generator, not {type(model).__name__}")
+
+
 def _solve(whole, chain, states, rtol, method, initial, log_mean, progress):
     log_volume = 0.0 if whole.grid is None else np.log(whole.grid.volumes)
     if initial is not None:
-        initial = np.asarray(initial, dtype=float)
+        initial = real_array("initial", initial)
         if initial.shape != whole.shape:
             raise ValueError(f"initial must have shape {whole.shape}; got {initial.shape}")
         initial = (initial + log_volume).ravel()

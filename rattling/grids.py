@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import operator
+
 import numpy as np
 
 from rattling import _core
+from rattling._checks import real_array, short
 
+MOST_AXES = 8
 _BOUNDARIES = {"reflecting": 0, "periodic": 1, "absorbing": 2}
 
 
@@ -95,12 +100,21 @@ class Grid:
 
     def edges(self, axis):
         """Cell edges along an axis, ``(shape[axis] + 1,)``."""
-        return self._edges[axis].copy()
+        return self._edges[self._axis(axis)].copy()
 
     def centres(self, axis):
         """Cell centres along an axis, ``(shape[axis],)``."""
-        edges = self._edges[axis]
+        edges = self._edges[self._axis(axis)]
         return 0.5 * (edges[:-1] + edges[1:])
+
+    def _axis(self, axis):
+        try:
+            index = operator.index(axis)
+        except TypeError:
+            raise TypeError(f"axis must be a whole number, not {type(axis).__name__}") from None
+        if not -self.dim <= index < self.dim:
+            raise ValueError(f"axis must be below the number of axes, {self.dim}; got {axis}")
+        return index
 
     def points(self):
         """Cell centres, ``(n, dim)``, in C order of the cells."""
@@ -144,10 +158,9 @@ def _short(edges):
 
 def _axes(bounds, shape):
     """The edges of each axis as a tuple of arrays."""
-    try:
-        rows = [np.asarray(row, dtype=float) for row in bounds]
-    except TypeError:
-        raise TypeError(f"bounds must be a sequence with one entry an axis; got {bounds!r}") from None
+    if isinstance(bounds, str) or not hasattr(bounds, "__iter__"):
+        raise TypeError(f"bounds must be a sequence with one entry an axis; got {bounds!r}")
+    rows = [real_array(f"bounds of axis {axis}", row) for axis, row in enumerate(bounds)]
     if rows and all(row.ndim == 0 for row in rows):  # one axis alone
         rows = [np.array(rows)]
         shape = (shape,) if shape is None else shape
@@ -158,8 +171,12 @@ def _axes(bounds, shape):
     for axis, (row, n) in enumerate(zip(rows, shape, strict=True)):
         _check_axis(row, n, axis)
     shape = tuple(len(row) - 1 if n is None else int(n) for row, n in zip(rows, shape, strict=True))
-    if np.prod([float(n) for n in shape]) > 2**31 - 1:
-        raise ValueError(f"shape {shape} has more than 2**31 - 1 cells")
+    if math.prod(shape) > 2**31 - 1:
+        raise ValueError(f"shape {short(shape)} has more than 2**31 - 1 cells")
+    if not 1 <= dim <= MOST_AXES:
+        raise ValueError(f"bounds must have an entry for each of 1 to {MOST_AXES} axes; got {dim}")
+    for axis, (row, n) in enumerate(zip(rows, shape, strict=True)):
+        _check_width(axis, row[0], row[-1], n)
     return tuple(row.copy() if len(row) > 2 else np.linspace(*row, n + 1) for row, n in zip(rows, shape, strict=True))
 
 
@@ -191,14 +208,26 @@ def _check_axis(row, n, axis):
         raise ValueError(f"shape must be at least 2 along each axis; got {n} for axis {axis}")
 
 
+def _check_width(axis, lower, upper, n):
+    """Cells of a width that floating-point numbers tell from 0, and from infinity."""
+    lower, upper = float(lower), float(upper)
+    width = (upper - lower) / n
+    if not (width < math.inf and lower + width > lower and upper - width < upper):
+        raise ValueError(
+            f"bounds of axis {axis}, ({lower}, {upper}), cannot be divided into {n} cells in floating-point numbers"
+        )
+
+
 def _sides(boundary, dim):
     """Normalise ``boundary`` to a (lower, upper) pair of names for each axis."""
+    if not isinstance(boundary, str) and not hasattr(boundary, "__len__"):
+        raise TypeError(f"boundary must be one name or one entry for each of the {dim} axes; got {boundary!r}")
     axes = (boundary,) * dim if isinstance(boundary, str) else tuple(boundary)
     if len(axes) != dim:
         raise ValueError(f"boundary must be one name or one entry for each of the {dim} axes; got {boundary!r}")
-    pairs = tuple((axis, axis) if isinstance(axis, str) else tuple(axis) for axis in axes)
+    pairs = tuple((side, side) if isinstance(side, str) or not hasattr(side, "__len__") else tuple(side) for side in axes)
     for axis, pair in enumerate(pairs):
-        if len(pair) != 2 or any(side not in _BOUNDARIES for side in pair):
+        if len(pair) != 2 or not all(isinstance(side, str) and side in _BOUNDARIES for side in pair):
             raise ValueError(
                 f"boundary of axis {axis} must be one of {', '.join(map(repr, _BOUNDARIES))},"
                 f" or a (lower, upper) pair of them; got {axes[axis]!r}"

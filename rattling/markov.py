@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rattling import _core
+from rattling._checks import read_array, real_array
 
 
 class Generator:
@@ -68,9 +69,8 @@ class Generator:
             entries = rates.tocoo()
             shape, source, target, values = entries.shape, entries.row, entries.col, entries.data
         else:
-            dense = np.asarray(rates)
-            if dense.dtype.kind not in "biuf":
-                raise TypeError(f"rates must be an array of real numbers, not of {dense.dtype}")
+            dense = read_array("rates", rates)
+            dense = real_array("rates", dense.astype(float) if dense.dtype == bool else dense)
             shape = dense.shape
             if dense.ndim == 2:
                 source, target = np.nonzero(dense)

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 
 from rattling import _core
+from rattling._checks import read_array
 from rattling.grids import Grid
 
 _INTERPRETATIONS = {"ito": 0, "stratonovich": 1, "anti-ito": 2}
@@ -78,6 +79,9 @@ class Model:
         parameters = {} if parameters is None else parameters
         if not hasattr(parameters, "items"):
             raise TypeError(f"parameters must be a dict by name, not {type(parameters).__name__}")
+        for name in parameters:
+            if not isinstance(name, str):
+                raise TypeError(f"parameters must be named by strings; got the name {name!r}")
         self._parts = _FunctionParts(drift, diffusion, noise, dim, dict(parameters))
         self._interpretation = interpretation
         self._cache = {}
@@ -523,7 +527,7 @@ class _FunctionParts:
 
     def _read_constant(self, value):
         """D or G as an array -> self.constant: D as (), (dim,) or (dim, dim)."""
-        array = np.asarray(value)
+        array = read_array(self.what, value)
         if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
             hint = "; Model.from_sympy takes expressions" if hasattr(value, "free_symbols") else ""
             raise TypeError(

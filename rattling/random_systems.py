@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rattling._checks import count, number, positive
+from rattling._checks import choice, count, number, positive, random_generator
 from rattling.markov import Generator
 from rattling.models import Model
 
@@ -210,8 +210,7 @@ def random_force(
         For parameters out of range.
     """
     dim = count("dim", dim, 1)
-    if kind not in _KINDS:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, _KINDS))}; got {kind!r}")
+    choice("kind", kind, _KINDS)
     solenoidal = (0.5 if dim > 1 else 0.0) if solenoidal is None else number("solenoidal", solenoidal)
     if not 0 <= solenoidal <= (1 if dim > 1 else 0):
         raise ValueError(f"solenoidal must be a share, 0 to 1, and 0 in one dimension; got {solenoidal!r}")
@@ -222,7 +221,7 @@ def random_force(
         positive(name, value)
     if length / correlation_length > (1000, 60, 12)[min(dim, 3) - 1] * 2 * np.pi:
         raise ValueError(f"correlation_length is too short for a box of side {length!r}: too many modes")
-    rng = np.random.default_rng(rng)
+    rng = random_generator(rng)
     index, share = _modes(dim, length, correlation_length)
     n_fields = {"isotropic": 1, "diagonal": dim, "tensor": dim * (dim + 1) // 2}[kind]
     noise = _scalars(n_fields, index, length, share, rng)
@@ -236,8 +235,7 @@ def random_force(
 
 def _links(graph, size, degree, rng):
     """The two ends of each link, each once, and the number of states."""
-    if graph not in _GRAPHS:
-        raise ValueError(f"graph must be one of {', '.join(map(repr, _GRAPHS))}; got {graph!r}")
+    choice("graph", graph, _GRAPHS)
     if graph == "hypercube":
         size = count("size", size, 1)
         if size > 24:
@@ -314,11 +312,10 @@ def random_rates(size=100, *, distribution="exponential", sigma=1.0, graph="comp
     ----------
     J. Calvert & D. Randall, PNAS 121, e2411731121 (2024).
     """
-    if distribution not in ("exponential", "lognormal"):
-        raise ValueError(f"distribution must be 'exponential' or 'lognormal'; got {distribution!r}")
+    choice("distribution", distribution, ("exponential", "lognormal"))
     if number("sigma", sigma) < 0:
         raise ValueError(f"sigma must not be negative; got {sigma!r}")
-    rng = np.random.default_rng(rng)
+    rng = random_generator(rng)
     i, j, n = _links(graph, size, degree, rng)
     shape = (2, len(i))
     draw = rng.standard_exponential(shape) if distribution == "exponential" else rng.lognormal(0, sigma, shape)
@@ -360,7 +357,7 @@ def wells_barriers_forces(
         if number(name, value) < 0:
             raise ValueError(f"{name} must not be negative; got {value!r}")
     positive("beta", beta)
-    rng = np.random.default_rng(rng)
+    rng = random_generator(rng)
     i, j, n = _links(graph, size, degree, rng)
     w = wells * rng.standard_normal(n)
     b = barriers * rng.standard_normal(len(i))
@@ -397,7 +394,7 @@ def sk_spins(n=10, *, mixing=0.0, beta=1.0, rng=None):
     if n > 20:
         raise ValueError(f"n must be at most 20, which is a million states; got {n}")
     mixing, beta = float(number("mixing", mixing)), float(positive("beta", beta))
-    rng = np.random.default_rng(rng)
+    rng = random_generator(rng)
     couplings = rng.standard_normal((n, n)) / np.sqrt(n)
     states = np.arange(2**n)
     spins = 2.0 * (states[:, None] >> np.arange(n) & 1) - 1

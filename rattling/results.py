@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import html
 import importlib
 import json
@@ -77,6 +78,8 @@ class Result:
         header = {"format": _FORMAT, **_pack(self, arrays, "")}
         target = os.path.realpath(os.fspath(path))
         temporary = f"{target}.{secrets.token_hex(4)}.tmp"
+        if not os.path.isdir(os.path.dirname(target)):  # else the error names the temporary file
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
         try:
             with open(temporary, "xb") as file:
                 _write(file, header, arrays)
@@ -108,7 +111,7 @@ class Result:
         OSError
             If the file cannot be read.
         """
-        with open(path, "rb") as file:
+        with open(os.fspath(path), "rb") as file:
             try:
                 header, arrays = _read(file)
             except Exception as error:  # a damaged archive can raise almost anything

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rattling._checks import choice, short
 from rattling._progress import progress_hook
 from rattling.fokker_planck import steady_state
 from rattling.markov import Generator
@@ -158,10 +159,11 @@ def sweep(
            [20., 40.],
            [30., 60.]])
     """
-    if on_error not in _ON_ERROR:
-        raise ValueError(f"on_error must be one of {', '.join(map(repr, _ON_ERROR))}; got {on_error!r}")
+    choice("on_error", on_error, _ON_ERROR)
     if not callable(function):
         raise TypeError(f"function must be callable, not {type(function).__name__}")
+    if executor is not None and not hasattr(executor, "submit"):
+        raise TypeError(f"executor must be None or have a method submit, not {type(executor).__name__}")
     axes, points = _points(parameters)
     seeds = _seeds(function, points, rng)
     store = _Store(checkpoint, points, seeds) if checkpoint is not None else _Nowhere()
@@ -198,7 +200,13 @@ def _points(parameters):
             axes[str(name)] = [v.item() if isinstance(v, np.generic) else v for v in values]
         points = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     else:
-        axes, points = {}, [dict(point) for point in parameters]
+        try:
+            axes, points = {}, [dict(point) for point in parameters]
+        except (TypeError, ValueError):
+            raise TypeError(
+                "parameters must be a dict of sequences by name, or a sequence of dicts of values by name; got"
+                f" {short(parameters)}"
+            ) from None
     if not points or not (axes or points[0]):
         raise ValueError("parameters must have at least one point")
     return axes, points
@@ -390,8 +398,7 @@ class Ensemble(Result):
             The share of draws with a defined score, and the exact binomial interval
             (Clopper & Pearson 1934, Biometrika 26, 404).
         """
-        if score not in self.scores:
-            raise ValueError(f"score must be one of {', '.join(map(repr, self.scores))}; got {score!r}")
+        choice("score", score, self.scores)
         if not 0 < confidence < 1:
             raise ValueError(f"confidence must be between 0 and 1; got {confidence!r}")
         values = self.scores[score]

@@ -77,6 +77,8 @@ class Names:
             raise TypeError(
                 f"{what} must be made of real expressions; {value!r} is a {type(expression).__name__}"
             )
+        if expression in (sympy.nan, sympy.oo, -sympy.oo, sympy.zoo):
+            raise ValueError(f"{what} must be finite; got {value!r}")
         unknown = sorted({s.name for s in expression.free_symbols} - set(self._by_name))
         if unknown:
             known = ", ".join(s.name for s in self.variables)
@@ -199,7 +201,11 @@ def _sequence(variables):
 
     if isinstance(variables, str):
         return variables.replace(",", " ").split()
-    return [variables] if isinstance(variables, sympy.Basic) else list(variables)
+    if isinstance(variables, sympy.Basic):
+        return [variables]
+    if not hasattr(variables, "__iter__"):
+        raise TypeError(f"variables must be names or SymPy symbols; got {variables!r}")
+    return list(variables)
 
 
 def _below_diagonal(matrix):

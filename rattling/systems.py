@@ -11,9 +11,11 @@ import inspect
 
 import numpy as np
 
+from rattling._checks import choice as _choice
 from rattling._checks import count as _count
 from rattling._checks import number as _number
 from rattling._checks import positive as _positive
+from rattling._checks import real_array as _real_array
 from rattling.active_systems import active_ornstein_uhlenbeck, run_and_tumble
 from rattling.grids import Grid
 from rattling.markov import Generator
@@ -86,8 +88,7 @@ def default_grid(system, shape):
     Grid([(0.0, 6.283185307179586)], (4,), boundary=[('periodic', 'periodic')])
     """
     name = getattr(system, "__name__", system)
-    if name not in _BOXES:
-        raise ValueError(f"system must be one of {', '.join(map(repr, _BOXES))}; got {name!r}")
+    _choice("system", name, _BOXES)
     bounds, boundary = _BOXES[name]
     return Grid(bounds, shape, boundary)
 
@@ -523,9 +524,7 @@ def follmer_kirman(n, epsilon, r):
 
 
 def _rates(name, value):
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be an array of real numbers, not of {array.dtype}")
+    array = _real_array(name, value)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must be a line of at least one rate; got shape {array.shape}")
     wrong = ~((array > 0) & (array < np.inf))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rattling import _core
+from rattling._checks import real_array
 from rattling.results import Result, with_error
 
 _WEIGHTS = ("uniform", "probability")
@@ -181,7 +182,7 @@ def typicality(log_p, rattling, *, volume=None, weights="uniform", stderr=None, 
         stderr = _same_shape("stderr", stderr, shape)
         _check("stderr", stderr, stderr < 0, "must not be negative")
     given = None
-    if isinstance(weights, str):
+    if weights is None or isinstance(weights, str):
         if weights not in _WEIGHTS:
             raise ValueError(f"weights must be 'uniform', 'probability' or an array; got {weights!r}")
     else:
@@ -211,14 +212,7 @@ def typicality(log_p, rattling, *, volume=None, weights="uniform", stderr=None, 
 
 def _real(name, value):
     """An array of floats of any shape."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be an array of real numbers; got {_kind(value, array)}")
-    return np.array(array, dtype=float)
-
-
-def _kind(value, array):
-    return f"an array of {array.dtype}" if array.ndim or isinstance(value, np.ndarray) else repr(value)
+    return np.array(real_array(name, value))
 
 
 def _same_shape(name, value, shape):

@@ -166,7 +166,7 @@ def test_given_clock():
         ({"clock": "trace"}, ValueError, "a chain without a grid"),
         ({"clock": [1.0]}, ValueError, r"clock must have the shape of the states, \(60,\); got \(1,\)"),
         ({"clock": -np.ones(60)}, ValueError, r"clock must be finite, not negative .* it is -1 at index \(0,\)"),
-        ({"clock": 1j * np.ones(60)}, TypeError, "clock must be a string or an array"),
+        ({"clock": 1j * np.ones(60)}, TypeError, "clock must be an array of real numbers"),
         ({"weights": "mass"}, ValueError, "weights must be 'uniform'"),
         ({"weights": np.zeros(60)}, ValueError, "all are 0"),
     ],

@@ -553,7 +553,7 @@ LINE = functools.partial(model_1d, -X, 1)
         ({"flux": "upwind"}, ValueError, "flux must be one of"),
         ({"rtol": 0}, ValueError, "rtol must be at least 1e-13 and below 1; got 0"),
         ({"rtol": np.nan}, ValueError, "rtol"),
-        ({"threads": 0}, ValueError, "threads must be None or a whole number >= 1; got 0"),
+        ({"threads": 0}, ValueError, "threads must be at least 1; got 0"),
         ({"initial": np.zeros(3)}, ValueError, r"initial must have shape \(10,\); got \(3,\)"),
         ({"initial": np.full(10, np.nan)}, ValueError, "initial must be finite"),
         ({"grid": None}, TypeError, "grid is needed with a model"),

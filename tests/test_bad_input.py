@@ -1,0 +1,169 @@
+"""What users are told who give something wrong: the exception, and words of its message."""
+
+import concurrent.futures
+import errno
+
+import numpy as np
+import pytest
+from smarticle_tracks import lines_of, made_up_track
+
+import rattling as rt
+from rattling import apriori, datasets, random_systems, report, systems
+from rattling.__main__ import main
+
+LINE = rt.Grid((0, 1), 4)
+PLANE = rt.Grid([(0, 1)] * 2, 4)
+DRIFT = rt.Model.from_sympy("-x", 1, variables="x")
+CHAIN = rt.Generator.from_rates([[0, 1.0], [2.0, 0]])
+P0 = np.full(4, 0.25)
+
+
+def flat(x):
+    return np.zeros_like(x)
+
+
+def steady(**options):
+    return rt.steady_state(DRIFT, LINE, **options)
+
+
+def of_the_plane(**options):
+    state = rt.steady_state(rt.Model(flat, 1.0, dim=2), PLANE)
+    return rt.local_global(state, "trace", **options)
+
+
+REFUSED = [
+    # grids
+    (lambda: rt.Grid("01", 4), TypeError, "bounds must be a sequence with one entry an axis; got '01'"),
+    (lambda: rt.Grid(3, 4), TypeError, "bounds must be a sequence"),
+    (lambda: rt.Grid([("a", "b")], 4), TypeError, "bounds of axis 0 must be an array of real numbers"),
+    (lambda: rt.Grid([(0, 1), (0, 1j)], 4), TypeError, "bounds of axis 1 must be .*complex"),
+    (lambda: rt.Grid([(0, 1), (0, [1, 2])], 4), ValueError, "bounds of axis 1 must be an array, but its rows have"),
+    (lambda: rt.Grid([(0, 1)] * 9, 2), ValueError, "1 to 8 axes; got 9"),
+    (lambda: rt.Grid([], ()), ValueError, "1 to 8 axes; got 0"),
+    (lambda: rt.Grid((1e16, 1e16 + 4), 1000), ValueError, "axis 0.*cannot be divided into 1000 cells"),
+    (lambda: rt.Grid((-1e308, 1e308), 4), ValueError, "axis 0.*cannot be divided into 4 cells"),
+    (lambda: rt.Grid((0, 5e-324), 4), ValueError, "axis 0.*cannot be divided into 4 cells"),
+    (lambda: rt.Grid([(0, 1)] * 2, (2**40, 2**40)), ValueError, "more than 2\\*\\*31 - 1 cells"),
+    (lambda: rt.Grid((0, 1), 4, boundary=3), TypeError, "boundary must be one name or one entry"),
+    (lambda: rt.Grid((0, 1), 4, boundary=[3]), ValueError, "boundary of axis 0 must be one of"),
+    (lambda: rt.Grid((0, 1), 4, boundary=[(["reflecting"], 2)]), ValueError, "boundary of axis 0 must be one of"),
+    (lambda: LINE.centres(1), ValueError, "axis must be below the number of axes, 1; got 1"),
+    (lambda: LINE.edges(-2), ValueError, "axis must be below"),
+    (lambda: LINE.centres(0.0), TypeError, "axis must be a whole number, not float"),
+    # models
+    (lambda: rt.Model(flat, 1.0, dim=1, parameters={3: 1.0}), TypeError, "parameters must be named by strings"),
+    (lambda: rt.Model(flat, [[1, 0], [1]]), ValueError, "diffusion must be an array, but its rows have different"),
+    (lambda: rt.Model.from_sympy("oo", 1, variables="x"), ValueError, "drift must be finite"),
+    (lambda: rt.Model.from_sympy("nan", 1, variables="x"), ValueError, "drift must be finite"),
+    (lambda: rt.Model.from_sympy("x", 1, variables=3), TypeError, "variables must be names or SymPy symbols; got 3"),
+    # steady states, evolutions, chains
+    (lambda: rt.steady_state("ring"), TypeError, "model must be a rattling.Model or a rattling.Generator, not str"),
+    (lambda: rt.evolve(None, P0, 1.0), TypeError, "model must be a rattling.Model or a rattling.Generator, not None"),
+    (lambda: steady(method=["gth"]), ValueError, "method must be one of"),
+    (lambda: steady(flux=None), ValueError, "flux must be one of .*; got None"),
+    (lambda: steady(classes=np.array(["all"])), ValueError, "classes must be None or 'all'"),
+    (lambda: steady(rtol="1e-3"), TypeError, "rtol must be a real number"),
+    (lambda: steady(rtol=np.nan), ValueError, "rtol must be finite"),
+    (lambda: steady(threads=True), TypeError, "threads must be a whole number"),
+    (lambda: steady(threads=0), ValueError, "threads must be at least 1; got 0"),
+    (lambda: steady(initial=["a"] * 4), TypeError, "initial must be an array of real numbers"),
+    (lambda: rt.evolve(DRIFT, ["a"] * 4, 1.0, LINE), TypeError, "p0 must be an array of real numbers"),
+    (lambda: rt.evolve(DRIFT, P0, "1", LINE), TypeError, "t must be an array of real numbers, not str"),
+    (lambda: rt.evolve(DRIFT, P0, [0, 2, 1], LINE), ValueError, "t must increase, but 2.0 is followed by 1.0"),
+    (lambda: rt.evolve(DRIFT, P0, 1.0, LINE, rtol="small"), TypeError, "rtol must be a real number"),
+    (lambda: rt.Generator.from_rates([[0, 1], [1]]), ValueError, "rates must be an array, but its rows have"),
+    (lambda: rt.Generator.from_rates([["0", "1"]] * 2), TypeError, "rates must be an array of real numbers"),
+    # scores
+    (lambda: rt.typicality("abc", [1, 2]), TypeError, "log_p must be an array of real numbers, not str"),
+    (lambda: rt.typicality([1, 2], [1, 2], weights=None), ValueError, "weights must be 'uniform', 'probability' or"),
+    (lambda: of_the_plane(model=rt.Model(flat, 1.0, dim=3)), ValueError, "3 coordinates, but the grid .* 2 axes"),
+    (lambda: apriori.moment_closure(DRIFT, LINE, derivatives=1), ValueError, "derivatives must be one of"),
+    # random systems, sweeps, files
+    (lambda: random_systems.random_diffusion(rng="seed"), TypeError, "rng must be None, an int >= 0"),
+    (lambda: random_systems.sk_spins(3, rng=-1), ValueError, "rng must be None, an int >= 0.*; got -1"),
+    (lambda: random_systems.random_rates(graph=["complete"]), ValueError, "graph must be one of"),
+    (lambda: systems.birth_death([1.0, [2.0]], [1.0]), ValueError, "rows have different lengths"),
+    (lambda: systems.default_grid(3, 4), ValueError, "system must be one of"),
+    (lambda: rt.sweep(flat, 3), TypeError, "parameters must be a dict of sequences by name, or a sequence of dicts"),
+    (lambda: rt.sweep(flat, ["ab", "cd"]), TypeError, "parameters must be a dict of sequences by name"),
+    (lambda: rt.sweep(flat, {"x": [1]}, executor=2), TypeError, "executor must be None or have a method submit"),
+    (lambda: rt.sweep(flat, {"x": [1]}, on_error=["raise"]), ValueError, "on_error must be one of"),
+    (lambda: steady().save("/no/such/folder/state.npz"), FileNotFoundError, "/no/such/folder/state.npz"),
+    (lambda: rt.SteadyState.load(0), TypeError, "int"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), REFUSED)
+def test_refused(call, error, message):
+    with pytest.raises(error, match=message) as caught:
+        call()
+    assert type(caught.value) is error
+
+
+def test_none_of_these_is_refused():
+    """What lies next to the refusals."""
+    assert rt.Grid((1e16, 1e16 + 4), 2).shape == (2,)
+    assert rt.Grid([(0, 1)] * 8, 2).dim == 8
+    assert PLANE.centres(-1).shape == (4,)
+    assert rt.steady_state(rt.Model(lambda x: -x, 1.0), LINE).probability.shape == (4,), "a model of any dimension"
+    assert rt.Generator.from_rates(np.ones((2, 2), dtype=bool) ^ np.eye(2, dtype=bool)).n == 2
+    assert rt.steady_state(CHAIN, threads=np.int64(1)).probability[0] == pytest.approx(2 / 3)
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        assert rt.sweep(abs, [{"x": 1}], executor=executor).n_failed == 1
+
+
+def test_an_error_of_an_array_like_stays_its_own():
+    class Broken:
+        def __array__(self, dtype=None, copy=None):
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="^mine$"):
+        rt.typicality(Broken(), [1, 2])
+
+
+# --- files and the command line -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x00\x01\x02,\x00\n", "is not a text file"),
+        (b"a,b\n", "line 1"),
+        ((lines_of(made_up_track())[0] + "\n").encode(), "has one row; a track needs at least two"),
+    ],
+)
+def test_tracks(tmp_path, content, message):
+    path = tmp_path / "track.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        datasets.load_smarticles(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--figure", "no/such.png"], errno.ENOENT), (["--figure", "."], errno.EISDIR), (["--figure", ""], None)],
+)
+def test_a_figure_that_cannot_be_written_is_found_out_first(arguments, code, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rattling.demo.compute", lambda: pytest.fail("worked first"))
+    assert main(["demo", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("rattling: ") and message.count("\n") == 1
+    assert ("--figure needs the name of a file" if code is None else arguments[1]) in message
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (MemoryError(), 2, "rattling: not enough memory; take fewer cells\n"),
+        (KeyboardInterrupt(), 130, "rattling: interrupted\n"),
+        (rt.ReducibleError("two classes"), 2, "rattling: two classes\n"),
+    ],
+)
+def test_status_of_the_command_line(error, status, message, monkeypatch, capsys):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(report, "compute", fail)
+    assert main(["report", "ring"]) == status
+    assert capsys.readouterr().err == message
