@@ -463,7 +463,18 @@ class _SymbolicParts:
         else:
             kind, entries = 1, [tensor[i, i] for i in axes]
         drift = self._tape(list(self.ito_drift), "drift")
-        return _core.Model(dim, _INTERPRETATIONS["ito"], kind, 1, drift, self._tape(entries, what))
+        divergence = self._divergence() if kind == 2 else None
+        return _core.Model(dim, _INTERPRETATIONS["ito"], kind, 1, drift, self._tape(entries, what), divergence)
+
+    def _divergence(self):
+        """(div D)_i = Σ_j ∂_j D_ij; None where it cannot be compiled."""
+        from rattling import symbolic
+
+        rows = symbolic.divergence(self.names, self.tensor)
+        try:
+            return self._tape(rows, "divergence")
+        except ValueError:  # a derivative that the tape does not have
+            return None
 
     def describe(self):
         texts = [f"{name}={_compact(value)}" for name, value in self.given.items()]
@@ -555,7 +566,8 @@ class _FunctionParts:
         drift = self._bind(self.drift)
         if self.constant is not None:  # means the same in every interpretation
             tape = _constant_tape(dim, self.constant)
-            return _core.Model(dim, 0, self.constant.ndim, 1, drift, tape)
+            divergence = _constant_tape(dim, np.zeros(dim)) if self.constant.ndim == 2 else None
+            return _core.Model(dim, 0, self.constant.ndim, 1, drift, tape, divergence)
         function = self._bind(self.function)
         if isinstance(self.function, _Pointer):
             leading, columns = 1, 1

@@ -284,6 +284,13 @@ def ito_drift(names, drift, diffusion, noise, interpretation):
     return sympy.Matrix([drift[i] + _without_zero_deltas(induced[i], x) for i in axes])
 
 
+def divergence(names, tensor):
+    """Σ_j ∂_j D_ij, one expression a row."""
+    x = names.variables
+    rows = [sum(tensor[i, j].diff(x[j]) for j in range(len(x))) for i in range(len(x))]
+    return [_without_zero_deltas(row, x) for row in rows]
+
+
 def steady_state_drift(names, phi, diffusion, circulation):
     """f_i = Σ_j [∂_j(D_ij + A_ij) - (D_ij + A_ij) ∂_jφ], whose steady state is exp(-φ)."""
     import sympy

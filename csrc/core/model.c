@@ -13,8 +13,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "expression.h"
 #include "memory.h"
+#include "model_values.h"
 #include "tensor.h"
 
 enum {
@@ -49,76 +49,6 @@ scratch_free(scratch_t *self)
     rtl_memory_free(self->heap);
 }
 
-/* --- checks ----------------------------------------------------------------- */
-
-/* What is being checked, where it was evaluated, and whom to tell. */
-typedef struct {
-    const char *what;
-    size_t dim, n;
-    size_t columns; /* of a tensor's rows; 0: not a tensor */
-    const double *x;
-    rtl_fault_t *fault; /* may be NULL */
-} place_t;
-
-/* Note component `component` at point i; returns `status`. */
-static int
-fail(const place_t *at, int status, size_t i, size_t component, double value)
-{
-    rtl_fault_t *fault = at->fault;
-
-    if (fault != NULL) {
-        fault->what = at->what;
-        fault->dim = at->dim < RTL_MAX_DIM ? at->dim : RTL_MAX_DIM;
-        for (size_t k = 0; k < fault->dim; k++) {
-            fault->x[k] = at->x[k * at->n + i];
-        }
-        fault->component = component;
-        fault->columns = at->columns;
-        fault->value = value;
-    }
-    return status;
-}
-
-/* One row of values: finite and >= lower. The first pass vectorises; only a failing
- * row is searched. */
-static bool
-row_is_good(const double *v, size_t n, double lower)
-{
-    int good = 1;
-    for (size_t i = 0; i < n; i++) {
-        good &= (v[i] >= lower) & (v[i] <= DBL_MAX);
-    }
-    return good;
-}
-
-/* Each of the rows finite; those in every `stride`-th place (0: none) >= 0 too. The
- * point found is the first at which any row fails. */
-static int
-check_rows(const place_t *at, const double *v, size_t rows, size_t stride)
-{
-    size_t first = at->n, component = 0;
-
-    for (size_t r = 0; r < rows; r++) {
-        double lower = stride != 0 && r % stride == 0 ? 0.0 : -DBL_MAX;
-        const double *row = v + r * at->n;
-        if (row_is_good(row, at->n, lower)) {
-            continue;
-        }
-        for (size_t i = 0; i < first; i++) {
-            if (!(row[i] >= lower && row[i] <= DBL_MAX)) {
-                first = i;
-                component = r;
-            }
-        }
-    }
-    if (first == at->n) {
-        return 0;
-    }
-    double value = v[component * at->n + first];
-    return fail(
-        at, isfinite(value) ? RTL_NEGATIVE : RTL_NOT_FINITE, first, component, value);
-}
-
 /* --- the raw fields --------------------------------------------------------- */
 
 /* evaluate_diffusion, below, gives the diagonal of D (or its one value), not a matrix.
@@ -149,23 +79,6 @@ diffusion_rows(const rtl_model_t *self)
     }
 }
 
-static int
-evaluate(const rtl_field_t *field, const place_t *at, double *out)
-{
-    int code = field->evaluate(at->x, out, (intptr_t) at->n, field->data);
-
-    if (code == 0) {
-        return 0;
-    }
-    if (field->evaluate == rtl_expression_evaluate) {
-        return code; /* ours: a status */
-    }
-    if (at->fault != NULL) { /* no point in particular */
-        *at->fault = (rtl_fault_t) {.what = at->what, .value = (double) code};
-    }
-    return RTL_CALLBACK;
-}
-
 /* What the diffusion callback gives, checked finite; an amplitude that is scalar or
  * diagonal is turned into D, and D's diagonal is checked >= 0. G stays as it is. */
 static int
@@ -175,20 +88,20 @@ evaluate_diffusion(
     size_t rows = diffusion_rows(self);
     size_t dim = self->dim;
     bool amplitude = self->kind >= RTL_DIFFUSION_NOISE_SCALAR;
-    place_t at = {amplitude ? "noise" : "diffusion", dim, n, 0, x, fault};
+    rtl_model_place_t at = {amplitude ? "noise" : "diffusion", dim, n, 0, x, fault};
 
     if (self->kind == RTL_DIFFUSION_TENSOR) {
         at.columns = dim;
     } else if (self->kind == RTL_DIFFUSION_NOISE) {
         at.columns = self->n_noise;
     }
-    int status = evaluate(&self->diffusion, &at, out);
+    int status = rtl_model_values_evaluate(&self->diffusion, &at, out);
     if (status != 0) {
         return status;
     }
     /* which of the rows are on the diagonal of D */
     size_t stride = amplitude ? 0 : self->kind == RTL_DIFFUSION_TENSOR ? dim + 1 : 1;
-    status = check_rows(&at, out, rows, stride);
+    status = rtl_model_values_check(&at, out, rows, stride);
     if (status != 0) {
         return status;
     }
@@ -197,7 +110,7 @@ evaluate_diffusion(
             out[i] = 0.5 * out[i] * out[i];
         }
         at.what = "diffusion"; /* the square may overflow */
-        status = check_rows(&at, out, rows, 0);
+        status = rtl_model_values_check(&at, out, rows, 0);
     }
     return status;
 }
@@ -215,6 +128,9 @@ rtl_model_check(const rtl_model_t *self)
         (self->n_noise < 1 || self->n_noise > LARGEST_DIM)) {
         return RTL_BAD_ARGUMENT;
     }
+    if (self->divergence.evaluate != NULL && self->divergence.n_out != self->dim) {
+        return RTL_BAD_ARGUMENT;
+    }
     if (self->drift.n_out != self->dim ||
         self->diffusion.n_out != diffusion_rows(self)) {
         return RTL_BAD_ARGUMENT;
@@ -229,7 +145,9 @@ rtl_model_check(const rtl_model_t *self)
 bool
 rtl_model_thread_safe(const rtl_model_t *self)
 {
-    return self->drift.thread_safe && self->diffusion.thread_safe;
+    bool known = self->divergence.evaluate != NULL;
+    return self->drift.thread_safe && self->diffusion.thread_safe &&
+           (!known || self->divergence.thread_safe);
 }
 
 bool
@@ -265,7 +183,7 @@ expand_diagonal(double *d, size_t dim, size_t n)
 }
 
 static int
-tensor_from_noise(const rtl_model_t *self, const place_t *at, double *d)
+tensor_from_noise(const rtl_model_t *self, const rtl_model_place_t *at, double *d)
 {
     scratch_t scratch;
     double *g = scratch_init(&scratch, diffusion_rows(self), at->n);
@@ -274,7 +192,8 @@ tensor_from_noise(const rtl_model_t *self, const place_t *at, double *d)
 
     if (status == 0) {
         rtl_tensor_from_noise(g, at->dim, self->n_noise, at->n, d);
-        status = check_rows(at, d, at->dim * at->dim, 0); /* products may overflow */
+        status = rtl_model_values_check(
+            at, d, at->dim * at->dim, 0); /* products may overflow */
     }
     scratch_free(&scratch);
     return status;
@@ -282,7 +201,7 @@ tensor_from_noise(const rtl_model_t *self, const place_t *at, double *d)
 
 /* Symmetric and positive semidefinite; the diagonal is known to be >= 0. */
 static int
-check_tensor(const place_t *at, double *d)
+check_tensor(const rtl_model_place_t *at, double *d)
 {
     size_t dim = at->dim, n = at->n, point, component;
     scratch_t scratch;
@@ -295,13 +214,13 @@ check_tensor(const place_t *at, double *d)
     status = rtl_tensor_symmetrise(d, dim, n, &point, &component);
     if (status != 0) {
         size_t mirror = component % dim * dim + component / dim;
-        fail(at, status, point, component,
+        rtl_model_values_fail(at, status, point, component,
             d[component * n + point] - d[mirror * n + point]);
     }
     for (size_t i = 0; status == 0 && i < n; i++) {
         double unused;
         if (!rtl_tensor_log_det(d + i, dim, n, work, &unused)) {
-            status = fail(at, RTL_NOT_POSITIVE_DEFINITE, i, 0, NAN);
+            status = rtl_model_values_fail(at, RTL_NOT_POSITIVE_DEFINITE, i, 0, NAN);
         }
     }
 out:
@@ -314,7 +233,7 @@ rtl_model_tensor(
     const rtl_model_t *self, const double *x, size_t n, double *d, rtl_fault_t *fault)
 {
     size_t dim = self->dim;
-    place_t at = {"diffusion", dim, n, dim, x, fault};
+    rtl_model_place_t at = {"diffusion", dim, n, dim, x, fault};
 
     if (self->kind == RTL_DIFFUSION_NOISE) {
         return tensor_from_noise(self, &at, d);
@@ -335,7 +254,7 @@ rtl_model_tensor(
  * the sums that made them. */
 static int
 diagonal_of_tensor(
-    const rtl_model_t *self, const place_t *at, const double *full, double *d)
+    const rtl_model_t *self, const rtl_model_place_t *at, const double *full, double *d)
 {
     size_t dim = self->dim, n = at->n;
     size_t terms = self->kind == RTL_DIFFUSION_NOISE ? self->n_noise : dim;
@@ -349,7 +268,8 @@ diagonal_of_tensor(
             const double *off = full + (j * dim + i) * n;
             for (size_t s = 0; s < n; s++) {
                 if (fabs(off[s]) > tolerance * sqrt(di[s]) * sqrt(dj[s])) {
-                    return fail(at, RTL_NOT_DIAGONAL, s, j * dim + i, off[s]);
+                    return rtl_model_values_fail(
+                        at, RTL_NOT_DIAGONAL, s, j * dim + i, off[s]);
                 }
             }
         }
@@ -373,7 +293,7 @@ rtl_model_diagonal(
     }
     scratch_t scratch;
     double *full = scratch_init(&scratch, dim * dim, n);
-    place_t at = {"diffusion", dim, n, dim, x, fault};
+    rtl_model_place_t at = {"diffusion", dim, n, dim, x, fault};
     if (full == NULL) {
         status = RTL_NO_MEMORY;
         goto out;
@@ -413,8 +333,9 @@ rtl_model_rattling(
         } else {
             double value;
             if (!rtl_tensor_log_det(d + i, dim, n, work, &value)) {
-                place_t at = {"diffusion", dim, n, dim, x, fault};
-                status = fail(&at, RTL_NOT_POSITIVE_DEFINITE, i, 0, NAN);
+                rtl_model_place_t at = {"diffusion", dim, n, dim, x, fault};
+                status =
+                    rtl_model_values_fail(&at, RTL_NOT_POSITIVE_DEFINITE, i, 0, NAN);
             }
             sum += value;
         }
@@ -522,7 +443,7 @@ add_noise_induced_drift(
     size_t rows = with_g || gives_diagonal(self) ? diffusion_rows(self) : dim * dim;
     scratch_t scratch;
     double *shifted = scratch_init(&scratch, dim + 3 * rows, n);
-    place_t at = {"noise-induced drift", dim, n, 0, x, fault};
+    rtl_model_place_t at = {"noise-induced drift", dim, n, 0, x, fault};
 
     if (shifted == NULL) {
         status = RTL_NO_MEMORY;
@@ -541,7 +462,7 @@ add_noise_induced_drift(
         }
     }
     if (status == 0) {
-        status = check_rows(&at, f, dim, 0);
+        status = rtl_model_values_check(&at, f, dim, 0);
     }
 out:
     scratch_free(&scratch);
@@ -549,14 +470,24 @@ out:
 }
 
 int
+rtl_model_divergence(
+    const rtl_model_t *self, const double *x, size_t n, double *out, rtl_fault_t *fault)
+{
+    rtl_model_place_t at = {"divergence of the diffusion", self->dim, n, 0, x, fault};
+    int status = rtl_model_values_evaluate(&self->divergence, &at, out);
+
+    return status == 0 ? rtl_model_values_check(&at, out, self->dim, 0) : status;
+}
+
+int
 rtl_model_drift(
     const rtl_model_t *self, const double *x, size_t n, double *f, rtl_fault_t *fault)
 {
-    place_t at = {"drift", self->dim, n, 0, x, fault};
-    int status = evaluate(&self->drift, &at, f);
+    rtl_model_place_t at = {"drift", self->dim, n, 0, x, fault};
+    int status = rtl_model_values_evaluate(&self->drift, &at, f);
 
     if (status == 0) {
-        status = check_rows(&at, f, self->dim, 0);
+        status = rtl_model_values_check(&at, f, self->dim, 0);
     }
     if (status == 0 && self->interpretation != RTL_ITO) {
         status = add_noise_induced_drift(self, x, n, f, fault);

@@ -39,9 +39,11 @@ typedef struct {
     size_t dim;
     rtl_interpretation_t interpretation;
     rtl_diffusion_kind_t kind;
-    size_t n_noise;        /* columns of G when kind is RTL_DIFFUSION_NOISE */
-    rtl_field_t drift;     /* F: (dim, n) */
-    rtl_field_t diffusion; /* by kind */
+    size_t n_noise;         /* columns of G when kind is RTL_DIFFUSION_NOISE */
+    rtl_field_t drift;      /* F: (dim, n) */
+    rtl_field_t diffusion;  /* by kind */
+    rtl_field_t divergence; /* (div D)_i = d_k D_ik: (dim, n); evaluate is NULL where
+                             * nobody knows it */
 } rtl_model_t;
 
 /* Check that the parts fit together; the struct itself owns nothing. RTL_AMBIGUOUS:
@@ -72,6 +74,10 @@ int rtl_model_diagonal(const rtl_model_t *self, const double *x, size_t n, doubl
  * up to round-off (and then made so exactly) and positive semidefinite. */
 int rtl_model_tensor(const rtl_model_t *self, const double *x, size_t n, double *d,
     rtl_fault_t *fault) RTL_MUST_CHECK;
+
+/* div D at n points, (dim, n), checked finite. The model knows it. */
+int rtl_model_divergence(const rtl_model_t *self, const double *x, size_t n,
+    double *out, rtl_fault_t *fault) RTL_MUST_CHECK;
 
 /* Exact rattling R = 1/2 log det 2D at n points; -inf where D is singular. */
 int rtl_model_rattling(const rtl_model_t *self, const double *x, size_t n, double *r,

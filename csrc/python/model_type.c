@@ -9,8 +9,8 @@ enum { BLOCK = 4096 }; /* points a block of our own loops */
 
 typedef struct {
     PyObject_HEAD rtl_model_t model;
-    PyObject *drift, *diffusion; /* what the fields call: owned */
-    rtl_callback_t drift_callback, diffusion_callback;
+    PyObject *drift, *diffusion, *divergence; /* what the fields call: owned */
+    rtl_callback_t drift_callback, diffusion_callback, divergence_callback;
 } model_object_t;
 
 const rtl_model_t *
@@ -97,19 +97,20 @@ diffusion_shape(const rtl_model_t *model, rtl_callback_t *callback)
     }
 }
 
-/* Model(dim, interpretation, kind, n_noise, drift, diffusion): interpretation and kind
- * are the numbers of rtl_interpretation_t and rtl_diffusion_kind_t */
+/* Model(dim, interpretation, kind, n_noise, drift, diffusion, divergence=None):
+ * interpretation and kind are the numbers of rtl_interpretation_t and
+ * rtl_diffusion_kind_t; divergence gives div D, (dim, n) */
 static PyObject *
 model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "dim", "interpretation", "kind", "n_noise", "drift", "diffusion", NULL};
+    static char *names[] = {"dim", "interpretation", "kind", "n_noise", "drift",
+        "diffusion", "divergence", NULL};
     Py_ssize_t dim, n_noise;
     int interpretation, kind;
-    PyObject *drift, *diffusion;
+    PyObject *drift, *diffusion, *divergence = Py_None;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "niinOO", names, &dim,
-            &interpretation, &kind, &n_noise, &drift, &diffusion)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "niinOO|O", names, &dim,
+            &interpretation, &kind, &n_noise, &drift, &diffusion, &divergence)) {
         return NULL;
     }
     if (dim < 1 || n_noise < 0 || interpretation < RTL_ITO ||
@@ -126,19 +127,25 @@ model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     rtl_state_t *state = rtl_module_state_of((PyObject *) self);
     self->drift = Py_NewRef(drift);
     self->diffusion = Py_NewRef(diffusion);
+    self->divergence = Py_NewRef(divergence);
     self->model.dim = (size_t) dim;
     self->model.n_noise = (size_t) n_noise;
     self->model.interpretation = (rtl_interpretation_t) interpretation;
     self->model.kind = (rtl_diffusion_kind_t) kind;
     self->drift_callback = (rtl_callback_t) {
         .name = "drift", .dim = (size_t) dim, .ndim = 1, .shape = {dim, 0}};
+    self->divergence_callback = self->drift_callback;
+    self->divergence_callback.name = "divergence";
     self->diffusion_callback.dim = (size_t) dim;
     diffusion_shape(&self->model, &self->diffusion_callback);
     if (state == NULL ||
         read_field(state, drift, (size_t) dim, &self->drift_callback,
             &self->model.drift) < 0 ||
         read_field(state, diffusion, (size_t) dim, &self->diffusion_callback,
-            &self->model.diffusion) < 0) {
+            &self->model.diffusion) < 0 ||
+        (divergence != Py_None &&
+            read_field(state, divergence, (size_t) dim, &self->divergence_callback,
+                &self->model.divergence) < 0)) {
         Py_DECREF(self);
         return NULL;
     }
@@ -160,6 +167,7 @@ model_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(model->drift);
     Py_VISIT(model->diffusion);
+    Py_VISIT(model->divergence);
     return 0;
 }
 
@@ -172,6 +180,7 @@ model_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     Py_XDECREF(model->drift);
     Py_XDECREF(model->diffusion);
+    Py_XDECREF(model->divergence);
     type->tp_free(self);
     Py_DECREF(type);
 }
