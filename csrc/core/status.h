@@ -20,7 +20,9 @@
     X(RTL_INTERRUPTED, -11, "interrupted")                                             \
     X(RTL_CALLBACK, -12, "a user's function failed")                                   \
     X(RTL_SUNDIALS, -13, "SUNDIALS failed")                                            \
-    X(RTL_AMBIGUOUS, -14, "the interpretation needs the noise amplitude")
+    X(RTL_AMBIGUOUS, -14, "the interpretation needs the noise amplitude")              \
+    X(RTL_ANISOTROPIC, -15, "a tensor has no non-negative stencil")                    \
+    X(RTL_UNEVEN, -16, "a full tensor needs neighbouring cells of nearly equal widths")
 
 #define RTL_STATUS_ENUM(name, value, text) name = value,
 enum { RTL_STATUS_LIST(RTL_STATUS_ENUM) };

@@ -115,6 +115,7 @@ int rtl_simulation_type_add(PyObject *module, rtl_state_t *state);
 /* --- one line a file of functions ----------------------------------------------- */
 
 extern PyMethodDef rtl_random_functions[];
+extern PyMethodDef rtl_selling_functions[];
 extern PyMethodDef rtl_estimate_functions[];
 extern PyMethodDef rtl_increment_functions[];
 extern PyMethodDef rtl_typicality_functions[];

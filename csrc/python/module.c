@@ -97,6 +97,19 @@ rtl_module_fault_text(int status, const rtl_fault_t *fault)
                                     "at x = %U",
             fault->what, component, mirror, value, point);
         break;
+    case RTL_UNEVEN:
+        text = PyUnicode_FromString(
+            "a diffusion tensor with off-diagonal elements needs a grid whose "
+            "neighbouring cells differ in width by at most a quarter");
+        break;
+    case RTL_ANISOTROPIC:
+        text = PyUnicode_FromFormat(
+            "%s at x = %U has no jumps with non-negative rates: in units of the cells "
+            "its largest eigenvalue is %S times the smallest, and in more than three "
+            "coupled dimensions each diagonal element has to outweigh the rest of its "
+            "row; other cell widths may help",
+            fault->what, point, value);
+        break;
     case RTL_NOT_POSITIVE_DEFINITE:
         text =
             PyUnicode_FromFormat("%s must be positive semidefinite, which it is not at "
@@ -193,6 +206,7 @@ module_exec(PyObject *module)
         return -1;
     }
     if (PyModule_AddFunctions(module, rtl_random_functions) < 0 ||
+        PyModule_AddFunctions(module, rtl_selling_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_estimate_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_increment_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_typicality_functions) < 0 ||
