@@ -23,12 +23,16 @@ def generator(model, grid, *, progress=False):
     """The Markov generator of a model on a grid.
 
     Finite volumes with exponential fitting on each face: rates are non-negative,
-    columns sum to 0, zero-flux steady states are exact up to quadrature.
+    columns sum to 0, zero-flux steady states are exact up to quadrature. A full diffusion
+    tensor becomes jumps along the lattice directions of its Selling decomposition, fitted in
+    the same way.
 
     Parameters
     ----------
     model : Model
-        With diagonal diffusion.
+        With any diffusion in up to three dimensions, degenerate tensors included. In more, a
+        full tensor couples at most three axes at a time, or each of its diagonal elements
+        outweighs the rest of its row (in units of the cells).
     grid : Grid
         Of the model's dimension.
     progress : bool or callable
@@ -41,13 +45,17 @@ def generator(model, grid, *, progress=False):
     Raises
     ------
     ValueError
-        If dimensions differ, the drift is not finite, or the diffusion is not finite,
-        negative, or not diagonal; the message names the first such point.
+        If dimensions differ, the drift is not finite, or the diffusion is not finite, not
+        symmetric or not positive semidefinite, or so anisotropic in more than three coupled
+        dimensions that there are no jumps with non-negative rates; the message names the first
+        such point. If the diffusion is a full tensor and neighbouring cells differ in width by
+        more than a quarter.
 
     References
     ----------
     Scharfetter & Gummel, IEEE Trans. Electron Devices 16, 64 (1969);
-    Chang & Cooper, J. Comput. Phys. 6, 1 (1970).
+    Chang & Cooper, J. Comput. Phys. 6, 1 (1970);
+    Fehrenbach & Mirebeau, J. Math. Imaging Vis. 49, 123 (2014).
     """
     if not isinstance(grid, Grid):
         raise TypeError(f"grid must be a rattling.Grid, not {type(grid).__name__}")

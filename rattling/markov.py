@@ -29,6 +29,11 @@ class Generator:
     killing : ndarray, shape ``grid.shape`` or (n,)
         Rate at which each state is left for good (through absorbing walls), per unit
         time. It is part of the exit rate.
+    added_diffusion : float
+        The largest amount that had to be added to a cell's diffusion tensor, over its mean
+        eigenvalue in units of the cells, so that its jumps do not get longer than about
+        the root of the number of cells along an axis. 0 except for very anisotropic or
+        degenerate tensors; it vanishes as the grid is refined.
     peclet : float
         Largest cell Péclet number: the integral of drift over diffusion between
         neighbouring cells. Where it is well above 2 the generator is only first-order
@@ -95,6 +100,10 @@ class Generator:
     @property
     def exit_rates(self):
         return self._core.exit_rates().reshape(self.shape)
+
+    @property
+    def added_diffusion(self):
+        return self._core.added_diffusion
 
     @property
     def killing(self):

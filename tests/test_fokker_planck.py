@@ -583,9 +583,6 @@ def test_bad_models():
         rt.steady_state(rt.Model(lambda x: -x, lambda x: x, dim=2), grid)
     with pytest.raises(ZeroDivisionError, match="mine"):
         rt.steady_state(rt.Model(raise_mine, 1.0, dim=2), grid)
-    tensor = rt.Model(lambda x: -x, np.array([[1, 0.5], [0.5, 1]]), dim=2)
-    with pytest.raises(ValueError, match="diagonal"):
-        rt.steady_state(tensor, grid)
 
 
 def raise_mine(x):

@@ -2,6 +2,7 @@
 #include "current.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "memory.h"
@@ -55,14 +56,14 @@ add_escape(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y
     }
 }
 
-void
-rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
-    size_t axis, double *current)
+/* Flows through faces, per unit time, of a chain whose entries are the faces' own. */
+static void
+add_straight_flows(const rtl_generator_t *chain, const rtl_grid_t *grid,
+    const double *y, size_t axis, double *current)
 {
-    size_t n = grid->shape[axis], next = 0, previous = 0;
+    size_t next = 0, previous = 0;
     double h;
 
-    memset(current, 0, grid->n_cells / n * (n + 1) * sizeof *current);
     for (size_t i = 0; i < grid->n_cells; i++) {
         size_t e = chain->start[i];
         for (size_t k = 0; k <= axis; k++) {
@@ -82,6 +83,139 @@ rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const do
                 e++;
             }
         }
+    }
+}
+
+/* --- oblique links -----------------------------------------------------------------
+ */
+
+/* A jump from a cell, by the shortest way round; half a period counts both ways. */
+typedef struct {
+    const rtl_grid_t *grid;
+    size_t from[RTL_MAX_DIM];
+    long step[RTL_MAX_DIM];
+    size_t tied[RTL_MAX_DIM], n_tied; /* axes where the other way is as short */
+    size_t moving[RTL_MAX_DIM],
+        n_moving; /* axes with a step, but for the one looked at */
+} jump_t;
+
+static void
+find_jump(jump_t *self, const rtl_grid_t *grid, size_t from, size_t to, size_t axis)
+{
+    self->grid = grid;
+    self->n_tied = self->n_moving = 0;
+    for (size_t k = 0; k < grid->dim; k++) {
+        long n = (long) grid->shape[k];
+        self->from[k] = rtl_grid_index(grid, from, k);
+        long step = (long) rtl_grid_index(grid, to, k) - (long) self->from[k];
+        if (grid->lower[k] == RTL_PERIODIC) {
+            step += 2 * step < -n ? n : 0;
+            step -= 2 * step > n ? n : 0;
+            if (2 * labs(step) == n) {
+                self->tied[self->n_tied++] = k;
+            }
+        }
+        self->step[k] = step;
+        if (step != 0 && k != axis) {
+            self->moving[self->n_moving++] = k;
+        }
+    }
+}
+
+/* Cell after the moves along the axes in the set `moved` (bits of self->moving). */
+static size_t
+cell_after(const jump_t *self, size_t moved)
+{
+    size_t cell = 0;
+
+    for (size_t k = 0; k < self->grid->dim; k++) {
+        cell += self->from[k] * self->grid->stride[k];
+    }
+    for (size_t m = 0; m < self->n_moving; m++) {
+        if ((moved >> m & 1) != 0) {
+            size_t k = self->moving[m];
+            long n = (long) self->grid->shape[k];
+            long to = ((long) self->from[k] + self->step[k] + n) % n;
+            cell += ((size_t) to - self->from[k]) * self->grid->stride[k];
+        }
+    }
+    return cell;
+}
+
+/* The share of the orders of the moves in which `count` of n others come before one. */
+static double
+share_of_orders(size_t count, size_t n)
+{
+    double choose = 1.0; /* n over count */
+
+    for (size_t k = 0; k < count; k++) {
+        choose *= (double) (n - k) / (double) (k + 1);
+    }
+    return 1.0 / (choose * (double) (n + 1));
+}
+
+/* Send `flow` through the faces of `axis`: one axis after the other, in all orders with
+ * equal shares. The paths are mirror images of each other in the middle of the jump, so
+ * that the mean current is right to second order. */
+static void
+add_jump(const jump_t *self, size_t axis, double flow, double *current)
+{
+    long n = (long) self->grid->shape[axis], step = self->step[axis];
+
+    for (size_t moved = 0; moved < (size_t) 1 << self->n_moving; moved++) {
+        size_t count = 0;
+        for (size_t m = 0; m < self->n_moving; m++) {
+            count += moved >> m & 1;
+        }
+        size_t cell = cell_after(self, moved);
+        double part = flow * share_of_orders(count, self->n_moving);
+        for (long s = 0; s < labs(step); s++) {
+            long index = (long) self->from[axis] + (step > 0 ? s : -s);
+            size_t face = (size_t) ((index + n) % n) + (step > 0 ? 1 : 0);
+            current[face_number(self->grid, cell, axis, face)] +=
+                step > 0 ? part : -part;
+        }
+    }
+}
+
+static void
+add_oblique_flows(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
+    size_t axis, double *current)
+{
+    jump_t jump;
+
+    for (size_t i = 0; i < grid->n_cells; i++) {
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            size_t j = (size_t) chain->source[e];
+            double flow = chain->rate[e] * exp(y[j]);
+            find_jump(&jump, grid, j, i, axis);
+            size_t n_ways = (size_t) 1 << jump.n_tied;
+            for (size_t way = 0; way < n_ways; way++) {
+                for (size_t t = 0; t < jump.n_tied; t++) {
+                    size_t k = jump.tied[t];
+                    jump.step[k] =
+                        (way >> t & 1) != 0 ? -labs(jump.step[k]) : labs(jump.step[k]);
+                }
+                add_jump(&jump, axis, flow / (double) n_ways, current);
+            }
+        }
+    }
+}
+
+/* --- faces and cells -----------------------------------------------------------------
+ */
+
+void
+rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
+    size_t axis, double *current)
+{
+    size_t n = grid->shape[axis];
+
+    memset(current, 0, grid->n_cells / n * (n + 1) * sizeof *current);
+    if (chain->oblique) {
+        add_oblique_flows(chain, grid, y, axis, current);
+    } else {
+        add_straight_flows(chain, grid, y, axis, current);
     }
     for (size_t i = 0; i < grid->n_cells; i++) {
         size_t index = rtl_grid_index(grid, i, axis);

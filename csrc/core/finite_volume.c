@@ -21,6 +21,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "finite_volume_tensor.h"
 #include "memory.h"
 
 enum { BLOCK = 512, GAUSS = 3 };
@@ -343,8 +344,8 @@ fill_rows(rtl_generator_t *self, const assembly_t *assembly)
     self->n_entries = e;
 }
 
-int
-rtl_finite_volume_assemble(rtl_generator_t *self, const rtl_model_t *model,
+static int
+assemble_diagonal(rtl_generator_t *self, const rtl_model_t *model,
     const rtl_grid_t *grid, double *peclet, rtl_monitor_t *monitor, rtl_fault_t *fault)
 {
     int status = 0;
@@ -352,10 +353,6 @@ rtl_finite_volume_assemble(rtl_generator_t *self, const rtl_model_t *model,
     size_t n = grid->n_cells;
     double n_passes = (double) (grid->dim + 1), pass = 0.0;
 
-    memset(self, 0, sizeof *self);
-    if (model->dim != grid->dim) {
-        return RTL_BAD_ARGUMENT;
-    }
     status = assembly_init(&assembly, model, grid);
     for (size_t first = 0; status == 0 && first < n; first += BLOCK) {
         status = centre_diffusion(
@@ -390,6 +387,22 @@ rtl_finite_volume_assemble(rtl_generator_t *self, const rtl_model_t *model,
     assembly_free(&assembly);
     if (status != 0) {
         rtl_generator_free(self);
+    }
+    return status;
+}
+
+int
+rtl_finite_volume_assemble(rtl_generator_t *self, const rtl_model_t *model,
+    const rtl_grid_t *grid, double *peclet, rtl_monitor_t *monitor, rtl_fault_t *fault)
+{
+    memset(self, 0, sizeof *self);
+    if (model->dim != grid->dim) {
+        return RTL_BAD_ARGUMENT;
+    }
+    int status = assemble_diagonal(self, model, grid, peclet, monitor, fault);
+    if (status == RTL_NOT_DIAGONAL) { /* mostly seen at the first cells */
+        status = rtl_finite_volume_tensor_assemble(
+            self, model, grid, peclet, monitor, fault);
     }
     return status;
 }

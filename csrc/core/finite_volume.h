@@ -12,10 +12,10 @@
 #include "model.h"
 #include "monitor.h"
 
-/* The generator of a model with diagonal diffusion. On a grid the entries of row i
- * stand in the order of the axes, the lower neighbour before the upper one, so their
- * places follow from the grid alone. Nothing is evaluated outside the box. *peclet
- * receives the largest |integral of f/D| between neighbouring centres. */
+/* The generator of a model. With diagonal diffusion the entries of row i stand in the
+ * order of the axes, the lower neighbour before the upper one, so their places follow
+ * from the grid alone; else see finite_volume_tensor.h. Nothing is evaluated outside
+ * the box. *peclet receives the largest |integral of D^-1 f| along a link. */
 int rtl_finite_volume_assemble(rtl_generator_t *self, const rtl_model_t *model,
     const rtl_grid_t *grid, double *peclet, rtl_monitor_t *monitor, rtl_fault_t *fault)
     RTL_MUST_CHECK;

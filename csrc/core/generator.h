@@ -7,6 +7,7 @@
 #ifndef RTL_GENERATOR_H
 #define RTL_GENERATOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "status.h"
@@ -19,6 +20,9 @@ typedef struct {
     double *rate;      /* (n_entries,) w(j -> i) per unit time; owned */
     double *exit_rate; /* (n,) q_j = sum_i w(j -> i) + killing_j; owned */
     double *killing;   /* (n,) rate of leaving for good; NULL if none does; owned */
+    bool oblique;      /* on a grid: entries are not those of the cells' faces */
+    double added_diffusion; /* on a grid: the largest that had to be added to a cell's
+                             * tensor for short offsets, over its mean eigenvalue */
 } rtl_generator_t;
 
 /* Zeroed room for n states and up to n_entries entries. */

@@ -142,6 +142,20 @@ rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x)
     }
 }
 
+double
+rtl_grid_largest_ratio(const rtl_grid_t *self)
+{
+    double largest = 1.0;
+
+    for (size_t k = 0; k < self->dim; k++) {
+        for (size_t i = 0; i + 1 < self->shape[k]; i++) {
+            double ratio = rtl_grid_width(self, k, i + 1) / rtl_grid_width(self, k, i);
+            largest = fmax(largest, fmax(ratio, 1.0 / ratio));
+        }
+    }
+    return largest;
+}
+
 bool
 rtl_grid_has_absorbing(const rtl_grid_t *self)
 {

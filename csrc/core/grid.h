@@ -51,6 +51,9 @@ bool rtl_grid_previous(
 /* Centres of n cells from `first` on, (dim, n). */
 void rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x);
 
+/* The largest ratio of the widths of neighbouring cells along any axis. */
+double rtl_grid_largest_ratio(const rtl_grid_t *self);
+
 /* Whether any side is absorbing. */
 bool rtl_grid_has_absorbing(const rtl_grid_t *self);
 

@@ -30,29 +30,44 @@ rtl_log_mean_factor(double up, double down, double free_up, double free_down,
     return free_up * wanted / (up * given);
 }
 
-int
-rtl_log_mean_init(rtl_log_mean_t *self, const rtl_generator_t *chain,
-    const rtl_model_t *model, const rtl_grid_t *grid, rtl_fault_t *fault)
+/* D at the centres of the cells. */
+static int
+find_diffusion(rtl_log_mean_t *self, const rtl_model_t *model, rtl_fault_t *fault)
 {
-    size_t n = chain->n, dim = grid->dim;
+    size_t n = self->chain->n, dim = self->grid->dim;
     double *x = rtl_memory_alloc(dim * BLOCK, sizeof *x);
     double *d = rtl_memory_alloc(dim * BLOCK, sizeof *d);
+    int status = 0;
 
-    memset(self, 0, sizeof *self);
-    self->chain = chain;
-    self->grid = grid;
     self->diffusion = rtl_memory_alloc(dim * n, sizeof(double));
-    int status = rtl_generator_init(&self->reweighted, n, chain->n_entries);
     if (x == NULL || d == NULL || self->diffusion == NULL) {
         status = RTL_NO_MEMORY;
     }
     for (size_t first = 0; status == 0 && first < n; first += BLOCK) {
         size_t count = n - first < BLOCK ? n - first : BLOCK;
-        rtl_grid_points(grid, first, count, x);
+        rtl_grid_points(self->grid, first, count, x);
         status = rtl_model_diagonal(model, x, count, d, fault);
         for (size_t k = 0; status == 0 && k < dim; k++) {
             memcpy(self->diffusion + k * n + first, d + k * count, count * sizeof *d);
         }
+    }
+    rtl_memory_free(x);
+    rtl_memory_free(d);
+    return status;
+}
+
+int
+rtl_log_mean_init(rtl_log_mean_t *self, const rtl_generator_t *chain,
+    const rtl_model_t *model, const rtl_grid_t *grid, rtl_fault_t *fault)
+{
+    size_t n = chain->n;
+
+    memset(self, 0, sizeof *self);
+    self->chain = chain;
+    self->grid = grid;
+    int status = rtl_generator_init(&self->reweighted, n, chain->n_entries);
+    if (status == 0 && !chain->oblique) {
+        status = find_diffusion(self, model, fault);
     }
     if (status == 0) {
         rtl_generator_t *copy = &self->reweighted;
@@ -60,11 +75,11 @@ rtl_log_mean_init(rtl_log_mean_t *self, const rtl_generator_t *chain,
         memcpy(copy->source, chain->source, chain->n_entries * sizeof *copy->source);
         memcpy(copy->rate, chain->rate, chain->n_entries * sizeof *copy->rate);
         memcpy(copy->exit_rate, chain->exit_rate, n * sizeof *copy->exit_rate);
+        copy->oblique = chain->oblique;
+        copy->added_diffusion = chain->added_diffusion;
     } else {
         rtl_log_mean_free(self);
     }
-    rtl_memory_free(x);
-    rtl_memory_free(d);
     return status;
 }
 
@@ -110,15 +125,71 @@ face_factor(const rtl_log_mean_t *self, size_t axis, size_t low, size_t high, do
     return m >= 1.0 / largest_factor && m <= largest_factor ? m : 1.0;
 }
 
-void
-rtl_log_mean_reweigh(rtl_log_mean_t *self, const double *y, double floor)
+/* The factor of a link with conductance w, whose rates are w B(-z) / V and w B(z) / V:
+ * w is the logarithmic mean of the rates times the volumes. */
+static double
+link_factor(const rtl_log_mean_t *self, size_t low, size_t high, double up, double down,
+    const double *y, double floor)
+{
+    double v_low = rtl_grid_volume(self->grid, low);
+    double v_high = rtl_grid_volume(self->grid, high);
+
+    if (!(up > 0.0) || !(down > 0.0) || !(y[low] >= floor) || !(y[high] >= floor)) {
+        return 1.0;
+    }
+    double w = up * v_low * mean_over_first(log(down / up * (v_high / v_low)));
+    double m = rtl_log_mean_factor(up, down, w / v_low, w / v_high, y[low], y[high]);
+    return m >= 1.0 / largest_factor && m <= largest_factor ? m : 1.0;
+}
+
+/* Place of the entry of row `cell` that comes from `source`: rows are sorted. */
+static size_t
+entry_from(const rtl_generator_t *chain, size_t cell, size_t source)
+{
+    size_t first = chain->start[cell], last = chain->start[cell + 1];
+
+    while (last - first > 1) {
+        size_t middle = first + (last - first) / 2;
+        if ((size_t) chain->source[middle] <= source) {
+            first = middle;
+        } else {
+            last = middle;
+        }
+    }
+    return first;
+}
+
+static void
+reweigh_links(rtl_log_mean_t *self, const double *y, double floor)
+{
+    const rtl_generator_t *chain = self->chain;
+    rtl_generator_t *out = &self->reweighted;
+
+    for (size_t high = 0; high < chain->n; high++) {
+        for (size_t e = chain->start[high]; e < chain->start[high + 1]; e++) {
+            size_t low = (size_t) chain->source[e];
+            if (low > high) {
+                break;
+            }
+            size_t back = entry_from(chain, low, high);
+            double up = chain->rate[e], down = chain->rate[back];
+            double m = link_factor(self, low, high, up, down, y, floor);
+            out->rate[e] = m * up;
+            out->rate[back] = m * down;
+            out->exit_rate[low] += m * up;
+            out->exit_rate[high] += m * down;
+        }
+    }
+}
+
+static void
+reweigh_faces(rtl_log_mean_t *self, const double *y, double floor)
 {
     const rtl_generator_t *chain = self->chain;
     rtl_generator_t *out = &self->reweighted;
     size_t high;
     double h;
 
-    memset(out->exit_rate, 0, chain->n * sizeof *out->exit_rate);
     for (size_t low = 0; low < chain->n; low++) {
         for (size_t k = 0; k < self->grid->dim; k++) {
             if (!rtl_grid_next(self->grid, low, k, &high, &h)) {
@@ -133,5 +204,16 @@ rtl_log_mean_reweigh(rtl_log_mean_t *self, const double *y, double floor)
             out->exit_rate[low] += m * up;
             out->exit_rate[high] += m * down;
         }
+    }
+}
+
+void
+rtl_log_mean_reweigh(rtl_log_mean_t *self, const double *y, double floor)
+{
+    memset(self->reweighted.exit_rate, 0, self->chain->n * sizeof(double));
+    if (self->chain->oblique) {
+        reweigh_links(self, y, floor);
+    } else {
+        reweigh_faces(self, y, floor);
     }
 }

@@ -20,11 +20,13 @@
 typedef struct {
     const rtl_generator_t *chain; /* assembled on grid; borrowed */
     const rtl_grid_t *grid;       /* borrowed */
-    double *diffusion;            /* (dim, n) D at the cells' centres; owned */
+    double *diffusion;            /* (dim, n) D at the cells' centres; NULL of an
+                                   * oblique chain; owned */
     rtl_generator_t reweighted;   /* the chain with its rates times m; owned */
 } rtl_log_mean_t;
 
-/* The model has diagonal diffusion. `reweighted` starts as a copy of the chain. */
+/* `reweighted` starts as a copy of the chain. Of an oblique chain the rates without
+ * drift come from those with it, w = L(w_ab V_a, w_ba V_b). */
 int rtl_log_mean_init(rtl_log_mean_t *self, const rtl_generator_t *chain,
     const rtl_model_t *model, const rtl_grid_t *grid, rtl_fault_t *fault)
     RTL_MUST_CHECK;

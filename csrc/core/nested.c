@@ -130,6 +130,11 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
 
     int status = rtl_finite_volume_assemble(
         &level->chain, model, &level->grid, &peclet, options->monitor, fault);
+    if (status == RTL_ANISOTROPIC) { /* cells of other shapes than the finest */
+        *has_guess = false;
+        rtl_geometric_free(&self->multigrid);
+        return 0;
+    }
     if (status == 0 && *has_guess) {
         multigrid = &self->multigrid;
         status =

@@ -73,6 +73,8 @@ guess(const rtl_model_t *model, const rtl_grid_t *grid,
             &chain, model, &coarse, &peclet, options->monitor, fault);
     }
     if (status != 0) {
+        *has_guess = false;
+        status = status == RTL_ANISOTROPIC ? 0 : status;
         goto out;
     }
     loose.rtol = fmax(coarse_rtol, options->rtol);

@@ -75,6 +75,9 @@ generator_from_model(PyObject *type, PyObject *args)
     status =
         rtl_finite_volume_assemble(&self->chain, m, g, &self->peclet, &monitor, &fault);
     Py_END_ALLOW_THREADS
+    if (status == 0 && self->chain.oblique && rtl_grid_largest_ratio(g) > 1.25) {
+        status = RTL_UNEVEN;
+    }
     if (status != 0) {
         Py_DECREF(self);
         return rtl_module_raise(status, &fault);
@@ -488,6 +491,12 @@ generator_peclet(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+generator_added_diffusion(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyFloat_FromDouble(cast(self)->chain.added_diffusion);
+}
+
+static PyObject *
 generator_size(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromSize_t(cast(self)->chain.n);
@@ -517,6 +526,8 @@ static PyMethodDef generator_methods[] = {
 
 static PyGetSetDef generator_getset[] = {
     {"peclet", generator_peclet, NULL, "Largest cell Peclet number.", NULL},
+    {"added_diffusion", generator_added_diffusion, NULL,
+        "Largest share of a cell's diffusion that was added.", NULL},
     {"n", generator_size, NULL, "Number of states.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
