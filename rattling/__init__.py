@@ -8,6 +8,7 @@ from rattling.estimators import RattlingField, WindowedRattling, estimate_rattli
 from rattling.evolution import Evolution, RelaxationModes, evolve, relaxation_times
 from rattling.fokker_planck import AccuracyWarning, SteadyState, generator, steady_state
 from rattling.grids import Grid
+from rattling.intervals import Intervals
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
 from rattling.sweeps import Ensemble, Sweep, sweep, typicality_ensemble
@@ -21,6 +22,7 @@ __all__ = [
     "Evolution",
     "Generator",
     "Grid",
+    "Intervals",
     "LocalGlobal",
     "Model",
     "RattlingField",

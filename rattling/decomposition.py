@@ -13,7 +13,7 @@ from rattling.fokker_planck import SteadyState, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
-from rattling.results import Result
+from rattling.results import Result, table
 
 _CLOCKS = ("exit-rate", "trace", "determinant")
 
@@ -94,15 +94,8 @@ class LocalGlobal(Result):
             ("gamma (log clock)", f"{self.gamma:.4g}", "States used", f"{self.n_used}"),
             ("gamma (R)", f"{self.gamma_rattling:.4g}", "States left out", f"{self.n_excluded}"),
         ]
-        widths = [max(len(row[k]) for row in rows) for k in range(4)]
-        lines = [
-            f"{a:<{widths[0]}}  {b:>{widths[1]}}    {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows
-        ]
-        width = len(lines[0])
-        text = ["Local and global part: p * clock = psi".center(width).rstrip(), "=" * width, *lines, "=" * width]
-        if self.reason:
-            text.append(f"Numbers shown as nan are not defined: {self.reason}.")
-        return "\n".join(text)
+        notes = [f"Numbers shown as nan are not defined: {self.reason}."] if self.reason else []
+        return table("Local and global part: p * clock = psi", rows, notes)
 
     def plot(self, ax=None):
         """log ψ against log λ: a cloud that is narrow, or high and without slope, leaves

@@ -180,6 +180,14 @@ def axis_names(result):
     return ("x", "y", "z")[: grid.dim] if grid.dim <= 3 else tuple(f"x{k}" for k in range(grid.dim))
 
 
+def table(title, rows, notes=()):
+    """A summary as text: a title over rows of two names with their values, notes below."""
+    widths = [max(len(row[k]) for row in rows) for k in range(4)]
+    lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}    {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows]
+    width = len(lines[0])
+    return "\n".join([title.center(width).rstrip(), "=" * width, *lines, "=" * width, *notes])
+
+
 def with_error(value, error):
     """A number and its standard error, to the error's first two digits: 1.307 ± 0.089."""
     if not (math.isfinite(value) and math.isfinite(error) and error > 0):

@@ -8,7 +8,7 @@ import numpy as np
 
 from rattling import _core
 from rattling._checks import real_array
-from rattling.results import Result, with_error
+from rattling.results import Result, table, with_error
 
 _WEIGHTS = ("uniform", "probability")
 
@@ -55,6 +55,8 @@ class Typicality(Result):
         Dimension of the state space: noise alone gives gamma = 2/dim.
     log_p, rattling : ndarray
         What was compared.
+    volume, given_weights, stderr : ndarray or None
+        What else was given.
     """
 
     gamma: float
@@ -75,6 +77,9 @@ class Typicality(Result):
     dim: int | None
     log_p: np.ndarray = field(repr=False)
     rattling: np.ndarray = field(repr=False)
+    volume: np.ndarray | None = field(default=None, repr=False)
+    given_weights: np.ndarray | None = field(default=None, repr=False)
+    stderr: np.ndarray | None = field(default=None, repr=False)
 
     def summary(self):
         """A table of all scores, as text."""
@@ -86,17 +91,29 @@ class Typicality(Result):
             ("KL explained", f"{self.kl_explained:.4f}", "KL(p, p_gamma)", f"{self.kl:.4g} nat"),
             ("Total variation", f"{self.total_variation:.4f}", "KL(p, uniform)", f"{self.kl_uniform:.4g} nat"),
         ]
-        widths = [max(len(row[k]) for row in rows) for k in range(4)]
-        lines = [
-            f"{a:<{widths[0]}}  {b:>{widths[1]}}    {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows
-        ]
-        width = len(lines[0])
-        text = ["Typicality: log p = -gamma R + const".center(width).rstrip(), "=" * width, *lines, "=" * width]
+        notes = []
         if self.dim is not None:
-            text.append(f"Isotropic noise alone gives gamma = 2/d = {2 / self.dim:.4g}.")
+            notes.append(f"Isotropic noise alone gives gamma = 2/d = {2 / self.dim:.4g}.")
         if self.reason:
-            text.append(f"Scores shown as nan are not defined: {self.reason}.")
-        return "\n".join(text)
+            notes.append(f"Scores shown as nan are not defined: {self.reason}.")
+        return table("Typicality: log p = -gamma R + const", rows, notes)
+
+    def intervals(self, **options):
+        """Intervals of the scores, by bootstrap: see :func:`rattling.intervals.intervals`.
+
+        Parameters
+        ----------
+        **options
+            ``source``, ``n``, ``block``, ``log_p_stderr``, ``confidence``, ``rng``,
+            ``progress``.
+
+        Returns
+        -------
+        rattling.intervals.Intervals
+        """
+        from rattling.intervals import intervals
+
+        return intervals(self, **options)
 
     def plot(self, ax=None):
         """log p against R with the fitted line.
@@ -207,6 +224,9 @@ def typicality(log_p, rattling, *, volume=None, weights="uniform", stderr=None, 
         dim=None if dim is None else int(dim),
         log_p=log_p,
         rattling=rattling,
+        volume=volume,
+        given_weights=given,
+        stderr=stderr,
     )
 
 
