@@ -2,6 +2,8 @@
 # make test    everything that CI runs: C tests under sanitizers and valgrind, then pytest
 # make test-c  the C tests alone        make test-python  pytest alone
 # make lint    every warning the compiler has, on the binding, and the code style
+# make docs    the pages, every notebook run, warnings as errors, into build/docs
+# make notebooks  the tutorial as .ipynb files, into build/notebooks-ipynb
 # make format  rewrite csrc/ and tests/c with clang-format
 # make clean   remove what was built; make distclean: the virtual environment too
 
@@ -10,7 +12,7 @@ VENV := .venv
 CC ?= cc
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test lint test-c test-python format clean distclean system
+.PHONY: demo test docs notebooks lint test-c test-python format clean distclean system
 
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -93,6 +95,21 @@ lint: $(VENV)/built
 
 format: $(VENV)/built
 	$(VENV)/bin/clang-format -i csrc/*/*.[ch] tests/c/*.[ch]
+
+# --- documentation -----------------------------------------------------------------
+
+$(VENV)/documented: pyproject.toml | $(VENV)/built
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+docs: $(VENV)/built $(VENV)/documented
+	$(VENV)/bin/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "build/docs/index.html"
+
+notebooks: $(VENV)/documented
+	@mkdir -p build/notebooks-ipynb
+	for page in docs/tutorial/*.md docs/gallery.md; do \
+	  $(VENV)/bin/jupytext --to ipynb -o build/notebooks-ipynb/$$(basename $$page .md).ipynb $$page || exit 1; done
 
 clean:
 	rm -rf build dist *.egg-info rattling/*.so

@@ -50,12 +50,24 @@ class Evolution(Result):
         return self.probability if self.grid is None else self.probability / self.grid.volumes
 
     def plot(self, ax=None, index=-1):
-        """Draw the density at one of the times. Returns the axes."""
-        from rattling.plotting import plot_density
+        """Draw the density, of a chain the probability, at one of the times.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+        index : int
+            Which of the times.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from rattling.plotting import plot_chain, plot_density
 
         if self.grid is None:
-            raise ValueError("a chain without a grid has no picture of its density")
-        ax = plot_density(ax, self.grid, self.density[index], variables=self.variables)
+            ax = plot_chain(self.probability[index], ax)
+        else:
+            ax = plot_density(ax, self.grid, self.density[index], variables=self.variables)
         ax.set_title(f"t = {self.t[index]:.4g}")
         return ax
 
@@ -162,6 +174,33 @@ class RelaxationModes(Result):
     frequencies: np.ndarray
     modes: np.ndarray
     grid: Grid | None = None
+
+    _dims = {"times": ("mode",), "frequencies": ("mode",), "modes": ("mode", "grid")}
+
+    def plot(self, ax=None, index=0):
+        """Draw the real part of a mode: what is full while the rest is empty.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+        index : int
+            Which mode; 0 is the slowest.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from rattling.plotting import current_axes, plot_field
+
+        mode = self.modes[index].real
+        if self.grid is None:
+            ax = current_axes(ax)
+            ax.plot(np.arange(len(mode)), mode, ".", color="C0")
+            ax.set(xlabel="state", ylabel="mode")
+        else:
+            ax = plot_field(ax, self.grid, mode / self.grid.volumes, label="mode, per volume", diverging=True)
+        ax.set_title(f"relaxation time {self.times[index]:.4g}")
+        return ax
 
 
 def relaxation_times(generator, k=4):

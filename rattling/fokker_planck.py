@@ -16,6 +16,7 @@ from rattling.results import Result
 
 _METHODS = {"auto": 0, "krylov": 1, "direct": 2, "closed-form": 3}
 _FLUXES = ("auto", "exponential", "log-mean")
+_EQUILIBRIUM = 1e-12  # entropy produced per jump, below which a current is rounding
 _LARGE_ERROR = 0.05  # of the L1 distance to the exact law, which is at most 2
 
 
@@ -150,13 +151,45 @@ class SteadyState(Result):
             return None
         return np.array([0.5 * (np.delete(J, 0, k) + np.delete(J, -1, k)) for k, J in enumerate(self.face_currents)])
 
-    def plot(self, ax=None):
-        """Draw the density, with current arrows in two dimensions. Returns the axes."""
-        from rattling.plotting import plot_density
+    def distribution(self):
+        """The law as an object with ``rvs``, ``logpdf`` and ``pdf``, as in scipy.stats.
+
+        Returns
+        -------
+        GridDistribution
+
+        Raises
+        ------
+        ValueError
+            For a chain, which has no grid.
+        """
+        from rattling.distributions import GridDistribution
 
         if self.grid is None:
-            raise ValueError("a chain without a grid has no picture of its density")
-        return plot_density(ax, self.grid, self.density, self.current, variables=self.variables)
+            raise ValueError("a chain has no grid: draw its states with rng.choice(n, p=state.probability)")
+        return GridDistribution(self.grid, self.log_density)
+
+    def plot(self, ax=None):
+        """The density, with streamlines of the current in two dimensions.
+
+        Of a chain: the probability of each state. A current that is only rounding (that
+        of an equilibrium) is not drawn.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from rattling.plotting import plot_chain, plot_density
+
+        if self.grid is None:
+            return plot_chain(self.probability, ax)
+        jumps = (self.exit_rates * self.probability).sum()
+        current = self.current if self.entropy_production > _EQUILIBRIUM * jumps else None
+        return plot_density(ax, self.grid, self.density, current, variables=self.variables)
 
 
 def steady_state(

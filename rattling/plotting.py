@@ -15,6 +15,7 @@ _FIELD_MAP = "cividis"
 _DIVERGING_MAP = "RdBu_r"
 _MISSING = "0.85"
 _DECADES = 6  # of a density, shown in colours
+_FEW = 60  # states, up to which each has its stem
 _MANY = 4000  # points, from which on a cloud is drawn as hexagons
 
 
@@ -65,10 +66,39 @@ def plot_density(ax, grid, density, current=None, *, variables=None, axes=(0, 1)
     logarithmic = np.nanmin(density) < 0.01 * top
     norm = import_extra("matplotlib.colors", "plot").LogNorm(low, top, clip=True) if logarithmic else None
     image = _image(ax, x, y, density, cmap=_DENSITY_MAP, norm=norm)
-    _colour_bar(ax, image, "probability density")
+    _colour_bar(ax, image, "probability density", extend="min" if np.nanmin(density) < low else "neither")
     if current is not None:
         _stream(ax, x, y, current)
     return _finish_map(ax, x, y, [names[k] for k in axes])
+
+
+def plot_chain(probability, ax=None):
+    """Draw the probability of each state of a chain.
+
+    Parameters
+    ----------
+    probability : ndarray, shape (n,)
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = current_axes(ax)
+    top = probability.max()
+    few = len(probability) <= _FEW
+    ax.plot(np.arange(len(probability)), probability, "o" if few else ".", color="C0", markersize=4 if few else 2)
+    positive = probability[probability > 0]
+    if positive.min() < 0.01 * top:
+        ax.set_yscale("log")
+        ax.set_ylim(max(positive.min(), top * 1e-12) / 2, top * 2)
+    else:
+        ax.set_ylim(bottom=0)
+    if few:
+        ax.vlines(np.arange(len(probability)), ax.get_ylim()[0], probability, color="C0", linewidth=1)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set(xlabel="state", ylabel=r"probability $\pi$")
+    return ax
 
 
 def plot_field(ax, grid, field, *, label=None, variables=None, diverging=False, limits=None, axes=(0, 1)):
@@ -103,7 +133,7 @@ def plot_field(ax, grid, field, *, label=None, variables=None, diverging=False, 
         ax.plot(grid.centres(0), field, color="C0")
         if diverging:
             ax.axhline(0, color="0.5", linewidth=0.8, zorder=0)
-        ax.set(xlabel=_math(names[0]), ylabel=label, xlim=grid.bounds[0])
+        ax.set(xlabel=math_name(names[0]), ylabel=label, xlim=grid.bounds[0])
         return ax
     if grid.dim > 2:
         others = tuple(k for k in range(grid.dim) if k not in axes)
@@ -271,7 +301,7 @@ def _names(grid, variables):
     return tuple(map(str, variables))
 
 
-def _math(name):
+def math_name(name):
     """A variable as matplotlib sets it: theta -> θ, x0 -> x with an index."""
     greek = (
         "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
@@ -310,7 +340,7 @@ def _plot_line_density(ax, grid, density, current, name):
         ax.set_ylim(bottom=0)
     if current is not None and np.abs(current).max() > 1e-12 * top:
         ax.set_title(f"$J = {_scientific(current.mean())}$", loc="right", fontsize=10)
-    ax.set(xlabel=_math(name), ylabel="probability density", xlim=grid.bounds[0])
+    ax.set(xlabel=math_name(name), ylabel="probability density", xlim=grid.bounds[0])
     return ax
 
 
@@ -332,7 +362,7 @@ def _colour_bar(ax, image, label, extend="neither"):
 
 
 def _finish_map(ax, x, y, names):
-    ax.set(xlabel=_math(names[0]), ylabel=_math(names[1]), xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    ax.set(xlabel=math_name(names[0]), ylabel=math_name(names[1]), xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     width, height = x[-1] - x[0], y[-1] - y[0]
     if 0.4 < width / height < 2.5:
         ax.set_aspect("equal")

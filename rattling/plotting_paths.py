@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from rattling.plotting import current_axes, plot_field
+from rattling.plotting import current_axes, math_name, plot_field
 from rattling.results import import_extra
 
 _RAW = "0.72"
 _MEAN = "C0"
+_PATHS = "viridis"
 
 
 def plot_trajectories(trajectories, ax=None, *, n_paths=10):
-    """Draw paths: in the plane in two dimensions, against time in others.
+    """Draw paths: in the plane in two dimensions, with a dot where each ends, against
+    time in others.
 
     Parameters
     ----------
@@ -26,16 +28,19 @@ def plot_trajectories(trajectories, ax=None, *, n_paths=10):
     matplotlib.axes.Axes
     """
     ax = current_axes(ax)
-    x, t, names = trajectories.x[: max(1, n_paths)], trajectories.t, trajectories.names
+    x, t = trajectories.x[: max(1, n_paths)], trajectories.t
+    names = [math_name(name) for name in trajectories.names]
     x = _cut_at_seams(x, trajectories.period)
+    colours = import_extra("matplotlib", "plot").colormaps[_PATHS](np.linspace(0, 0.9, len(x)))
     if trajectories.dim == 2:
-        for path in x:
-            ax.plot(path[:, 0], path[:, 1], linewidth=0.7)
-        ax.set(xlabel=names[0], ylabel=names[1])
+        for path, colour in zip(x, colours, strict=True):
+            ax.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.6, alpha=0.7)
+            ax.plot(*path[-1], "o", color=colour, markersize=4)
+        ax.set(xlabel=names[0], ylabel=names[1], aspect="equal")
         return ax
     if trajectories.dim == 1:
-        for path in x:
-            ax.plot(t, path[:, 0], linewidth=0.7)
+        for path, colour in zip(x, colours, strict=True):
+            ax.plot(t, path[:, 0], color=colour, linewidth=0.7)
         ax.set(xlabel="time", ylabel=names[0])
     else:
         for name, values in zip(names, x[0].T, strict=True):
@@ -62,7 +67,7 @@ def plot_rattling_field(field, ax=None):
         return plot_field(ax, field.grid, field.rattling, label="$R$", variables=field.variables)
     ax = current_axes(ax)
     ax.errorbar(field.grid.centres(0), field.rattling, field.stderr, fmt="o", markersize=3, linewidth=0.8)
-    name = field.variables[0] if field.variables else "x"
+    name = math_name(field.variables[0] if field.variables else "x")
     ax.set(xlabel=name, ylabel="rattling $R$", xlim=field.grid.bounds[0])
     return ax
 

@@ -188,4 +188,4 @@ def test_without_matplotlib(monkeypatch):
     [("x", "$x$"), ("omega", r"$\omega$"), ("x_0", "$x_{0}$"), ("phase", r"$\mathrm{phase}$"), ("a b", "a b")],
 )
 def test_names_of_variables(name, expected):
-    assert plotting._math(name) == expected
+    assert plotting.math_name(name) == expected
