@@ -96,10 +96,10 @@ class GridDistribution:
         centres, values = self._padded()
         lookup = RegularGridInterpolator(centres, values, bounds_error=False, fill_value=None)
         with np.errstate(invalid="ignore"):  # -inf beside -inf
-            result = lookup(x)
+            result = lookup(x).reshape(x.shape[:-1])
         lower, upper = np.transpose(self.grid.bounds)
         inside = ((x >= lower) & (x <= upper)).all(axis=-1)
-        return np.where(inside & ~np.isnan(result), result, -np.inf)
+        return np.where(inside & ~np.isnan(result), result, -np.inf)[()]
 
     def pdf(self, x):
         """Density at points; see `logpdf`."""

@@ -152,6 +152,34 @@ def test_values_at_the_cells_of_another_grid():
     assert got.shape == (4, 3) and np.abs(got - coarse.centres(0)[:, None]).max() <= 0.5 * 0.5
 
 
+@pytest.mark.parametrize("n", [5, 500])
+def test_chain(ax, n):
+    chain = rattling.systems.birth_death(np.full(n, 3.0), 0.5 * np.arange(1, n + 1))
+    state = rattling.steady_state(chain)
+    assert state.plot(ax) is ax
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), state.probability)
+    assert ax.get_xlabel() == "state" and ax.get_yscale() == ("linear" if n == 5 else "log")
+    rattling.evolve(chain, state.probability, [0.0, 1.0]).plot(Figure().add_subplot())
+
+
+def test_a_current_that_is_rounding_is_not_drawn(ax):
+    grid = Grid([(-2, 2), (-2, 2)], 32)
+    still = rattling.Model.with_steady_state("x**2 + y**2", "1 + x**2/4", variables="x y")
+    rattling.steady_state(still, grid).plot(ax)
+    assert len(ax.collections) == 1
+    turning = rattling.Model.with_steady_state("x**2 + y**2", "1 + x**2/4", "1", variables="x y")
+    turning = rattling.steady_state(turning, grid).plot(Figure().add_subplot())
+    assert len(turning.collections) > 1
+
+
+def test_a_mode(ax):
+    generator = rattling.generator(rattling.systems.double_well(), Grid((-2, 2), 50))
+    modes = rattling.relaxation_times(generator, 2)
+    modes.plot(ax)
+    assert ax.get_title().startswith("relaxation time") and ax.lines[0].get_ydata().shape == (50,)
+    rattling.relaxation_times(rattling.systems.follmer_kirman(10, 0.1, 1.0), 1).plot(Figure().add_subplot())
+
+
 def test_own_axes():
     import matplotlib.pyplot as plt
 
