@@ -39,6 +39,19 @@ class Paths:
             return self.x[self.begin[0] : self.end[-1]]
         return np.concatenate([self.x[b:e] for b, e in zip(self.begin, self.end, strict=True)])
 
+    @property
+    def low(self):
+        """Where periodic axes begin."""
+        walls = self.walls or (None,) * self.dim
+        return np.array([0.0 if w is None or not np.isfinite(w[0]) else w[0] for w in walls])
+
+    def starts(self, longest):
+        """The states from which increments over all lags begin, (n, dim)."""
+        parts = [
+            self.x[b : e - longest] for b, e in zip(self.begin, self.end, strict=True) if e - b > longest
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
     def n_starts(self, longest):
         return int(np.maximum(self.end - self.begin - longest, 0).sum())
 
@@ -79,17 +92,26 @@ def read_lags(lags):
     return lags
 
 
-def read_paths(source, dt, lags, noise="none"):
+def read_paths(source, dt, times, lags, noise="none"):
     """Trajectories, an array, or a list of either, as `Paths`.
 
     Raises ValueError where no segment is longer than the longest lag needed.
     """
     longest = terms(lags, noise)[0][-1]
-    parts = list(source) if _is_list_of_paths(source) else [source]
-    steps = dt if isinstance(dt, (list, tuple)) else [dt] * len(parts)
-    if len(steps) != len(parts):
-        raise ValueError(f"dt must have one entry for each of the {len(parts)} paths; it has {len(steps)}")
-    read = [_read_part(part, step) for part, step in zip(parts, steps, strict=True)]
+    if dt is not None:
+        dt = float(positive("dt", dt))
+        if times is not None:
+            raise ValueError("give dt or times, not both")
+    if _is_list_of_paths(source):
+        every = [None] * len(source) if times is None else list(times)
+        if len(every) != len(source):
+            raise ValueError(
+                f"times must have one entry for each of {len(source)} paths; it has {len(every)}"
+            )
+        parts = source
+    else:
+        parts, every = [source], [times]
+    read = [_read_part(part, dt, own) for part, own in zip(parts, every, strict=True)]
     dims = {x.shape[2] for x, *_ in read}
     if len(dims) != 1:
         raise ValueError(
@@ -100,19 +122,21 @@ def read_paths(source, dt, lags, noise="none"):
     lengths = np.concatenate([[x.shape[1]] * x.shape[0] for x, *_ in read])
     end = np.cumsum(lengths)
     begin = end - lengths
-    time, mean_step = _times(read)
+    time, step = _times(read)
     begin, end = _cut(x, begin, end, time)
+    if time is not None and (end - begin > 1).any():
+        step = float((time[end - 1] - time[begin]).sum() / (end - begin - 1).sum())
     first = parts[0] if isinstance(parts[0], Trajectories) else None
     period = np.zeros(x.shape[1]) if first is None else first.period
     paths = Paths(
-        x, begin, end, time, mean_step, period,
+        x, begin, end, time, step, period,
         None if first is None else first.variables, None if first is None else first.boundary,
     )  # fmt: skip
     if paths.n_starts(longest) < 1:
         most = int((end - begin).max()) if len(end) else 0
+        without_gaps = " at most, without gaps" if len(end) > 1 else ""
         raise ValueError(
-            f"paths have {most} states each{' at most, without gaps' if len(end) > 1 else ''}; lags {lags} need at"
-            f" least {longest + 1}"
+            f"paths have {most} states each{without_gaps}; lags {lags} need at least {longest + 1}"
         )
     return paths
 
@@ -120,19 +144,26 @@ def read_paths(source, dt, lags, noise="none"):
 def _is_list_of_paths(source):
     if not isinstance(source, (list, tuple)) or not source:
         return False
+    if (
+        all(isinstance(part, np.ndarray) and part.ndim == 1 for part in source)
+        and len(set(map(len, source))) > 1
+    ):
+        raise ValueError("trajectories_or_array: the arrays of a list must have shape (n_times, dim)")
     return all(
         isinstance(part, Trajectories) or (isinstance(part, np.ndarray) and part.ndim == 2) for part in source
     )
 
 
-def _read_part(source, dt):
-    """x (n_paths, n_times, dim), dt or None, times (n_paths or 1, n_times) or None."""
+def _read_part(source, dt, times):
+    """x (n_paths, n_times, dim), dt, times (n_paths or 1, n_times) or None."""
     if isinstance(source, Trajectories):
+        if times is not None:
+            raise ValueError("times must be None for Trajectories, which have their own")
         if dt is not None and not np.isclose(dt, source.dt, rtol=1e-9, atol=0.0):
             raise ValueError(f"dt is {dt}, but the trajectories have {source.dt}; leave it out")
-        x, times = source.x, np.asarray(source.t, dtype=float)[None]
+        times = np.asarray(source.t, dtype=float)[None]
         uneven = np.abs(np.diff(times) - source.dt).max(initial=0.0) > _UNEVEN * source.dt
-        return x, source.dt, times if uneven else None
+        return source.x, source.dt, times if uneven else None
     x = real_array("trajectories_or_array", source)
     if x.ndim == 1:
         x = x[:, None]
@@ -143,44 +174,53 @@ def _read_part(source, dt):
             "trajectories_or_array must have shape (n_paths, n_times, dim), (n_times, dim) or (n_times,),"
             f" but it has {np.shape(source)}"
         )
+    if times is not None:
+        return _read_times(x, times)
     if dt is None:
         raise ValueError("dt, the time between states, is needed for an array")
-    if np.ndim(dt) == 0:
-        return x, float(positive("dt", dt)), None
-    steps = np.atleast_2d(real_array("dt", dt))
-    if steps.shape not in ((1, x.shape[1] - 1), (x.shape[0], x.shape[1] - 1)):
+    return x, dt, None
+
+
+def _read_times(x, times):
+    times = np.atleast_2d(real_array("times", times))
+    if times.shape not in ((1, x.shape[1]), x.shape[:2]):
+        raise ValueError(f"times must have shape {x.shape[1:2]} or {x.shape[:2]}; it has {times.shape}")
+    steps = np.diff(times)
+    bad = ~((steps > 0) & np.isfinite(times[:, 1:]))
+    if bad.any():
+        path, state = np.argwhere(bad)[0]
         raise ValueError(
-            f"dt must be a number or have {x.shape[1] - 1} steps between {x.shape[1]} states; it has shape {np.shape(dt)}"
+            f"times must be finite and increase; {times[path, state + 1]} follows {times[path, state]}"
+            f" at state {state + 1}"
         )
-    if not (steps > 0).all() or not np.isfinite(steps).all():
-        row = np.argwhere(~((steps > 0) & np.isfinite(steps)))[0]
-        raise ValueError(f"dt must be positive and finite; step {row[-1]} is {steps[tuple(row)]}")
-    times = np.concatenate([np.zeros((len(steps), 1)), np.cumsum(steps, axis=1)], axis=1)
-    return x, float(steps.mean()), times
+    dt = float(steps.mean()) if steps.size else np.nan  # one state: no step
+    return x, dt, times if (np.abs(steps - dt) > _UNEVEN * dt).any() else None
 
 
 def _times(read):
-    """Times of all states, or None where steps are all equal; the mean step."""
-    mean = float(np.average([dt for _, dt, _ in read], weights=[x.shape[0] * x.shape[1] for x, *_ in read]))
-    if all(times is None for *_, times in read) and all(
-        abs(dt - mean) <= _UNEVEN * mean for _, dt, _ in read
-    ):
-        return None, mean
+    """Times of all states, or None where steps are all equal; the step."""
+    dts = np.array([dt for _, dt, _ in read])
+    dt = float(np.nanmean(dts)) if np.isfinite(dts).any() else 1.0
+    if all(times is None for *_, times in read) and not (np.abs(dts - dt) > _UNEVEN * dt).any():
+        return None, dt
     every = []
-    for x, dt, times in read:
-        row = np.arange(x.shape[1]) * dt if times is None else times
+    for x, step, times in read:
+        row = np.arange(x.shape[1]) * step if times is None else times
         every.append(np.broadcast_to(row, x.shape[:2]).ravel())
-    return np.concatenate(every), mean
+    return np.concatenate(every), dt
 
 
 def _cut(x, begin, end, time):
     """Segments without states that are NaN and without long steps."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if time is None and np.isfinite(np.sum(x)):
+            return begin.astype(np.intp), end.astype(np.intp)
     if np.isinf(x).any():
         state, axis = np.argwhere(np.isinf(x))[0]
         path = int(np.searchsorted(end, state, side="right"))
         raise ValueError(
-            f"trajectories_or_array must be finite, or NaN for what was not seen; coordinate {axis} of path {path} is"
-            f" {x[state, axis]} at state {state - begin[path]}"
+            "trajectories_or_array must be finite, or NaN for what was not seen;"
+            f" coordinate {axis} of path {path} is {x[state, axis]} at state {state - begin[path]}"
         )
     cuts = np.zeros(len(x) + 1, dtype=bool)  # before each state
     cuts[begin] = True
@@ -197,3 +237,16 @@ def _cut(x, begin, end, time):
     begin, end = edges[:-1], edges[1:]
     used = ~unseen[begin]
     return begin[used].astype(np.intp), end[used].astype(np.intp)
+
+
+def nearest_distance(paths, starts, points, unit, k):
+    """Distance of the k-th nearest of the starts from each point, in units of `unit` a axis."""
+    from scipy.spatial import cKDTree
+
+    box = paths.period / unit
+    starts, points = (starts - paths.low) / unit, (points - paths.low) / unit
+    around = box > 0
+    for x in (starts, points):
+        x[:, around] %= box[around]
+    tree = cKDTree(starts, boxsize=box if around.any() else None, balanced_tree=False, compact_nodes=False)
+    return tree.query(points, [k])[0][:, 0]

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from rattling import _core
 from rattling._checks import count, positive, real_array
-from rattling._paths import read_lags, read_paths, terms
+from rattling._paths import nearest_distance, read_lags, read_paths, terms
 from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.results import Result
 
-_METHODS = ("local-linear", "bins")
+_METHODS = ("local-linear", "bins", "knn", "basis")
 _NOISE = ("none", "covariance")
 _STDERR = ("analytic", "blocks")
 _DISPLACEMENTS = ("sqrt-time", "increments")
+_MEANT_FOR = {
+    "bandwidth": ("local-linear",),
+    "degree": ("local-linear", "knn", "basis"),
+    "neighbours": ("knn",),
+}
 _BLOCKS = 32
 _MOST_RUNGS = 24
+_MOST_TERMS = 128
+_AGREEMENT = 3.5
 _STARTS_A_BIN = 1000  # aimed at where the grid is ours to choose
 _MOST_BINS = 64  # along an axis, likewise
 
@@ -213,6 +222,8 @@ def estimate_rattling(
     noise="none",
     bandwidth=None,
     degree=None,
+    neighbours=None,
+    times=None,
     stderr="analytic",
     threads=None,
     progress=False,
@@ -229,18 +240,20 @@ def estimate_rattling(
         segments, which may differ in length. NaN marks what was not seen: paths are cut
         there. Increments across the seam of a periodic axis are the short way round for
         Trajectories, which know their walls; arrays are taken as they are, so unwrap them.
-    dt : float or array_like, optional
-        Time between states; needed for an array. Where it varies, the steps: shape
-        (n_times - 1,) or (n_paths, n_times - 1); for a list of segments a list of such.
-        Paths are cut where a step is longer than four median steps.
+    dt : float, optional
+        Time between states; needed for an array, unless `times` are given.
     at : Grid or array_like, shape (n, dim), optional
-        Cells in which, or for "local-linear" points at which to estimate; a Grid then
+        Cells in which, or, but for "bins", points at which to estimate; a Grid then
         stands for its centres. If not given: the walls, or the range of the data, cut
         so that the average cell holds about 1000 states, at most 64 along an axis.
-    method : {"local-linear", "bins"}
+    method : {"local-linear", "bins", "knn", "basis"}
         "local-linear": increments that start within the bandwidth of a point, and their
         squares, are regressed on polynomials in the start. "bins": the sample covariance
-        of the increments that start in each cell.
+        of the increments that start in each cell. "knn": the regression with, at each
+        point, the bandwidth that `neighbours` starts lie within: for few data in many
+        dimensions. "basis": one regression on polynomials over all the data, and on sines
+        and cosines on periodic axes: the most exact where C is such a function, wrong
+        where it is not.
     lags : sequence of one to three int
         With two, l1 < l2, R is extrapolated to lag zero, ``(l2 R(l1) - l1 R(l2))/(l2 -
         l1)``, and with three by a parabola; with one it is R at that lag, which
@@ -251,12 +264,20 @@ def estimate_rattling(
         their covariance to the squares at every lag, drop out, as each C is made from the
         difference of the squares at 2l and l steps.
     bandwidth : float or array_like, shape (dim,), optional
-        For "local-linear": radius of the kernel (1 - u²)₊ along each axis. If not given
+        For "local-linear", radius of the kernel (1 - u²)₊ along each axis. If not given
         it is chosen at each point, see the notes.
-    degree : {1, 2}, optional
-        For "local-linear": degree of the polynomials. 2, the default in up to four
-        dimensions, is the local-linear fit with its leading bias, that of curvature, removed
-        by quadratic terms; 1 is the local-linear fit itself.
+    degree : int, optional
+        Degree of the polynomials. For "local-linear" 2 if not given, in up to four
+        dimensions, which is the local-linear fit with its leading bias, that of curvature,
+        removed by quadratic terms; 1 is the local-linear fit itself. For "knn" 0, which takes
+        weighted means, if not given, but 1 in up to three dimensions. For "basis", if not given, the lowest with which
+        the fits of the next two degrees agree within their errors.
+    neighbours : int, optional
+        For "knn", at least 10. If not given, ``n^(4/(dim + 4))/4`` for n starts, but at least
+        50 for each coefficient of the polynomial and 20 for each dimension.
+    times : array_like, shape (n_times,) or (n_paths, n_times), optional
+        Times of the states of an array, instead of `dt`, where steps vary; for a list of
+        arrays a list. Paths are cut where a step is longer than four median steps.
     stderr : {"analytic", "blocks"}
         "analytic": for Gaussian increments. "blocks": from leaving out each of 32 blocks of
         consecutive data in turn, which asks for nothing but blocks longer than memory, and
@@ -336,22 +357,26 @@ def estimate_rattling(
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
-    for value, name in ((bandwidth, "bandwidth"), (degree, "degree")):
-        if method == "bins" and value is not None:
-            raise ValueError(f"{name} must be None for method 'bins'; got {value!r}")
+    for value, name in ((bandwidth, "bandwidth"), (degree, "degree"), (neighbours, "neighbours")):
+        if value is not None and method not in _MEANT_FOR[name]:
+            raise ValueError(f"{name} must be None for method {method!r}; got {value!r}")
     lags = read_lags(lags)
     threads = _core.cores() if threads is None else count("threads", threads, 1)
-    paths = read_paths(trajectories_or_array, dt, lags, noise)
+    paths = read_paths(trajectories_or_array, dt, times, lags, noise)
     grid, shape, points = _read_at(at, paths, method)
-    settings = _Settings(paths, lags, noise, threads, grid, points)
+    estimate = _Estimate(paths, lags, noise, threads, grid, points)
+    degree = _degree(degree, method, paths)
     with progress_hook(progress, "estimate") as hook:
         if method == "bins":
-            outputs = settings.bins(hook)
-            width = None
+            outputs = estimate.bins(hook)
+        elif method == "basis":
+            outputs = estimate.basis(degree, hook)
+        elif method == "knn":
+            outputs = estimate.knn(degree, neighbours, hook)
         else:
-            outputs = settings.local(_degree(degree, paths.dim), *_rungs(bandwidth, paths), hook)
-            width = settings.bandwidths(outputs[-1])
-        errors = outputs[1] if stderr == "analytic" else settings.block_errors(outputs)
+            outputs = estimate.local(degree, *_rungs(bandwidth, paths), -np.ones(len(points)), hook)
+        errors = outputs[1] if stderr == "analytic" else estimate.block_errors(outputs)
+    width = estimate.bandwidths(outputs)
     r, _, covariance, drift, n_eff, counts, kurtosis = outputs[:7]
     dim = paths.dim
     n_starts = paths.n_starts(terms(lags, noise)[0][-1])
@@ -376,46 +401,93 @@ def estimate_rattling(
     )
 
 
-class _Settings:
+class _Estimate:
     """One way to estimate, applicable to all of the data or to a part."""
 
     def __init__(self, paths, lags, noise, threads, grid, points):
         self.paths, self.lags, self.noise, self.threads = paths, lags, noise, threads
         self.grid, self.points = grid, points
+        self.width = None  # smallest bandwidth along each axis
         self.again = None  # (begin, end) -> outputs, with what was chosen for all data
 
     def _core_paths(self, begin, end):
-        return dataclasses.replace(self.paths, begin=begin, end=end).core(self.lags, self.noise)
+        paths = dataclasses.replace(self.paths, begin=begin, end=end)
+        return (*paths.core(self.lags, self.noise),), self.noise == "none"
 
-    def bins(self, hook):
-        def run(begin, end, hook=None):
-            return _core.bins(
-                self._core_paths(begin, end), self.grid._core, self.noise == "none", self.threads, hook
-            )
-
+    def _run(self, run, hook):
         self.again = run
         return run(self.paths.begin, self.paths.end, hook)
 
-    def local(self, degree, width, n_rungs, hook):
-        self.width = width
-        low = np.zeros(self.paths.dim)
-        if self.paths.walls is not None:
-            low = np.array([0.0 if w is None or not np.isfinite(w[0]) else w[0] for w in self.paths.walls])
+    def bins(self, hook):
+        def run(begin, end, hook=None):
+            paths, scaled = self._core_paths(begin, end)
+            return _core.bins(paths, self.grid._core, scaled, self.threads, hook)
 
+        return self._run(run, hook)
+
+    def basis(self, degree, hook):
+        def run(begin, end, hook=None, degree=degree, points=self.points):
+            paths, scaled = self._core_paths(begin, end)
+            return _core.basis(paths, points, width, self.paths.low, degree, scaled, hook)
+
+        width = _rungs(None, self.paths)[0] / 4
+        if degree is None:
+            degree = self._choose_degree(run)
+        self.degree = degree
+        return self._run(functools.partial(run, degree=degree), hook)
+
+    def _choose_degree(self, run):
+        """The lowest degree with which the two above it agree, within errors, at 200 starts.
+
+        (R' - R)^2 over the increase of the variance is 1 on average where the lower degree is enough, but
+        up to 2 where the drift varies much: a few terms make it scatter, so that little is asked for.
+        """
+        starts = self.paths.starts(terms(self.lags, self.noise)[0][-1])
+        points = np.ascontiguousarray(starts[:: max(len(starts) // 200, 1)])
+        fits = []
+        for degree in range(_most_degree(self.paths) + 1):
+            try:
+                r, error = run(self.paths.begin, self.paths.end, degree=degree, points=points)[:2]
+            except ValueError:  # the data do not determine so many terms
+                break
+            fits.append((r, error**2))
+            if degree >= 2:
+                tests = [_disagreement(fits[-3], other) for other in fits[-2:]]
+                if max(tests) < _AGREEMENT:
+                    return degree - 2
+        if not fits:
+            raise ValueError("paths have too few states for method 'basis'")
+        return len(fits) - 1
+
+    def local(self, degree, width, n_rungs, rung, hook):
         def run(begin, end, rung, hook=None):
-            paths = self._core_paths(begin, end)
-            scaled = self.noise == "none"
+            paths, scaled = self._core_paths(begin, end)
             return _core.local(
-                paths, self.points, width, low, n_rungs, degree, scaled, rung, self.threads, hook
+                paths, self.points, width, self.paths.low, n_rungs, degree, scaled, rung, self.threads, hook
             )
 
-        outputs = run(self.paths.begin, self.paths.end, np.full(len(self.points), -1.0), hook)
+        self.width = width
+        outputs = run(self.paths.begin, self.paths.end, rung, hook)
         chosen = np.where(np.isnan(outputs[-1]), 0.0, outputs[-1])
         self.again = lambda begin, end: run(begin, end, chosen)
         return outputs
 
-    def bandwidths(self, rung):
-        return np.sqrt(2.0) ** rung[:, None] * self.width
+    def knn(self, degree, neighbours, hook):
+        spread = _rungs(None, self.paths)[0]
+        starts = self.paths.starts(terms(self.lags, self.noise)[0][-1])
+        dim, n = starts.shape[1], len(starts)
+        if neighbours is None:
+            neighbours = max(n ** (4 / (dim + 4)) / 4, 50 * math.comb(dim + degree, degree), 20 * dim)
+        else:
+            neighbours = count("neighbours", neighbours, 10)
+        radius = nearest_distance(self.paths, starts, self.points, spread, min(int(neighbours), n))
+        least = radius.min()
+        rung = 2 * np.log2(radius / least)
+        n_rungs = min(int(rung.max()) + 4, _MOST_RUNGS)
+        return self.local(degree, spread * least, n_rungs, rung, hook)
+
+    def bandwidths(self, outputs):
+        return None if self.width is None else np.sqrt(2.0) ** outputs[-1][:, None] * self.width
 
     def block_errors(self, outputs):
         """Jackknife over blocks (Künsch 1989): NaN where a block leaves too little."""
@@ -431,13 +503,31 @@ class _Settings:
         return np.where(np.isnan(outputs[0]), np.nan, errors)
 
 
-def _degree(degree, dim):
-    if degree is None:
-        return 2 if dim <= 4 else 1
-    degree = count("degree", degree, 1)
-    if degree > 2 or (degree == 2 and dim > 8):
-        raise ValueError(f"degree must be 1 or, in up to 8 dimensions, 2; got {degree}")
+def _disagreement(low, high):
+    """Mean of (R' - R)^2/(V' - V) over points, for two fits (R, V)."""
+    ratio = (high[0] - low[0]) ** 2 / np.maximum(high[1] - low[1], 0.1 * high[1])
+    return np.nanmean(ratio) if np.isfinite(ratio).any() else 0.0
+
+
+def _most_degree(paths):
+    """Largest degree of a basis of at most _MOST_TERMS terms; sines and cosines are twice as many."""
+    degree, around = 0, int((paths.period > 0).sum())
+    while degree < 12 and math.comb(paths.dim + degree + 1, paths.dim) * 2**around <= _MOST_TERMS:
+        degree += 1
     return degree
+
+
+def _degree(degree, method, paths):
+    dim = paths.dim
+    if degree is None:
+        return {"basis": None, "knn": 1 if dim <= 3 else 0}.get(method, 2 if dim <= 4 else 1)
+    least, most = {"basis": (0, _most_degree(paths)), "knn": (0, 2)}.get(method, (1, 2))
+    if count("degree", degree, least) > most or (degree == 2 and dim > 8):
+        most = 1 if most == 2 and dim > 8 else most
+        raise ValueError(
+            f"degree must be {least} to {most} for method {method!r} in {dim} dimensions; got {degree}"
+        )
+    return int(degree)
 
 
 def _read_at(at, paths, method):

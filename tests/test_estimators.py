@@ -314,7 +314,7 @@ def test_one_path_may_have_fewer_axes():
 @pytest.mark.parametrize(
     "change, error, message",
     [
-        ({"method": "kernel"}, ValueError, "method must be one of 'local-linear', 'bins'; got 'kernel'"),
+        ({"method": "kernel"}, ValueError, "method must be one of 'local-linear', 'bins', 'knn', 'basis'; got 'kernel'"),
         ({"noise": "white"}, ValueError, "noise must be one of 'none', 'covariance'; got 'white'"),
         ({"bandwidth": 0.1}, ValueError, "bandwidth must be None for method 'bins'; got 0.1"),
         ({"lags": ()}, ValueError, "lags must be one to three"),

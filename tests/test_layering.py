@@ -54,6 +54,7 @@ MAY_INCLUDE = {
     "extrapolate": ["cells", "estimate", "tensor"],
     "bins": ["extrapolate", "grid", "parallel"],
     "local": ["extrapolate", "parallel"],
+    "basis": ["extrapolate"],
     "ranks": ["memory", "monitor", "sum"],
     "family": ["memory", "monitor", "sum"],
     "typicality": ["ranks", "family"],

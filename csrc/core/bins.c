@@ -11,7 +11,7 @@
 #include "memory.h"
 #include "parallel.h"
 
-enum { STARTS_A_POLL = 4096, MOST_PARTS = 8, STARTS_A_PART = 1 << 16, SLICE = 1 << 17 };
+enum { STARTS_A_POLL = 4096, MOST_PARTS = 8, STARTS_A_PART = 1 << 16, SLICE = 1 << 14 };
 static const double most_numbers = 3.0e7; /* in the sums of all parts */
 
 /* --- where a point is ------------------------------------------------------------- */

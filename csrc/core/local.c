@@ -151,7 +151,7 @@ test_pilot(search_t *self, size_t pilot)
         double *test = self->test + pilot * self->n_rungs + j;
         fit[j] = (rtl_extrapolate_out_t) {.rattling = NAN};
         *test = NAN;
-        if (!rtl_local_rung_fit(&self->rung[j], x, &place, &count)) {
+        if (!rtl_local_rung_fit(&self->rung[j], 1.0, x, &place, &count)) {
             continue;
         }
         fit[j] = rtl_extrapolate_conclude(terms, &place, NULL);
@@ -266,7 +266,7 @@ leave_blank(const search_t *self, size_t i)
     size_t d = self->increments->dim;
 
     out->rattling[i] = out->error[i] = out->kurtosis[i] = NAN;
-    out->n_eff[i] = 0.0;
+    out->n_eff[i] = out->count[i] = 0.0;
     for (size_t k = 0; k < d; k++) {
         out->drift[i * d + k] = NAN;
     }
@@ -278,7 +278,7 @@ leave_blank(const search_t *self, size_t i)
 /* R at a place. The effect of the lag is smoother than R: it is taken from the fit with
  * twice the bandwidth where it is small, else from that with sqrt 2 times it. */
 static rtl_extrapolate_out_t
-extrapolate_at(const search_t *self, const double *x, size_t rung,
+extrapolate_at(const search_t *self, const double *x, size_t rung, double scale,
     const rtl_extrapolate_place_t *place)
 {
     const rtl_extrapolate_t *terms = &self->local->terms;
@@ -288,7 +288,7 @@ extrapolate_at(const search_t *self, const double *x, size_t rung,
 
     for (size_t up = 2; up >= 1 && terms->n_terms > 1; up--) {
         if (rung + up >= self->n_rungs ||
-            !rtl_local_rung_fit(&self->rung[rung + up], x, &wide, &unused)) {
+            !rtl_local_rung_fit(&self->rung[rung + up], scale, x, &wide, &unused)) {
             continue;
         }
         rtl_extrapolate_out_t smooth = rtl_extrapolate_conclude(terms, place, &wide);
@@ -311,9 +311,10 @@ total_error(double error, size_t dim, double excess)
     return error * sqrt(1.0 + excess * of_difference / 9.0);
 }
 
-/* The estimate on a rung; false where there is none. */
+/* The estimate with `scale` times the bandwidth of a rung; false where there is none.
+ */
 static bool
-estimate_on(const search_t *self, size_t i, size_t rung, double excess)
+estimate_on(const search_t *self, size_t i, size_t rung, double scale, double excess)
 {
     const rtl_local_out_t *out = self->out;
     const rtl_extrapolate_t *terms = &self->local->terms;
@@ -321,10 +322,10 @@ estimate_on(const search_t *self, size_t i, size_t rung, double excess)
     const double *x = self->local->points + i * d;
     rtl_extrapolate_place_t place;
 
-    if (!rtl_local_rung_fit(&self->rung[rung], x, &place, &out->count[i])) {
+    if (!rtl_local_rung_fit(&self->rung[rung], scale, x, &place, &out->count[i])) {
         return false;
     }
-    rtl_extrapolate_out_t got = extrapolate_at(self, x, rung, &place);
+    rtl_extrapolate_out_t got = extrapolate_at(self, x, rung, scale, &place);
     if (isnan(got.rattling)) {
         return false;
     }
@@ -334,26 +335,31 @@ estimate_on(const search_t *self, size_t i, size_t rung, double excess)
     out->error[i] = hypot(total_error(got.error, d, excess), got.remainder);
     out->n_eff[i] = got.n_eff;
     out->kurtosis[i] = got.kurtosis;
-    out->rung[i] = (double) rung;
     return true;
 }
 
-/* Where the data are sparse the chosen rung may be too small: a few larger are tried.
- */
+/* With a given rung, the one above it, scaled down. Where the data are sparse a chosen
+ * one may be too small: a few larger are tried. */
 static void
 estimate_point(const search_t *self, size_t i)
 {
     const double *x = self->local->points + i * self->increments->dim;
     double given = self->out->rung[i], excess = 0.0;
-    size_t rung = given >= 0.0 ? (size_t) given : 0, last = rung;
 
     leave_blank(self, i);
-    if (given < 0.0 && self->n_rungs > 1) {
-        rung = choose_rung(self, x, &excess);
-        last = rung + 2;
+    if (given >= 0.0) {
+        double above = ceil(given), scale = pow(2.0, 0.5 * (given - above));
+        if (!(above < (double) self->n_rungs) ||
+            !estimate_on(self, i, (size_t) above, scale, 0.0)) {
+            self->out->rung[i] = NAN;
+        }
+        return;
     }
+    size_t rung = self->n_rungs > 1 ? choose_rung(self, x, &excess) : 0;
+    size_t last = rung + 2;
     for (; rung <= last && rung < self->n_rungs; rung++) {
-        if (estimate_on(self, i, rung, excess)) {
+        if (estimate_on(self, i, rung, 1.0, excess)) {
+            self->out->rung[i] = (double) rung;
             return;
         }
     }
@@ -381,7 +387,7 @@ good(const rtl_local_t *self, const rtl_increments_t *increments)
     return rtl_increments_good(increments) && self->n_rungs >= 1 &&
            self->n_rungs <= RTL_LOCAL_RUNGS && self->terms.dim == dim &&
            self->terms.n_terms >= 1 && self->terms.n_terms <= RTL_EXTRAPOLATE_TERMS &&
-           (self->degree == 1 || (self->degree == 2 && dim <= 8));
+           (self->degree < 2 || (self->degree == 2 && dim <= 8));
 }
 
 int

@@ -20,7 +20,7 @@ typedef struct {
     const double *bandwidth; /* (dim,) radius of the kernel on the first rung */
     const double *low;       /* (dim,) where a periodic axis begins; borrowed */
     size_t n_rungs;          /* of bandwidths, each sqrt 2 times the one before */
-    size_t degree;           /* 1 or 2 */
+    size_t degree;           /* 0, 1 or 2 */
     bool scaled;             /* as in cells.h */
     size_t n_threads;
 } rtl_local_t;
@@ -34,7 +34,8 @@ typedef struct {
     double *n_eff;      /* independent increments behind C */
     double *count;      /* increments within the bandwidth */
     double *kurtosis;   /* excess, of increments along the axes, their mean */
-    double *rung;       /* in: -1 to choose, else the one to take. Out: taken */
+    double *rung;       /* in: negative to choose, else the one to take, which may lie
+                         * between two. Out: taken */
 } rtl_local_out_t;
 
 /* With one rung, that bandwidth. With more, the largest at which the estimates about

@@ -124,6 +124,7 @@ rtl_local_rung_free(rtl_local_rung_t *self)
 typedef struct {
     const rtl_local_rung_t *rung;
     const double *x0;
+    double bandwidth[RTL_INCREMENTS_DIM];
     rtl_extrapolate_place_t *place;
     size_t p;                                    /* monomials */
     double count, kernel, kernel2, near;         /* sums of n, n w, n w^2; cells */
@@ -141,7 +142,9 @@ monomials(const fit_t *fit, const double *u, double *b)
     size_t dim = fit->rung->cells.dim, k = 1 + dim;
 
     b[0] = 1.0;
-    memcpy(b + 1, u, dim * sizeof *b);
+    for (size_t i = 0; i < dim && i + 1 < fit->p; i++) {
+        b[1 + i] = u[i];
+    }
     for (size_t i = 0; k < fit->p && i < dim; i++) {
         for (size_t j = 0; j <= i; j++) {
             b[k++] = u[i] * u[j];
@@ -176,8 +179,8 @@ polynomial(const fit_t *fit, const double *u, double *slope)
     double value = a[0];
 
     for (size_t i = 0; i < dim; i++) {
-        value += a[1 + i] * u[i];
-        slope[i] = a[1 + i];
+        slope[i] = fit->p > 1 ? a[1 + i] : 0.0;
+        value += slope[i] * u[i];
     }
     for (size_t i = 0; k < fit->p && i < dim; i++) {
         for (size_t j = 0; j <= i; j++, k++) {
@@ -236,7 +239,7 @@ visit_box(fit_t *fit, size_t box, add_fn add)
             double dx = cell[RTL_CELLS_START + k] - fit->x0[k];
             double period = rung->period[k];
             dx -= period > 0.0 ? period * rint(dx / period) : 0.0;
-            u[k] = dx / rung->bandwidth[k];
+            u[k] = dx / fit->bandwidth[k];
             u2 += u[k] * u[k];
         }
         if (u2 < 1.0) {
@@ -314,14 +317,18 @@ unequal(const fit_t *fit)
 }
 
 bool
-rtl_local_rung_fit(const rtl_local_rung_t *self, const double *x0,
+rtl_local_rung_fit(const rtl_local_rung_t *self, double scale, const double *x0,
     rtl_extrapolate_place_t *place, double *count)
 {
-    size_t dim = self->cells.dim;
-    fit_t fit = {.rung = self, .x0 = x0, .place = place, .p = 1 + dim};
+    size_t dim = self->cells.dim, degree = self->local->degree;
+    fit_t fit = {.rung = self, .x0 = x0, .place = place, .p = 1};
     double width[RTL_INCREMENTS_DIM];
 
-    fit.p += self->local->degree == 2 ? dim * (dim + 1) / 2 : 0;
+    fit.p += degree >= 1 ? dim : 0;
+    fit.p += degree >= 2 ? dim * (dim + 1) / 2 : 0;
+    for (size_t k = 0; k < dim; k++) {
+        fit.bandwidth[k] = scale * self->bandwidth[k];
+    }
     memset(place, 0, sizeof *place);
     visit_near(&fit, add_design);
     *count = fit.count;
@@ -336,7 +343,7 @@ rtl_local_rung_fit(const rtl_local_rung_t *self, const double *x0,
     }
     place->unequal = unequal(&fit);
     for (size_t k = 0; k < dim; k++) {
-        double h = self->bandwidth[k];
+        double h = fit.bandwidth[k];
         width[k] = 0.5 * h * h * place->share / fit.slope[k];
     }
     rtl_extrapolate_diffuse(&self->local->terms, place, width);

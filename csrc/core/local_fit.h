@@ -5,7 +5,7 @@
 
 #include "local.h"
 
-/* Most monomials: degree 2 in 8 dimensions, 1 in 16. */
+/* Most monomials: degree 2 in 8 dimensions. */
 enum { RTL_LOCAL_TERMS = 45 };
 
 /* Cells of a bandwidth, sorted into a lattice of bandwidth-sized boxes. */
@@ -26,9 +26,9 @@ int rtl_local_rung_init(rtl_local_rung_t *self, const rtl_local_t *local,
     rtl_cells_t *cells, const double *period, double scale) RTL_MUST_CHECK;
 void rtl_local_rung_free(rtl_local_rung_t *self);
 
-/* The place x0; false where there are too few increments, or they lie to one side.
- * *count: increments within the bandwidth. */
-bool rtl_local_rung_fit(const rtl_local_rung_t *self, const double *x0,
+/* The place x0 with `scale`, at most 1, times the bandwidth; false where there are too
+ * few increments, or they lie to one side. *count: increments within the bandwidth. */
+bool rtl_local_rung_fit(const rtl_local_rung_t *self, double scale, const double *x0,
     rtl_extrapolate_place_t *place, double *count);
 
 #endif

@@ -2,6 +2,7 @@
 /* Estimators of rattling from the increments of paths. */
 #include "binding.h"
 
+#include "basis.h"
 #include "bins.h"
 #include "grid_type.h"
 #include "local.h"
@@ -237,11 +238,12 @@ estimate_bin_counts(PyObject *module, PyObject *args)
     return (PyObject *) count;
 }
 
-/* --- local ------------------------------------------------------------------------ */
+/* --- points ------------------------------------------------------------------------
+ */
 
-/* The arrays a local estimate reads. */
+/* The arrays that say where to estimate. */
 typedef struct {
-    PyArrayObject *points, *bandwidth, *low, *rung;
+    PyArrayObject *points, *bandwidth, *low, *rung; /* rung may be NULL */
 } where_t;
 
 static void
@@ -260,12 +262,12 @@ where_read(where_t *self, npy_intp dim, PyObject *points, PyObject *bandwidth,
     if ((self->points = rtl_arrays_input(points, "points", 2)) == NULL ||
         (self->bandwidth = rtl_arrays_input(bandwidth, "bandwidth", 1)) == NULL ||
         (self->low = rtl_arrays_input(low, "low", 1)) == NULL ||
-        (self->rung = rtl_arrays_input(rung, "rung", 1)) == NULL ||
+        (rung != NULL && (self->rung = rtl_arrays_input(rung, "rung", 1)) == NULL) ||
         rtl_arrays_check_length(self->points, "points", 1, dim) < 0 ||
         rtl_arrays_check_length(self->bandwidth, "bandwidth", 0, dim) < 0 ||
         rtl_arrays_check_length(self->low, "low", 0, dim) < 0 ||
-        rtl_arrays_check_length(self->rung, "rung", 0, PyArray_DIM(self->points, 0)) <
-            0) {
+        (rung != NULL && rtl_arrays_check_length(self->rung, "rung", 0,
+                             PyArray_DIM(self->points, 0)) < 0)) {
         return -1;
     }
     for (npy_intp k = 0; k < dim; k++) {
@@ -326,10 +328,55 @@ estimate_local(PyObject *Py_UNUSED(module), PyObject *args)
     npy_intp dim = (npy_intp) input.increments.dim;
     if (where_read(&where, dim, points, bandwidth, low, rung) == 0) {
         rtl_local_t local = {.n_rungs = n_rungs < 1 ? 0 : (size_t) n_rungs,
-            .degree = degree < 1 ? 0 : (size_t) degree,
+            .degree = (size_t) degree, /* below 0: far too large */
             .scaled = scaled != 0,
             .n_threads = threads > 1 ? (size_t) threads : 1};
         result = run_local(&local, &input, &where, progress);
+    }
+    where_release(&where);
+    input_release(&input);
+    return result;
+}
+
+/* basis(paths, points, width, low, degree, scaled, progress) */
+static PyObject *
+estimate_basis(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *paths, *points, *width, *low, *progress, *result = NULL;
+    Py_ssize_t degree;
+    where_t where = {0};
+    input_t input;
+    int scaled, status;
+    double *o[N_OUT];
+    rtl_monitor_t monitor;
+
+    if (!PyArg_ParseTuple(args, "O!OOOnpO", &PyTuple_Type, &paths, &points, &width,
+            &low, &degree, &scaled, &progress) ||
+        input_read(&input, paths) < 0) {
+        return NULL;
+    }
+    npy_intp dim = (npy_intp) input.increments.dim;
+    if (where_read(&where, dim, points, width, low, NULL) == 0) {
+        npy_intp n = PyArray_DIM(where.points, 0);
+        const rtl_basis_t basis = {.terms = input.terms,
+            .n_points = (size_t) n,
+            .points = rtl_arrays_data(where.points),
+            .width = rtl_arrays_data(where.bandwidth),
+            .low = rtl_arrays_data(where.low),
+            .degree = (size_t) degree, /* below 0: far too large */
+            .scaled = scaled != 0};
+        result = new_outputs(n, dim, 7, o);
+        if (result != NULL) {
+            const rtl_basis_out_t out = {o[0], o[1], o[2], o[3], o[4], o[5], o[6]};
+            rtl_callbacks_monitor(&monitor, progress);
+            Py_BEGIN_ALLOW_THREADS
+            status = rtl_basis_estimate(&basis, &input.increments, &out, &monitor);
+            Py_END_ALLOW_THREADS
+            if (status != 0) {
+                Py_CLEAR(result);
+                rtl_module_raise(status, NULL);
+            }
+        }
     }
     where_release(&where);
     input_release(&input);
@@ -350,5 +397,8 @@ PyMethodDef rtl_increment_functions[] = {
         "progress)\n--\n\n"
         "As bins, and the rung of each, at points (n_points, dim), by local polynomial "
         "regression."},
+    {"basis", estimate_basis, METH_VARARGS,
+        "basis(paths, points, width, low, degree, scaled, progress)\n--\n\n"
+        "As bins, at points (n_points, dim), by global polynomials."},
     {NULL, NULL, 0, NULL},
 };

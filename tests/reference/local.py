@@ -4,10 +4,8 @@ import numpy as np
 from reference.estimate import conclude, needed, terms_of
 
 
-def cells(starts, dx, bandwidth):
-    """Binned data: count, mean start, mean increments, squares and fourth powers {lag: ...}."""
-    dim = starts.shape[1]
-    width = np.asarray(bandwidth) / (6 if dim <= 2 else 4 if dim == 3 else 3)
+def binned(starts, dx, width):
+    """Over cells: count, mean start, mean increments, squares and fourth powers {lag: ...}."""
     _, which, n = np.unique(np.floor(starts / width), axis=0, return_inverse=True, return_counts=True)
     which = which.ravel()
 
@@ -28,8 +26,12 @@ def cells(starts, dx, bandwidth):
 def basis(u, degree):
     """Monomials, and their slopes along each axis."""
     n, dim = u.shape
-    b = [np.ones(n), *u.T]
-    slopes = [[np.zeros(n)] + [np.full(n, float(i == k)) for i in range(dim)] for k in range(dim)]
+    b = [np.ones(n)]
+    slopes = [[np.zeros(n)] for k in range(dim)]
+    if degree >= 1:
+        b += [*u.T]
+        for k in range(dim):
+            slopes[k] += [np.full(n, float(i == k)) for i in range(dim)]
     if degree == 2:
         for i in range(dim):
             for j in range(i + 1):
@@ -46,7 +48,8 @@ def rattling(paths, dt, x0, bandwidth, lags, degree=2, noise="none"):
     n_starts, dim = paths.shape[1] - every[-1], paths.shape[2]
     starts = paths[:, :n_starts].reshape(-1, dim)
     dx = {lag: (paths[:, lag : lag + n_starts] - paths[:, :n_starts]).reshape(-1, dim) for lag in every}
-    n, where, means, squares, quartic = cells(starts, dx, bandwidth)
+    cell = np.asarray(bandwidth) / (6 if dim <= 2 else 4 if dim == 3 else 3)
+    n, where, means, squares, quartic = binned(starts, dx, cell)
     u = (where - x0) / bandwidth
     w = np.maximum(1 - (u**2).sum(axis=1), 0)
     b, slopes = basis(u, degree)
