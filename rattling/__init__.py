@@ -1,6 +1,6 @@
 """Steady states, rattling and typicality of driven stochastic systems."""
 
-from rattling import apriori, blowtorch, datasets, systems
+from rattling import apriori, blowtorch, datasets, engineering, systems
 from rattling._config import show_config
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.decomposition import LocalGlobal, local_global
@@ -36,6 +36,7 @@ __all__ = [
     "apriori",
     "blowtorch",
     "datasets",
+    "engineering",
     "estimate_rattling",
     "evolve",
     "exact_rattling",
