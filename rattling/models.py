@@ -319,6 +319,19 @@ class Model:
             self._cache[dim] = self._parts.compile(dim, number, probe_points)
         return self._cache[dim]
 
+    def _compiled_for(self, method, probe_points):
+        """The `_core.Model` that a scheme of `simulate` takes, and Milstein's tape or None.
+
+        It has the noise amplitude as given, and for "heun" the Stratonovich drift in the
+        place of the Itô drift."""
+        if method == "euler-maruyama":
+            return self._compiled(probe_points), None
+        dim = len(probe_points)
+        self._compiled(probe_points)  # checks
+        if (dim, method) not in self._cache:
+            self._cache[dim, method] = self._parts.compile_for(method, dim, self._interpretation, probe_points)
+        return self._cache[dim, method]
+
     def __getstate__(self):
         return {**self.__dict__, "_cache": {}}
 
@@ -415,6 +428,11 @@ def _constant_tape(dim, values):
     )
 
 
+def _no_derivatives(dim, columns):
+    """Milstein's terms of constant noise."""
+    return _constant_tape(dim, np.zeros(dim * columns * (columns + 1) // 2))
+
+
 # --- symbols ------------------------------------------------------------------------------
 
 
@@ -475,6 +493,37 @@ class _SymbolicParts:
             return self._tape(rows, "divergence")
         except ValueError:  # a derivative that the tape does not have
             return None
+
+    def compile_for(self, method, dim, interpretation, _points):
+        from rattling import symbolic
+
+        names, tensor = self.names, self.tensor
+        amplitude = self.given.get("noise")
+        if amplitude is None and symbolic.is_diagonal(names, tensor):
+            amplitude = symbolic.diagonal_root(tensor)
+        if amplitude is None and not (method == "platen" or names.is_constant(tensor)):
+            raise ValueError(
+                f"method {method!r} needs the noise amplitude, which a diffusion tensor with off-diagonal"
+                " elements does not determine; give the model noise= instead of diffusion=, or take 'platen'"
+            )
+        drift = self.ito_drift
+        if method == "heun" and interpretation == "stratonovich":
+            drift = self.given["drift"]
+        elif method == "heun" and amplitude is not None:
+            drift = drift - symbolic.stratonovich_correction(names, amplitude)
+        drift = self._tape(list(drift), "drift")
+        if amplitude is None:  # the core takes a root of D
+            model = _core.Model(dim, 0, 2, 1, drift, self._tape(list(tensor), "diffusion"))
+        elif symbolic.is_diagonal(names, amplitude):
+            tape = self._tape([amplitude[k, k] for k in range(dim)], "noise")
+            model = _core.Model(dim, 0, 4, 1, drift, tape)
+        else:
+            model = _core.Model(dim, 0, 5, amplitude.shape[1], drift, self._tape(list(amplitude), "noise"))
+        if method != "milstein":
+            return model, None
+        if amplitude is None:
+            return model, _no_derivatives(dim, dim)
+        return model, self._tape(symbolic.milstein_terms(names, amplitude), "noise")
 
     def describe(self):
         texts = [f"{name}={_compact(value)}" for name, value in self.given.items()]
@@ -580,6 +629,22 @@ class _FunctionParts:
                 " does not determine; give noise= instead of diffusion="
             )
         return _core.Model(dim, interpretation, kind, columns, drift, function)
+
+    def compile_for(self, method, dim, interpretation, points):
+        if self.constant is not None:
+            model = self.compile(dim, 0, points)
+            return model, _no_derivatives(dim, dim) if method == "milstein" else None
+        if method == "milstein":
+            raise ValueError(
+                "method 'milstein' needs derivatives of the noise: a model from SymPy; 'platen' does without"
+            )
+        if method == "heun" and interpretation != "stratonovich":
+            raise ValueError(
+                f"method 'heun' solves Stratonovich equations; this model of functions is {interpretation!r}."
+                " Take 'platen', or a model from SymPy, which is converted"
+            )
+        interpretation = "ito" if method == "heun" else interpretation  # 'ito': the drift as given
+        return self.compile(dim, _INTERPRETATIONS[interpretation], points), None
 
     def _bind(self, part):
         if isinstance(part, _Pointer):

@@ -272,9 +272,8 @@ def ito_drift(names, drift, diffusion, noise, interpretation):
     elif interpretation == "anti-ito":
         induced = [sum(diffusion[i, k].diff(x[k]) for k in axes) for i in axes]
     elif noise is not None:
-        sources = range(noise.shape[1])
-        induced = [sum(noise[k, j] * noise[i, j].diff(x[k]) for k in axes for j in sources) / 2 for i in axes]
-    elif all(names.is_zero(diffusion[i, j], "diffusion") for i, j in _below_diagonal(diffusion)):
+        induced = stratonovich_correction(names, noise)
+    elif is_diagonal(names, diffusion):
         induced = [diffusion[i, i].diff(x[i]) / 2 for i in axes]
     else:
         raise ValueError(
@@ -289,6 +288,66 @@ def divergence(names, tensor):
     x = names.variables
     rows = [sum(tensor[i, j].diff(x[j]) for j in range(len(x))) for i in range(len(x))]
     return [_without_zero_deltas(row, x) for row in rows]
+
+
+def stratonovich_correction(names, noise):
+    """½ Σ_kj G_kj ∂_k G_ij, the Itô drift less the Stratonovich one."""
+    import sympy
+
+    x = names.variables
+    axes, sources = range(len(x)), range(noise.shape[1])
+    return sympy.Matrix(
+        [sum(noise[k, j] * noise[i, j].diff(x[k]) for k in axes for j in sources) / 2 for i in axes]
+    )
+
+
+def is_diagonal(names, matrix):
+    """Whether a matrix is square and is seen to vanish off its diagonal."""
+    rows, columns = matrix.shape
+    return rows == columns and all(
+        names.is_zero(matrix[i, j], "noise") for i in range(rows) for j in range(columns) if i != j
+    )
+
+
+def diagonal_root(diffusion):
+    """G with G Gᵀ/2 = D, for a diagonal D."""
+    import sympy
+
+    return sympy.diag(*[sympy.sqrt(2 * diffusion[k, k]) for k in range(diffusion.shape[0])])
+
+
+def milstein_terms(names, noise):
+    """(G_j · ∇) G_l of the columns of G, as Milstein's scheme takes them.
+
+    Returns
+    -------
+    list of Expr
+        For each coordinate those of the pairs (j, l), l <= j: 00, 10, 11, 20, ...
+
+    Raises
+    ------
+    ValueError
+        For columns that do not commute, (G_j · ∇) G_l ≠ (G_l · ∇) G_j.
+    """
+    x = names.variables
+    axes, sources = range(len(x)), range(noise.shape[1])
+
+    diagonal = is_diagonal(names, noise)
+
+    def along(j, l):
+        if diagonal and j == l:
+            return [(noise[i, j] ** 2).diff(x[i]) / 2 if i == j else noise[i, j] * 0 for i in axes]
+        return [sum(noise[k, j] * noise[i, l].diff(x[k]) for k in axes) for i in axes]
+
+    pairs = [(j, l) for j in sources for l in range(j + 1)]
+    for j, l in pairs:
+        if any(names.differ(a, b, "noise") for a, b in zip(along(j, l), along(l, j), strict=True)):
+            raise ValueError(
+                f"method 'milstein' needs noise that commutes, but columns {l} and {j} of the amplitude do not:"
+                " (G_j · ∇) G_l differs from (G_l · ∇) G_j; take 'platen' or 'heun'"
+            )
+    terms = [along(j, l) for j, l in pairs]
+    return [terms[p][i] for i in axes for p in range(len(pairs))]
 
 
 def steady_state_drift(names, phi, diffusion, circulation):

@@ -15,8 +15,8 @@ from rattling.grids import Grid
 from rattling.models import Model
 from rattling.results import Result
 
-_METHODS = ("euler-maruyama",)
-_SIDES = ("reflecting", "periodic")
+_METHODS = ("euler-maruyama", "heun", "milstein", "platen")  # in the order of rtl_scheme_t
+_SIDES = ("reflecting", "periodic", "absorbing")
 _COUNTER_BITS = 48  # of the random numbers
 
 
@@ -33,13 +33,19 @@ class Trajectories(Result):
     dt : float
         Time between two states of ``x``: the integration step times ``thin``.
     boundary : tuple or None
-        For each axis None, or (lower, upper, "reflecting" or "periodic").
+        For each axis None, or (lower, upper, side): "reflecting", "periodic",
+        "absorbing", or a pair (lower, upper) of these.
     variables : tuple of str or None
         Names of the coordinates.
     info : dict
         How it was made: ``method``, ``step`` (integration step), ``n_steps``, ``thin``,
         ``key`` of the random numbers, ``kind`` of the model ("sympy", "pointer",
         "python"), ``seconds``.
+    exit_times : ndarray or None, shape (n_paths,)
+        When each path met an absorbing wall, NaN for those on their way; None where no
+        wall absorbs. From then on ``x`` stays where that was.
+    exit_points : ndarray or None, shape (n_paths, dim)
+        Where that was.
     """
 
     x: np.ndarray
@@ -48,8 +54,14 @@ class Trajectories(Result):
     boundary: tuple | None = None
     variables: tuple | None = None
     info: dict = field(default_factory=dict)
+    exit_times: np.ndarray | None = None
+    exit_points: np.ndarray | None = None
 
-    _dims = {"x": ("path", "time", "coordinate")}
+    _dims = {
+        "x": ("path", "time", "coordinate"),
+        "exit_times": ("path",),
+        "exit_points": ("path", "coordinate"),
+    }
     _coords = {"time": "t", "coordinate": "names"}
 
     @property
@@ -109,8 +121,8 @@ def simulate(
 ):
     """Simulate paths of a model.
 
-    Each step is ``x + f dt + L xi``, where f is the Itô drift (whatever the model's
-    interpretation), ``L Lᵀ = 2 D dt``, and xi are standard normals.
+    The law of the paths is that of the Itô equation dx = f dt + G dW with f the model's
+    Itô drift (whatever its interpretation) and D = G Gᵀ/2.
 
     Parameters
     ----------
@@ -123,8 +135,14 @@ def simulate(
         Number of steps.
     n_paths : int, optional
         Number of paths; 1, or the number of rows of ``x0``, if not given.
-    method : {"euler-maruyama"}
-        Strong order 1/2, weak order 1 (1/2 at reflecting walls).
+    method : {"euler-maruyama", "heun", "milstein", "platen"}
+        "euler-maruyama": x + f dt + L dW, L Lᵀ = 2 D; strong order 1/2 (1 where D is
+        constant), weak order 1. "heun": predictor and corrector of the Stratonovich
+        equation; strong order 1 where the noise commutes, else 1/2, weak order 1, and 2
+        in the drift alone; the model is from SymPy, or Stratonovich, or D is constant.
+        "milstein": strong order 1, for noise that commutes, of models from SymPy.
+        "platen": weak order 2, of any model whose D or noise is smooth, for 1 + 4 m
+        evaluations of it a step with m noises (3 if m = 1). Walls lower the orders.
     thin : int
         Every thin-th state is kept.
     rng : int, SeedSequence, Generator, BitGenerator or None
@@ -132,9 +150,12 @@ def simulate(
         number of threads. A Generator is advanced by one number.
     boundary : Grid or sequence, optional
         Walls: the box and the sides of a grid, or for each axis None (no walls) or
-        (lower, upper, "reflecting" or "periodic"), where a reflecting end may be
-        infinite. A path that has crossed a reflecting wall is folded back along that
-        axis, as often as needed.
+        (lower, upper, side), where side is "reflecting", "periodic", "absorbing" or a
+        pair of them for the lower and the upper end, which may be infinite. A path that
+        has crossed a reflecting wall comes back by twice the distance along the
+        co-normal D n, the direction of zero flux: a fold where D is diagonal. At an
+        absorbing wall it stops; that it may have met the wall between two steps is
+        allowed for.
     threads : int, optional
         At most so many threads; as many as the process may use if not given. A model
         with Python functions runs on one.
@@ -149,20 +170,22 @@ def simulate(
     Raises
     ------
     ValueError
-        For arguments out of their range, starts outside the walls (with the first such
-        path), drift or diffusion that is not finite or not positive semidefinite and
+        For arguments out of their range, a method that the model is not fit for, starts
+        outside the walls (with the first such path), drift or diffusion that is not finite or not positive semidefinite and
         paths that leave the finite numbers (with path, time and point).
 
     Notes
     -----
     Random numbers are a function of (seed, path, step): Philox 4x32-10 (Salmon et al.
-    2011) with the Box-Muller transform. Folding is the reflection that belongs to zero
-    flux where D does not couple the axis of the wall to the others.
+    2011) with the Box-Muller transform.
 
     References
     ----------
     P. E. Kloeden & E. Platen, Numerical Solution of Stochastic Differential Equations
-    (Springer, 1992), section 10.2.
+    (Springer, 1992), sections 10.2, 10.3 and 14.2.
+
+    W. Rümelin, SIAM J. Numer. Anal. 19, 604 (1982). M. Bossy, E. Gobet & D. Talay, J.
+    Appl. Probab. 41, 877 (2004). E. Gobet, Stoch. Proc. Appl. 87, 167 (2000).
 
     Examples
     --------
@@ -193,9 +216,11 @@ def simulate(
     _check_inside(x0, walls)
     key = random_key(rng)
     started = time.perf_counter()
-    simulation = _core.Simulation(model._compiled(x0[:1].T), _core_walls(walls), key, dt, x0)
+    core_model, second = model._compiled_for(method, x0[:1].T)
+    simulation = _core.Simulation(core_model, _core_walls(walls), key, dt, x0, _METHODS.index(method), second)
     with progress_hook(progress, "simulate") as hook:
         x = simulation.run(n_steps, thin, threads, hook)
+    exit_times, exit_points = _exits(simulation)
     info = {
         "method": method,
         "step": dt,
@@ -205,7 +230,16 @@ def simulate(
         "kind": model.kind,
         "seconds": time.perf_counter() - started,
     }
-    return Trajectories(x, np.arange(n_times) * (dt * thin), dt * thin, walls, _names(model), info)
+    times = np.arange(n_times) * (dt * thin)
+    return Trajectories(x, times, dt * thin, walls, _names(model), info, exit_times, exit_points)
+
+
+def _exits(simulation):
+    """When and where paths were absorbed, or None and None."""
+    times = simulation.exit_times()
+    if times is None:
+        return None, None
+    return times, np.where(np.isnan(times)[:, None], np.nan, simulation.state())
 
 
 # --- arguments --------------------------------------------------------------------------
@@ -258,11 +292,8 @@ def _walls(boundary, dim):
     if isinstance(boundary, Grid):
         if boundary.dim != dim:
             raise ValueError(f"boundary has {boundary.dim} axes, but x0 has {dim} coordinates")
-        for axis, sides in enumerate(boundary.boundary):
-            if "absorbing" in sides:
-                raise ValueError(f"boundary: paths cannot end, but axis {axis} of the grid is absorbing")
         return tuple(
-            (*bounds, sides[0]) for bounds, sides in zip(boundary.bounds, boundary.boundary, strict=True)
+            (*bounds, _side(sides)) for bounds, sides in zip(boundary.bounds, boundary.boundary, strict=True)
         )
     if isinstance(boundary, str) or not hasattr(boundary, "__len__"):
         raise TypeError(f"boundary must be None, a Grid or one entry for each axis; got {boundary!r}")
@@ -282,15 +313,23 @@ def _wall(entry, axis):
         raise ValueError(
             f"boundary of axis {axis} must be None or (lower, upper, side); got {entry!r}"
         ) from None
-    if side not in _SIDES:
+    pair = (side, side) if isinstance(side, str) else tuple(side)
+    if len(pair) != 2 or not all(s in _SIDES for s in pair) or (pair[0] != pair[1] and "periodic" in pair):
         raise ValueError(
-            f"boundary of axis {axis} must be one of {', '.join(map(repr, _SIDES))}; got {side!r}"
+            f"boundary of axis {axis} must be one of {', '.join(map(repr, _SIDES))}, or a pair of sides of which"
+            f" none is periodic; got {side!r}"
         )
+    side = _side(pair)
     if not lower < upper or lower == np.inf or upper == -np.inf:
         raise ValueError(f"boundary of axis {axis} must have lower < upper; got ({lower}, {upper})")
     if side == "periodic" and not np.isfinite(upper - lower):
         raise ValueError(f"boundary of axis {axis}: a periodic axis must be finite; got ({lower}, {upper})")
     return lower, upper, side
+
+
+def _side(pair):
+    """One word for two equal sides."""
+    return pair[0] if pair[0] == pair[1] else tuple(pair)
 
 
 def _check_inside(x0, walls):
@@ -312,7 +351,9 @@ def _core_walls(walls):
         return None
     filled = [(-np.inf, np.inf, "reflecting") if entry is None else entry for entry in walls]
     lower, upper, sides = zip(*filled, strict=True)
-    return np.array(lower), np.array(upper), tuple(side == "periodic" for side in sides)
+    pairs = [(side, side) if isinstance(side, str) else side for side in sides]
+    absorbing = tuple(s == "absorbing" for pair in pairs for s in pair)
+    return np.array(lower), np.array(upper), tuple(side == "periodic" for side in sides), absorbing
 
 
 def _names(model):

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* The work is done on blocks of pairs of paths, in loops that compilers turn into
- * vector instructions. Where the processor has AVX2 (asked at run time) the same code
- * runs compiled for it; it differs in speed only, since no operation is fused or
- * reordered. */
+/* The work is done on blocks of counters, in loops that compilers turn into vector
+ * instructions. */
 #include "random.h"
 
 #include <math.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#include "processor.h"
+
+#ifdef RTL_PROCESSOR_AVX2
 #include <immintrin.h>
-#define HAVE_AVX2_BUILD 1
 #endif
 
 enum { BLOCK = 128, ROUNDS = 10 };
@@ -22,21 +21,21 @@ enum { STREAM_NORMAL, STREAM_UNIFORM, N_STREAMS };
 static const uint32_t multiplier[2] = {0xD2511F53, 0xCD9E8D57};
 static const uint32_t increment[2] = {0x9E3779B9, 0xBB67AE85};
 
-/* Some consecutive pairs of paths. */
+/* Some (path, pair of steps), at most BLOCK, as the first three words of counters, each
+ * in the lower half of a word that vector instructions can multiply. */
 typedef struct {
-    uint64_t key, first_pair, step;
-    uint32_t slot; /* the counter's last word */
-    size_t n;      /* pairs, at most BLOCK */
-} block_t;
+    uint64_t word[3][BLOCK];
+    size_t n;
+} counters_t;
 
-/* 128 random bits for each pair of a block, in two words. */
+/* 128 random bits for each of them, in two words. */
 typedef struct {
     uint64_t first[BLOCK], second[BLOCK];
 } bits_t;
 
 /* --- Philox ----------------------------------------------------------------------- */
 
-static inline void
+RTL_PROCESSOR_INLINE void
 philox(uint32_t c[4], uint32_t key_0, uint32_t key_1)
 {
     for (int round = 0; round < ROUNDS; round++) {
@@ -60,25 +59,44 @@ rtl_random_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out
     memcpy(out, c, sizeof c);
 }
 
-/* The counter of a pair: its low word, the step's low word, the high words of both,
- * and slot and stream. */
-static inline void
-set_counter(uint32_t c[4], uint64_t pair, uint64_t step, uint32_t slot)
+/* What is left of a path and a pair of steps beside their low words. */
+RTL_PROCESSOR_INLINE uint32_t
+high_words(uint64_t path, uint64_t pair)
 {
-    c[0] = (uint32_t) pair;
-    c[1] = (uint32_t) step;
-    c[2] = (uint32_t) (pair >> 32 << 16) | (uint32_t) (step >> 32 & 0xFFFF);
-    c[3] = slot;
+    return (uint32_t) (path >> 32 << 16) | (uint32_t) (pair >> 32 & 0xFFFF);
 }
 
-/* Bits of pairs i0 .. n-1 of a block. */
+/* Counters of (first_path + i % n_paths, first_pair + i / n_paths) from i = start on.
+ */
 static void
-fill_bits(const block_t *block, size_t i0, bits_t *bits)
+fill_counters(counters_t *counters, uint64_t first_path, size_t n_paths,
+    uint64_t first_pair, size_t start)
 {
-    for (size_t i = i0; i < block->n; i++) {
-        uint32_t c[4];
-        set_counter(c, block->first_pair + i, block->step, block->slot);
-        philox(c, (uint32_t) block->key, (uint32_t) (block->key >> 32));
+    size_t along = start % n_paths;
+    uint64_t pair = first_pair + start / n_paths;
+
+    for (size_t i = 0; i < counters->n; i++) {
+        uint64_t path = first_path + along;
+        counters->word[0][i] = (uint32_t) path;
+        counters->word[1][i] = (uint32_t) pair;
+        counters->word[2][i] = high_words(path, pair);
+        along++;
+        if (along == n_paths) {
+            along = 0;
+            pair++;
+        }
+    }
+}
+
+/* Bits of the counters from i0 on, with `slot` as their last word. */
+static void
+fill_bits(
+    uint64_t key, const counters_t *counters, uint32_t slot, size_t i0, bits_t *bits)
+{
+    for (size_t i = i0; i < counters->n; i++) {
+        uint32_t c[4] = {(uint32_t) counters->word[0][i],
+            (uint32_t) counters->word[1][i], (uint32_t) counters->word[2][i], slot};
+        philox(c, (uint32_t) key, (uint32_t) (key >> 32));
         bits->first[i] = (uint64_t) c[1] << 32 | c[0];
         bits->second[i] = (uint64_t) c[3] << 32 | c[2];
     }
@@ -86,7 +104,7 @@ fill_bits(const block_t *block, size_t i0, bits_t *bits)
 
 /* --- uniforms and normals --------------------------------------------------------- */
 
-static inline double
+RTL_PROCESSOR_INLINE double
 as_double(uint64_t bits)
 {
     double x;
@@ -95,7 +113,7 @@ as_double(uint64_t bits)
     return x;
 }
 
-static inline uint64_t
+RTL_PROCESSOR_INLINE uint64_t
 as_bits(double x)
 {
     uint64_t bits;
@@ -105,15 +123,16 @@ as_bits(double x)
 }
 
 /* The upper 52 bits k as (k + 1/2) / 2^52, exactly. */
-static inline double
+RTL_PROCESSOR_INLINE double
 uniform(uint64_t bits)
 {
     return as_double(bits >> 12 | 0x3FF0000000000000) - (1.0 - 0x1p-53);
 }
 
 /* sqrt(-2 log u). With u = 2^e m, sqrt(1/2) <= m < sqrt(2), s = (m - 1) / (m + 1):
- * log u = e log 2 + 2 artanh s, the series in s^2 < 0.0295 ending at s^19 / 19. */
-static inline double
+ * log u = e log 2 + 2 artanh s. The polynomials here and below are minimax in relative
+ * error, which is below 2^-57. */
+RTL_PROCESSOR_INLINE double
 radius(double u)
 {
     const uint64_t sqrt_half = 0x3FE6A09E667F3BCD, one = 0x3FF0000000000000;
@@ -121,56 +140,51 @@ radius(double u)
     double m = as_double((t & 0x000FFFFFFFFFFFFF) + sqrt_half);
     double e = as_double(t >> 52 | 0x4330000000000000) - (0x1p52 + 1023.0);
     double s = (m - 1.0) / (m + 1.0), z = s * s;
-    double p = 1.0 / 19.0;
+    double p = 0.073979748040784996758;
 
-    p = p * z + 1.0 / 17.0;
-    p = p * z + 1.0 / 15.0;
-    p = p * z + 1.0 / 13.0;
-    p = p * z + 1.0 / 11.0;
-    p = p * z + 1.0 / 9.0;
-    p = p * z + 1.0 / 7.0;
-    p = p * z + 1.0 / 5.0;
-    p = p * z + 1.0 / 3.0;
+    p = p * z + 0.076570252812384692491;
+    p = p * z + 0.090917821628296096253;
+    p = p * z + 0.11111099286597380426;
+    p = p * z + 0.14285714371193752425;
+    p = p * z + 0.19999999999707339504;
+    p = p * z + 0.3333333333333367206;
     return sqrt(-(e * 1.38629436111989061883 + (4.0 * s + 4.0 * s * z * p)));
 }
 
-/* sin and cos of a quarter turn times x, |x| <= 1/2: Taylor series, whose terms are
- * (pi/2)^k / k!, to x^15 and x^16. */
-static inline double
+/* sin and cos of a quarter turn times x, |x| <= 1/2. */
+RTL_PROCESSOR_INLINE double
 quarter_sine(double x)
 {
     double z = x * x;
-    double p = -6.68803510981146723e-10;
+    double p = 5.6346750407114587737e-8;
 
-    p = p * z + 5.69217292196792682e-8;
-    p = p * z - 3.59884323521208534e-6;
-    p = p * z + 1.60441184787359822e-4;
-    p = p * z - 4.68175413531868810e-3;
-    p = p * z + 7.96926262461670451e-2;
-    p = p * z - 6.45964097506246254e-1;
+    p = p * z - 3.5986493403773364807e-6;
+    p = p * z + 0.00016044115259842820014;
+    p = p * z - 0.0046817541326162596667;
+    p = p * z + 0.079692626246062722984;
+    p = p * z - 0.64596409750624491269;
     return 1.57079632679489662 * x + x * z * p;
 }
 
-static inline double
+RTL_PROCESSOR_INLINE double
 quarter_cosine(double x)
 {
     double z = x * x;
-    double p = 6.56596311497947236e-11;
+    double p = -6.3218924214823848704e-9;
 
-    p = p * z - 6.38660308379185226e-9;
-    p = p * z + 4.71087477881817153e-7;
-    p = p * z - 2.52020423730606055e-5;
-    p = p * z + 9.19260274839426580e-4;
-    p = p * z - 2.08634807633529609e-2;
-    p = p * z + 2.53669507901048014e-1;
-    p = p * z - 1.23370055013616983;
+    p = p * z + 4.7106156574129744821e-7;
+    p = p * z - 0.000025202036991524024816;
+    p = p * z + 0.0009192602742250307913;
+    p = p * z - 0.020863480763315442271;
+    p = p * z + 0.25366950790104692735;
+    p = p * z - 1.2337005501361698167;
     return 1.0 + z * p;
 }
 
-/* Both normals of each of n pairs, interleaved. The angle's two top bits choose one of
- * four quarters of the circle, centred on the axes; the next 52 the place in it. */
-static inline __attribute__((always_inline)) void
-box_muller(const bits_t *bits, size_t n, double *restrict out)
+/* Both normals of each of n pairs. The angle's two top bits choose one of four quarters
+ * of the circle, centred on the axes; the next 52 the place in it. */
+RTL_PROCESSOR_INLINE void
+box_muller(const bits_t *bits, size_t n, double *restrict even, double *restrict odd)
 {
     const uint64_t sign = UINT64_C(1) << 63;
 
@@ -179,144 +193,158 @@ box_muller(const bits_t *bits, size_t n, double *restrict out)
         double x = uniform(angle << 2) - 0.5;
         double r = radius(uniform(bits->first[i]));
         uint64_t c = as_bits(r * quarter_cosine(x)), s = as_bits(r * quarter_sine(x));
-        uint64_t odd = 0 - (angle >> 62 & 1); /* all ones: (c, s) -> (-s, c) */
-        uint64_t swap = (c ^ s) & odd;
+        uint64_t turn = 0 - (angle >> 62 & 1); /* all ones: (c, s) -> (-s, c) */
+        uint64_t swap = (c ^ s) & turn;
         uint64_t half = angle & sign; /* half a turn: (c, s) -> (-c, -s) */
-        out[2 * i] = as_double(c ^ swap ^ half ^ (odd & sign));
-        out[2 * i + 1] = as_double(s ^ swap ^ half);
+        even[i] = as_double(c ^ swap ^ half ^ (turn & sign));
+        odd[i] = as_double(s ^ swap ^ half);
     }
 }
 
 static void
-fill_normals(const block_t *block, double *out)
+fill_normals(
+    uint64_t key, const counters_t *counters, uint32_t slot, double *even, double *odd)
 {
     bits_t bits;
 
-    fill_bits(block, 0, &bits);
-    box_muller(&bits, block->n, out);
+    fill_bits(key, counters, slot, 0, &bits);
+    box_muller(&bits, counters->n, even, odd);
 }
 
 static void
-fill_uniforms(const block_t *block, double *out)
+fill_uniforms(
+    uint64_t key, const counters_t *counters, uint32_t slot, double *even, double *odd)
 {
     bits_t bits;
 
-    fill_bits(block, 0, &bits);
-    for (size_t i = 0; i < block->n; i++) {
-        out[2 * i] = uniform(bits.first[i]);
-        out[2 * i + 1] = uniform(bits.second[i]);
+    fill_bits(key, counters, slot, 0, &bits);
+    for (size_t i = 0; i < counters->n; i++) {
+        even[i] = uniform(bits.first[i]);
+        odd[i] = uniform(bits.second[i]);
     }
 }
 
 /* --- the same for processors with AVX2 -------------------------------------------- */
 
-#ifdef HAVE_AVX2_BUILD
+#ifdef RTL_PROCESSOR_AVX2
 
-/* fill_bits on 4 pairs at once: each 64-bit lane holds one word of a counter in its
- * lower half (what the upper half holds does not matter), since the one instruction
- * that makes 64-bit products works on those. Returns the pairs done. */
-static __attribute__((target("avx2"))) size_t
-fill_bits_avx2(const block_t *block, bits_t *bits)
+/* One round on 4 counters: each 64-bit lane holds one word in its lower half (what the
+ * upper half holds does not matter), since the one instruction that makes 64-bit
+ * products works on those. */
+static inline __attribute__((always_inline, target("avx2"))) void
+philox_round_avx2(__m256i c[4], __m256i key_0, __m256i key_1)
 {
-    const __m256i m0 = _mm256_set1_epi64x(multiplier[0]);
-    const __m256i m1 = _mm256_set1_epi64x(multiplier[1]);
-    const __m256i low = _mm256_set1_epi64x(0xFFFFFFFF);
-    const __m256i lane = _mm256_set_epi64x(3, 2, 1, 0);
-    const __m256i step_high =
-        _mm256_set1_epi64x((int64_t) (block->step >> 32 & 0xFFFF));
+    __m256i a = _mm256_mul_epu32(c[0], _mm256_set1_epi64x(multiplier[0]));
+    __m256i b = _mm256_mul_epu32(c[2], _mm256_set1_epi64x(multiplier[1]));
+
+    c[0] = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(b, 32), c[1]), key_0);
+    c[1] = b;
+    c[2] = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(a, 32), c[3]), key_1);
+    c[3] = a;
+}
+
+static inline __attribute__((always_inline, target("avx2"))) void
+store_bits_avx2(const __m256i c[4], bits_t *bits, size_t i)
+{
+    _mm256_storeu_si256((__m256i *) (bits->first + i),
+        _mm256_blend_epi32(c[0], _mm256_slli_epi64(c[1], 32), 0xAA));
+    _mm256_storeu_si256((__m256i *) (bits->second + i),
+        _mm256_blend_epi32(c[2], _mm256_slli_epi64(c[3], 32), 0xAA));
+}
+
+/* fill_bits on 8 counters at a time, two vectors to hide the latency of products.
+ * Returns how many are done. */
+static RTL_PROCESSOR_AVX2 size_t
+fill_bits_avx2(uint64_t key, const counters_t *counters, uint32_t slot, bits_t *bits)
+{
+    __m256i keys[ROUNDS][2];
     size_t i = 0;
 
-    for (; i + 4 <= block->n; i += 4) {
-        uint32_t key_0 = (uint32_t) block->key, key_1 = (uint32_t) (block->key >> 32);
-        __m256i pair = _mm256_add_epi64(
-            _mm256_set1_epi64x((int64_t) (block->first_pair + i)), lane);
-        __m256i c0 = pair, c1 = _mm256_set1_epi64x((int64_t) block->step);
-        __m256i c2 = _mm256_or_si256(
-            _mm256_slli_epi64(_mm256_srli_epi64(pair, 32), 16), step_high);
-        __m256i c3 = _mm256_set1_epi64x(block->slot);
-        for (int round = 0; round < ROUNDS; round++) {
-            __m256i a = _mm256_mul_epu32(c0, m0), b = _mm256_mul_epu32(c2, m1);
-            c0 = _mm256_xor_si256(_mm256_srli_epi64(b, 32), c1);
-            c0 = _mm256_xor_si256(c0, _mm256_set1_epi64x(key_0));
-            c1 = b;
-            c2 = _mm256_xor_si256(_mm256_srli_epi64(a, 32), c3);
-            c2 = _mm256_xor_si256(c2, _mm256_set1_epi64x(key_1));
-            c3 = a;
-            key_0 += increment[0];
-            key_1 += increment[1];
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        keys[round][0] = _mm256_set1_epi64x((uint32_t) key + round * increment[0]);
+        keys[round][1] =
+            _mm256_set1_epi64x((uint32_t) (key >> 32) + round * increment[1]);
+    }
+    for (; i + 8 <= counters->n; i += 8) {
+        __m256i a[4], b[4];
+        for (int k = 0; k < 3; k++) {
+            a[k] = _mm256_loadu_si256((const __m256i *) (counters->word[k] + i));
+            b[k] = _mm256_loadu_si256((const __m256i *) (counters->word[k] + i + 4));
         }
-        c0 = _mm256_or_si256(_mm256_slli_epi64(c1, 32), _mm256_and_si256(c0, low));
-        c2 = _mm256_or_si256(_mm256_slli_epi64(c3, 32), _mm256_and_si256(c2, low));
-        _mm256_storeu_si256((__m256i *) (bits->first + i), c0);
-        _mm256_storeu_si256((__m256i *) (bits->second + i), c2);
+        a[3] = b[3] = _mm256_set1_epi64x(slot);
+        for (int round = 0; round < ROUNDS; round++) {
+            philox_round_avx2(a, keys[round][0], keys[round][1]);
+            philox_round_avx2(b, keys[round][0], keys[round][1]);
+        }
+        store_bits_avx2(a, bits, i);
+        store_bits_avx2(b, bits, i + 4);
     }
     return i;
 }
 
-static __attribute__((target("avx2"))) void
-fill_normals_avx2(const block_t *block, double *out)
+static RTL_PROCESSOR_AVX2 void
+fill_normals_avx2(
+    uint64_t key, const counters_t *counters, uint32_t slot, double *even, double *odd)
 {
     bits_t bits;
 
-    fill_bits(block, fill_bits_avx2(block, &bits), &bits);
-    box_muller(&bits, block->n, out);
+    fill_bits(key, counters, slot, fill_bits_avx2(key, counters, slot, &bits), &bits);
+    box_muller(&bits, counters->n, even, odd);
 }
 
 #endif
 
 /* --- what is exported ------------------------------------------------------------- */
 
-typedef void (*fill_fn)(const block_t *block, double *out);
-
-#ifdef RTL_FAULT_HOOK
-static bool portable_only = false;
-
-void
-rtl_random_use_portable(bool portable)
-{
-    portable_only = portable;
-}
-#else
-enum { portable_only = 0 };
-#endif
+/* Both numbers of each counter. */
+typedef void (*fill_fn)(
+    uint64_t key, const counters_t *counters, uint32_t slot, double *even, double *odd);
 
 static fill_fn
 best_fill_normals(void)
 {
-#ifdef HAVE_AVX2_BUILD
-    if (!portable_only && __builtin_cpu_supports("avx2")) {
+#ifdef RTL_PROCESSOR_AVX2
+    if (rtl_processor_has_avx2()) {
         return fill_normals_avx2;
     }
 #endif
     return fill_normals;
 }
 
-/* Paths are made in pairs; a first or last path alone leaves its partner unused. */
+void
+rtl_random_normal_pairs(const rtl_random_t *self, uint64_t first_path, size_t n_paths,
+    uint64_t first_pair, size_t n_pairs, size_t n_slots, double *out)
+{
+    fill_fn fill = best_fill_normals();
+    size_t size = n_pairs * n_paths;
+    counters_t counters;
+
+    for (size_t start = 0; start < size; start += counters.n) {
+        counters.n = size - start < BLOCK ? size - start : BLOCK;
+        fill_counters(&counters, first_path, n_paths, first_pair, start);
+        for (size_t s = 0; s < n_slots; s++) {
+            double *even = out + 2 * s * size + start;
+            fill(self->key, &counters, (uint32_t) s * N_STREAMS + STREAM_NORMAL, even,
+                even + size);
+        }
+    }
+}
+
+/* The half of the pairs that belongs to one step. */
 static void
-fill(const rtl_random_t *self, fill_fn fill_block, uint32_t stream, uint64_t first_path,
+fill_step(const rtl_random_t *self, fill_fn fill, uint32_t stream, uint64_t first_path,
     size_t n_paths, uint64_t step, size_t n_slots, double *out)
 {
-    size_t skip = first_path & 1;
+    counters_t counters;
+    double half[2][BLOCK];
 
-    for (size_t s = 0; s < n_slots; s++) {
-        size_t done = 0;
-        while (done < n_paths) {
-            double pairs[2 * BLOCK];
-            size_t offset = done == 0 ? skip : 0;
-            size_t left = n_paths - done + offset;
-            size_t n = left / 2 + left % 2;
-            block_t block = {
-                .key = self->key,
-                .first_pair = (first_path + done) / 2,
-                .step = step,
-                .slot = (uint32_t) s * N_STREAMS + stream,
-                .n = n < BLOCK ? n : BLOCK,
-            };
-            size_t count = 2 * block.n < left ? 2 * block.n : left;
-            fill_block(&block, pairs);
-            memcpy(out + s * n_paths + done, pairs + offset,
-                (count - offset) * sizeof *out);
-            done += count - offset;
+    for (size_t start = 0; start < n_paths; start += counters.n) {
+        counters.n = n_paths - start < BLOCK ? n_paths - start : BLOCK;
+        fill_counters(&counters, first_path, n_paths, step / 2, start);
+        for (size_t s = 0; s < n_slots; s++) {
+            fill(self->key, &counters, (uint32_t) s * N_STREAMS + stream, half[0],
+                half[1]);
+            memcpy(out + s * n_paths + start, half[step % 2], counters.n * sizeof *out);
         }
     }
 }
@@ -325,13 +353,26 @@ void
 rtl_random_normals(const rtl_random_t *self, uint64_t first_path, size_t n_paths,
     uint64_t step, size_t n_slots, double *out)
 {
-    fill(self, best_fill_normals(), STREAM_NORMAL, first_path, n_paths, step, n_slots,
-        out);
+    fill_step(self, best_fill_normals(), STREAM_NORMAL, first_path, n_paths, step,
+        n_slots, out);
 }
 
 void
 rtl_random_uniforms(const rtl_random_t *self, uint64_t first_path, size_t n_paths,
     uint64_t step, size_t n_slots, double *out)
 {
-    fill(self, fill_uniforms, STREAM_UNIFORM, first_path, n_paths, step, n_slots, out);
+    fill_step(
+        self, fill_uniforms, STREAM_UNIFORM, first_path, n_paths, step, n_slots, out);
+}
+
+double
+rtl_random_uniform(const rtl_random_t *self, uint64_t path, uint64_t step, size_t slot)
+{
+    uint64_t pair = step / 2;
+    uint32_t c[4] = {(uint32_t) path, (uint32_t) pair, high_words(path, pair),
+        (uint32_t) slot * N_STREAMS + STREAM_UNIFORM};
+    const uint32_t *half = c + (step % 2 == 0 ? 0 : 2);
+
+    philox(c, (uint32_t) self->key, (uint32_t) (self->key >> 32));
+    return uniform((uint64_t) half[1] << 32 | half[0]);
 }

@@ -3,8 +3,8 @@
  * thread may compute any number and restarts need no state.
  *
  * Philox 4x32-10 (Salmon, Moraes, Dror & Shaw 2011, SC'11) scrambles the counter
- *     (pair, step, slot, stream),   pair = path / 2,
- * into 128 bits. Two uniforms U, V made of them give both paths of the pair a normal:
+ *     (path, pair, slot, stream),   pair = step / 2,
+ * into 128 bits. Two uniforms U, V made of them give both steps of the pair a normal:
  *     sqrt(-2 log U) cos 2 pi V  and  sqrt(-2 log U) sin 2 pi V   (Box & Muller 1958).
  * Logarithm, sine and cosine are our own polynomials in plain IEEE arithmetic: the
  * same bits on every processor. */
@@ -21,7 +21,7 @@ typedef struct {
 } rtl_random_t;
 
 /* Counters are unique below these; larger ones repeat numbers. */
-#define RTL_RANDOM_MAX_PATHS (UINT64_C(1) << 49)
+#define RTL_RANDOM_MAX_PATHS (UINT64_C(1) << 48)
 #define RTL_RANDOM_MAX_STEPS (UINT64_C(1) << 48)
 #define RTL_RANDOM_MAX_SLOTS ((size_t) 1 << 31)
 
@@ -30,19 +30,21 @@ typedef struct {
 void rtl_random_normals(const rtl_random_t *self, uint64_t first_path, size_t n_paths,
     uint64_t step, size_t n_slots, double *out);
 
-/* Uniforms in (0, 1), odd multiples of 2^-53, likewise; a stream of its own. */
+/* Those of both steps of n_pairs pairs, at half the price: out is (n_slots, 2, n_pairs,
+ * n_paths), the value at (s, h, p, i) belongs to step 2 (first_pair + p) + h. */
+void rtl_random_normal_pairs(const rtl_random_t *self, uint64_t first_path,
+    size_t n_paths, uint64_t first_pair, size_t n_pairs, size_t n_slots, double *out);
+
+/* Uniforms in (0, 1), odd multiples of 2^-53, of one step; a stream of its own. */
 void rtl_random_uniforms(const rtl_random_t *self, uint64_t first_path, size_t n_paths,
     uint64_t step, size_t n_slots, double *out);
+
+/* One of them. */
+double rtl_random_uniform(
+    const rtl_random_t *self, uint64_t path, uint64_t step, size_t slot);
 
 /* The generator itself, on one counter, in 32-bit words as published. */
 void rtl_random_philox(
     const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
-
-#ifdef RTL_FAULT_HOOK
-#include <stdbool.h>
-
-/* Tests only: leave the code for particular processors aside. */
-void rtl_random_use_portable(bool portable);
-#endif
 
 #endif

@@ -77,11 +77,12 @@ run_block(void *data, size_t task)
     size_t first, n, dim = self->method.model->dim, path = 0;
     double *state = block_state(self, task, &first, &n);
     rtl_step_block_t block;
-    int status = rtl_step_block_init(&block, dim, first, n);
+    int status = rtl_step_block_init(&block, &self->method, first, n);
 
     if (status != 0) {
         return status;
     }
+    block.exit_time = self->exit_time == NULL ? NULL : self->exit_time + first;
     memcpy(block.x, state, dim * n * sizeof *state);
     for (uint64_t s = 0; s < slice->n_steps; s++) {
         uint64_t step = self->step + s;
@@ -195,8 +196,7 @@ check_numbers(rtl_simulate_t *self, const double *x0)
     const rtl_step_t *method = &self->method;
     size_t dim = method->model->dim;
 
-    if (!(method->dt > 0.0) || !isfinite(method->dt) || self->n_paths < 1 ||
-        !rtl_step_check_walls(&method->walls, dim)) {
+    if (self->n_paths < 1 || !rtl_step_check(method)) {
         return RTL_BAD_ARGUMENT;
     }
     if (self->n_paths > RTL_RANDOM_MAX_PATHS ||
@@ -207,19 +207,18 @@ check_numbers(rtl_simulate_t *self, const double *x0)
 }
 
 int
-rtl_simulate_init(rtl_simulate_t *self, const rtl_model_t *model,
-    const rtl_walls_t *walls, rtl_random_t random, double dt, size_t n_paths,
-    const double *x0)
+rtl_simulate_init(
+    rtl_simulate_t *self, const rtl_step_t *method, size_t n_paths, const double *x0)
 {
-    size_t dim = model->dim;
+    size_t dim = method->model->dim;
     int status = 0;
 
     memset(self, 0, sizeof *self);
-    self->method = (rtl_step_t) {model, *walls, random, dt};
+    self->method = *method;
     self->n_paths = n_paths;
-    self->block = rtl_model_thread_safe(model) ? BLOCK : BLOCK_SERIAL;
+    self->block = rtl_model_thread_safe(method->model) ? BLOCK : BLOCK_SERIAL;
     self->slice = 1;
-    status = rtl_model_check(model);
+    status = rtl_model_check(method->model);
     if (status != 0) {
         goto out;
     }
@@ -233,12 +232,23 @@ rtl_simulate_init(rtl_simulate_t *self, const rtl_model_t *model,
         status = RTL_NO_MEMORY;
         goto out;
     }
+    if (rtl_step_walls_absorb(&method->walls, dim)) {
+        self->exit_time = rtl_memory_alloc(n_paths, sizeof *self->exit_time);
+        if (self->exit_time == NULL) {
+            status = RTL_NO_MEMORY;
+            goto out;
+        }
+        for (size_t i = 0; i < n_paths; i++) {
+            self->exit_time[i] = NAN;
+        }
+    }
     for (size_t b = 0; b < count_blocks(self); b++) {
         size_t first, n;
         double *x = block_state(self, b, &first, &n);
         for (size_t i = 0; i < n * dim; i++) {
             double start = x0[first * dim + i];
-            x[i % dim * n + i / dim] = rtl_step_fold(walls, i % dim, start);
+            x[i % dim * n + i / dim] =
+                rtl_step_walls_fold(&method->walls, i % dim, start);
         }
     }
 out:
@@ -253,7 +263,9 @@ rtl_simulate_free(rtl_simulate_t *self)
 {
     rtl_memory_free(self->x);
     rtl_memory_free(self->failures);
+    rtl_memory_free(self->exit_time);
     self->x = NULL;
+    self->exit_time = NULL;
     self->failures = NULL;
     self->record = NULL;
 }

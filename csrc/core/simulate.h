@@ -20,12 +20,14 @@ typedef struct {
 } rtl_simulate_failure_t;
 
 typedef struct {
-    rtl_step_t method; /* model (borrowed), walls, key and dt */
+    rtl_step_t method; /* what it points to is borrowed */
     size_t n_paths;
-    size_t block;   /* paths in a block, the last one may be smaller */
-    uint64_t step;  /* steps made */
-    uint64_t slice; /* steps between two looks at the monitor; adapts */
-    double *x;      /* (dim, paths of the block) for each block; owned */
+    size_t block;      /* paths in a block, the last one may be smaller */
+    uint64_t step;     /* steps made */
+    uint64_t slice;    /* steps between two looks at the monitor; adapts */
+    double *x;         /* (dim, paths of the block) for each block; owned */
+    double *exit_time; /* (n_paths,) when a path met an absorbing wall, NaN: on its way;
+                          NULL: no wall absorbs; owned */
     rtl_simulate_failure_t *failures; /* one a block; owned */
     rtl_simulate_failure_t failure;   /* the earliest, if the last run failed */
     double *record;                   /* (n_paths, n_times, dim) or NULL; borrowed */
@@ -37,8 +39,7 @@ typedef struct {
 /* Start n_paths paths at x0, (n_paths, dim); coordinates of periodic axes are taken
  * into the box. RTL_BAD_ARGUMENT: walls or dt; RTL_NOT_FINITE or RTL_OUTSIDE: x0, with
  * `failure` naming the path; and what rtl_model_check returns. */
-int rtl_simulate_init(rtl_simulate_t *self, const rtl_model_t *model,
-    const rtl_walls_t *walls, rtl_random_t random, double dt, size_t n_paths,
+int rtl_simulate_init(rtl_simulate_t *self, const rtl_step_t *method, size_t n_paths,
     const double *x0) RTL_MUST_CHECK;
 
 /* Frees what it owns; the account of a failure stays readable. */

@@ -1,168 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Euler-Maruyama (Maruyama 1955; Kloeden & Platen 1992, section 10.2): strong order
- * 1/2, weak order 1. A wall is noticed only after the step has crossed it, which brings
- * the weak order there down to 1/2 for reflecting ones. */
+/* The law of meeting a wall within a step: Gobet (2000), Stoch. Proc. Appl. 87, 167. A
+ * reflecting wall is noticed only after a step has crossed it. */
 #include "step.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "memory.h"
+#include "step_scheme.h"
 
-/* --- walls ------------------------------------------------------------------------ */
-
-double
-rtl_step_fold(const rtl_walls_t *walls, size_t axis, double x)
-{
-    if (walls->lower == NULL) {
-        return x;
-    }
-    double lower = walls->lower[axis], upper = walls->upper[axis];
-    if (x >= lower && (x < upper || (x == upper && !walls->periodic[axis]))) {
-        return x;
-    }
-    if (lower == -INFINITY) {
-        return upper - (x - upper);
-    }
-    if (upper == INFINITY) {
-        return lower + (lower - x);
-    }
-    double length = upper - lower;
-    double period = walls->periodic[axis] ? length : 2.0 * length;
-    double r = fmod(x - lower, period);
-    if (r < 0.0) {
-        r += period;
-    }
-    if (walls->periodic[axis]) {
-        return lower + r < upper ? lower + r : lower;
-    }
-    r = r <= length ? r : period - r;
-    return lower + r < upper ? lower + r : upper;
-}
-
-bool
-rtl_step_check_walls(const rtl_walls_t *walls, size_t dim)
-{
-    for (size_t k = 0; walls->lower != NULL && k < dim; k++) {
-        double length = walls->upper[k] - walls->lower[k];
-        if (!(length > 0.0) || (walls->periodic[k] && !isfinite(length)) ||
-            walls->lower[k] == INFINITY || walls->upper[k] == -INFINITY) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void
-fold_block(const rtl_walls_t *walls, size_t dim, size_t n, double *x)
-{
-    for (size_t k = 0; walls->lower != NULL && k < dim; k++) {
-        double lower = walls->lower[k], upper = walls->upper[k];
-        double *row = x + k * n;
-        for (size_t i = 0; i < n; i++) {
-            if (!(row[i] >= lower && row[i] < upper)) {
-                row[i] = rtl_step_fold(walls, k, row[i]);
-            }
-        }
-    }
-}
-
-/* --- moving ----------------------------------------------------------------------- */
-
-/* Diagonal entry k of L at n points; `inverse` gets 1 / L_kk, or 0 where the pivot is
- * zero to rounding. */
-static void
-factorise_pivot(size_t dim, size_t k, size_t n, double factor, double *d,
-    double *inverse, double *rest)
-{
-    const double tolerance = 4.0 * (double) dim * DBL_EPSILON;
-    double *pivot = d + (k * dim + k) * n;
-
-    for (size_t i = 0; i < n; i++) {
-        pivot[i] *= factor;
-        rest[i] = pivot[i];
-    }
-    for (size_t j = 0; j < k; j++) {
-        const double *before = d + (k * dim + j) * n;
-        for (size_t i = 0; i < n; i++) {
-            rest[i] -= before[i] * before[i];
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
-        double root = sqrt(rest[i] > tolerance * pivot[i] ? rest[i] : 0.0);
-        inverse[i] = root > 0.0 ? 1.0 / root : 0.0;
-        pivot[i] = root;
-    }
-}
-
-/* Entry (m, k) of L below the diagonal. Beside a zero pivot it is zero: what is left of
- * a semidefinite D has |D_mk|^2 <= D_mm D_kk too. */
-static void
-factorise_entry(size_t dim, size_t m, size_t k, size_t n, double factor, double *d,
-    const double *inverse)
-{
-    double *entry = d + (m * dim + k) * n;
-
-    for (size_t i = 0; i < n; i++) {
-        entry[i] *= factor;
-    }
-    for (size_t j = 0; j < k; j++) {
-        const double *a = d + (m * dim + j) * n, *b = d + (k * dim + j) * n;
-        for (size_t i = 0; i < n; i++) {
-            entry[i] -= a[i] * b[i];
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
-        entry[i] *= inverse[i];
-    }
-}
-
-/* The positive semidefinite D of n points, (dim, dim, n), becomes the lower triangle of
- * L, L L^T = factor D, by Cholesky; `room` holds 2 n numbers. */
-static void
-factorise(size_t dim, size_t n, double factor, double *d, double *room)
-{
-    for (size_t k = 0; k < dim; k++) {
-        factorise_pivot(dim, k, n, factor, d, room, room + n);
-        for (size_t m = k + 1; m < dim; m++) {
-            factorise_entry(dim, m, k, n, factor, d, room);
-        }
-    }
-}
-
-/* next = x + f dt + sqrt(2 D dt) xi, axis by axis. */
-static void
-move_diagonal(const rtl_step_t *self, const rtl_step_block_t *block)
-{
-    double dt = self->dt, two_dt = 2.0 * dt;
-    size_t size = self->model->dim * block->n;
-
-    for (size_t i = 0; i < size; i++) {
-        block->next[i] = block->x[i] + block->drift[i] * dt +
-                         sqrt(block->noise[i] * two_dt) * block->normal[i];
-    }
-}
-
-/* next = x + f dt + L xi. */
-static void
-move_tensor(const rtl_step_t *self, const rtl_step_block_t *block)
-{
-    size_t dim = self->model->dim, n = block->n;
-
-    for (size_t k = 0; k < dim; k++) {
-        double *next = block->next + k * n;
-        for (size_t i = 0; i < n; i++) {
-            next[i] = block->x[k * n + i] + block->drift[k * n + i] * self->dt;
-        }
-        for (size_t j = 0; j <= k; j++) {
-            const double *l = block->noise + (k * dim + j) * n;
-            for (size_t i = 0; i < n; i++) {
-                next[i] += l[i] * block->normal[j * n + i];
-            }
-        }
-    }
-}
+/* --- faults ----------------------------------------------------------------------- */
 
 /* The first path with a coordinate that is not finite, or n. */
 static size_t
@@ -214,58 +61,124 @@ find_point(const rtl_fault_t *fault, const rtl_step_block_t *block)
     return nearest;
 }
 
-/* --- blocks and steps ------------------------------------------------------------- */
+/* --- absorbing walls -------------------------------------------------------------- */
 
-int
-rtl_step_block_init(rtl_step_block_t *self, size_t dim, size_t first, size_t n)
+/* Below this exponent the bridge has not met the wall: exp(-37) < 2^-53. */
+static const double never = -37.0;
+
+/* Square of the noise of one step along an axis. */
+static double
+step_variance(
+    const rtl_step_t *self, const rtl_step_block_t *block, size_t axis, size_t i)
 {
-    double **arrays[] = {&self->x, &self->next, &self->drift, &self->normal};
+    double sum = 0.0;
 
-    memset(self, 0, sizeof *self);
-    self->first = first;
-    self->n = n;
-    for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {
-        *arrays[k] = rtl_memory_alloc(n, dim * sizeof(double));
+    if (rtl_step_block_is_diagonal(self)) {
+        return 2.0 * block->noise[axis * block->n + i] * self->dt;
     }
-    self->noise = rtl_memory_alloc(n, dim * dim * sizeof(double));
-    self->room = rtl_memory_alloc(n, 2 * sizeof(double));
-    if (self->x == NULL || self->next == NULL || self->drift == NULL ||
-        self->normal == NULL || self->noise == NULL || self->room == NULL) {
-        rtl_step_block_free(self);
-        return RTL_NO_MEMORY;
+    for (size_t j = 0; j < block->columns; j++) {
+        double g = block->noise[(axis * block->columns + j) * block->n + i];
+        sum += g * g;
     }
-    return 0;
+    return sum * self->dt;
 }
 
-void
-rtl_step_block_free(rtl_step_block_t *self)
+/* The share of the step after which path i meets a wall at distance `before` from its
+ * start and `after` from its end (negative: beyond the wall); 2: it does not. `side`
+ * numbers the walls: 2 axis, and 1 more for the upper. */
+static double
+meeting(const rtl_step_t *self, const rtl_step_block_t *block, uint64_t step,
+    size_t side, size_t i, double before, double after)
 {
-    rtl_memory_free(self->x);
-    rtl_memory_free(self->next);
-    rtl_memory_free(self->drift);
-    rtl_memory_free(self->noise);
-    rtl_memory_free(self->normal);
-    rtl_memory_free(self->room);
-    memset(self, 0, sizeof *self);
+    if (after <= 0.0) {
+        return before > 0.0 ? before / (before - after) : 0.0;
+    }
+    double exponent = -2.0 * before * after / step_variance(self, block, side / 2, i);
+    size_t slot = block->columns * (block->columns - 1) / 2 + side; /* after Platen's */
+    bool met = exponent > never && rtl_random_uniform(&self->random, block->first + i,
+                                       step, slot) < exp(exponent);
+    return met ? before / (before + after) : 2.0;
 }
 
-/* f and D at the paths' states. */
-static int
-evaluate(const rtl_step_t *self, const rtl_step_block_t *block, size_t *path,
-    rtl_fault_t *fault)
+/* End path i where it meets the first absorbing wall, if it does. */
+static void
+absorb_path(
+    const rtl_step_t *self, const rtl_step_block_t *block, uint64_t step, size_t i)
 {
-    const rtl_model_t *model = self->model;
-    int status = rtl_model_drift(model, block->x, block->n, block->drift, fault);
+    const rtl_walls_t *walls = &self->walls;
+    size_t dim = self->model->dim, n = block->n, first = 2 * dim;
+    double share = 2.0;
 
-    if (status == 0 && rtl_model_is_diagonal(model)) {
-        status = rtl_model_diagonal(model, block->x, block->n, block->noise, fault);
-    } else if (status == 0) {
-        status = rtl_model_tensor(model, block->x, block->n, block->noise, fault);
+    for (size_t side = 0; side < 2 * dim; side++) {
+        size_t at = side / 2 * n + i;
+        if (walls->absorbing[side]) {
+            bool up = side % 2 == 1;
+            double wall = up ? walls->upper[side / 2] : walls->lower[side / 2];
+            double before = up ? wall - block->x[at] : block->x[at] - wall;
+            double after = up ? wall - block->next[at] : block->next[at] - wall;
+            double met = meeting(self, block, step, side, i, before, after);
+            if (met < share) {
+                share = met;
+                first = side;
+            }
+        }
     }
-    if (status != 0) {
-        *path = find_point(fault, block);
+    if (first == 2 * dim) {
+        return;
     }
-    return status;
+    block->exit_time[i] = ((double) step + share) * self->dt;
+    for (size_t k = 0; k < dim; k++) {
+        double *x = block->next + k * n + i;
+        *x = block->x[k * n + i] + share * (*x - block->x[k * n + i]);
+        if (k == first / 2) {
+            *x = first % 2 == 1 ? walls->upper[k] : walls->lower[k];
+        }
+    }
+}
+
+/* Paths that have ended stay. */
+static void
+stay(const rtl_step_block_t *block, size_t dim)
+{
+    for (size_t i = 0; i < block->n; i++) {
+        for (size_t k = 0; !isnan(block->exit_time[i]) && k < dim; k++) {
+            block->next[k * block->n + i] = block->x[k * block->n + i];
+        }
+    }
+}
+
+/* --- the step --------------------------------------------------------------------- */
+
+bool
+rtl_step_check(const rtl_step_t *self)
+{
+    size_t dim = self->model->dim, m = rtl_model_noise_columns(self->model);
+
+    if (self->scheme == RTL_MILSTEIN &&
+        (self->second.evaluate == NULL ||
+            self->second.n_out != dim * (m * (m + 1) / 2))) {
+        return false;
+    }
+    return self->dt > 0.0 && isfinite(self->dt) && self->scheme <= RTL_PLATEN &&
+           rtl_step_walls_check(&self->walls, dim);
+}
+
+static void
+meet_walls(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step)
+{
+    size_t dim = self->model->dim;
+
+    for (size_t i = 0; block->exit_time != NULL && i < block->n; i++) {
+        if (isnan(block->exit_time[i])) {
+            absorb_path(self, block, step, i);
+        }
+    }
+    if (rtl_model_is_diagonal(self->model)) {
+        rtl_step_walls_fold_block(&self->walls, dim, block->n, block->next);
+    } else {
+        rtl_step_walls_reflect(
+            &self->walls, dim, block->columns, block->n, block->noise, block->next);
+    }
 }
 
 int
@@ -273,17 +186,15 @@ rtl_step_run(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step,
     size_t *path, rtl_fault_t *fault)
 {
     size_t dim = self->model->dim, n = block->n;
-    int status = evaluate(self, block, path, fault);
 
+    rtl_step_block_draw(block, self, step);
+    int status = rtl_step_scheme_move(self, block, step, fault);
     if (status != 0) {
+        *path = find_point(fault, block);
         return status;
     }
-    rtl_random_normals(&self->random, block->first, n, step, dim, block->normal);
-    if (rtl_model_is_diagonal(self->model)) {
-        move_diagonal(self, block);
-    } else {
-        factorise(dim, n, 2.0 * self->dt, block->noise, block->room);
-        move_tensor(self, block);
+    if (block->exit_time != NULL) {
+        stay(block, dim);
     }
     *path = find_not_finite(dim, n, block->next, &fault->component);
     if (*path < n) {
@@ -292,7 +203,9 @@ rtl_step_run(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step,
         fault->value = block->next[fault->component * n + *path];
         return RTL_NOT_FINITE;
     }
-    fold_block(&self->walls, dim, n, block->next);
+    if (self->walls.lower != NULL) {
+        meet_walls(self, block, step);
+    }
     double *swap = block->x;
     block->x = block->next;
     block->next = swap;

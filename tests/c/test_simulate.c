@@ -68,8 +68,18 @@ static const rtl_model_t ou = {
 
 static const double box_lower[] = {-1.5, -1.0}, box_upper[] = {1.5, 1.0};
 static const bool box_periodic[] = {false, true};
-static const rtl_walls_t box = {box_lower, box_upper, box_periodic};
-static const rtl_walls_t no_walls = {NULL, NULL, NULL};
+static const rtl_walls_t box = {box_lower, box_upper, box_periodic, NULL};
+static const rtl_walls_t no_walls = {NULL, NULL, NULL, NULL};
+
+static int
+init(rtl_simulate_t *self, const rtl_model_t *model, const rtl_walls_t *walls,
+    uint64_t key, double dt, size_t n_paths, const double *x0)
+{
+    const rtl_step_t method = {
+        .model = model, .walls = *walls, .random = {key}, .dt = dt};
+
+    return rtl_simulate_init(self, &method, n_paths, x0);
+}
 
 static double starts[PATHS * DIM];
 
@@ -81,8 +91,7 @@ run_in_pieces(const rtl_model_t *model, uint64_t piece, size_t n_threads, uint64
     rtl_simulate_t simulation;
     uint64_t left = STEPS;
 
-    CHECK(rtl_simulate_init(
-              &simulation, model, &box, (rtl_random_t) {8}, 0.02, PATHS, starts) == 0);
+    CHECK(init(&simulation, model, &box, 8, 0.02, PATHS, starts) == 0);
     rtl_simulate_record(&simulation, thin, STEPS / thin + 1, record);
     while (left > 0) {
         uint64_t n = left < piece ? left : piece;
@@ -136,13 +145,13 @@ static void
 test_steps(void)
 {
     static double whole[PATHS * (STEPS + 1) * DIM], last[PATHS * DIM];
-    rtl_step_t method = {&ou, box, {8}, 0.02};
+    rtl_step_t method = {.model = &ou, .walls = box, .random = {8}, .dt = 0.02};
     rtl_step_block_t block;
     rtl_fault_t fault;
     size_t at = 0;
 
     run_in_pieces(&ou, STEPS, 1, 1, whole, last);
-    CHECK(rtl_step_block_init(&block, DIM, 600, 100) == 0);
+    CHECK(rtl_step_block_init(&block, &method, 600, 100) == 0);
     for (size_t t = 0; t < STEPS; t++) {
         for (size_t i = 0; i < 100 * DIM; i++) {
             size_t place = ((600 + i / DIM) * (STEPS + 1) + t) * DIM + i % DIM;
@@ -162,30 +171,23 @@ test_bad_start(void)
 {
     rtl_simulate_t simulation;
     double x0[] = {0.0, 0.0, 1.5, 7.25, 1.6, 0.0};
-    rtl_random_t random = {1};
 
-    CHECK(rtl_simulate_init(&simulation, &ou, &box, random, 0.1, 3, x0) == RTL_OUTSIDE);
+    CHECK(init(&simulation, &ou, &box, 1, 0.1, 3, x0) == RTL_OUTSIDE);
     CHECK(simulation.failure.path == 2 && simulation.failure.fault.value == 1.6);
-    CHECK(rtl_simulate_init(&simulation, &ou, &box, random, 0.1, 2, x0) == 0);
+    CHECK(init(&simulation, &ou, &box, 1, 0.1, 2, x0) == 0);
     rtl_simulate_state(&simulation, x0);
     CHECK(x0[3] == -0.75); /* a periodic axis has no outside */
     rtl_simulate_free(&simulation);
     x0[1] = NAN;
-    CHECK(rtl_simulate_init(&simulation, &ou, &no_walls, random, 0.1, 3, x0) ==
-          RTL_NOT_FINITE);
+    CHECK(init(&simulation, &ou, &no_walls, 1, 0.1, 3, x0) == RTL_NOT_FINITE);
     CHECK(simulation.failure.path == 0 && simulation.failure.fault.component == 1);
     x0[1] = 0.0;
-    CHECK(rtl_simulate_init(&simulation, &ou, &box, random, 0.0, 2, x0) ==
-          RTL_BAD_ARGUMENT);
-    CHECK(rtl_simulate_init(&simulation, &ou, &box, random, NAN, 2, x0) ==
-          RTL_BAD_ARGUMENT);
-    CHECK(rtl_simulate_init(&simulation, &ou, &box, random, 0.1, 0, x0) ==
-          RTL_BAD_ARGUMENT);
-    CHECK(rtl_simulate_init(&simulation, &ou, &box, random, 0.1, SIZE_MAX / 8, x0) ==
-          RTL_TOO_LARGE);
+    CHECK(init(&simulation, &ou, &box, 1, 0.0, 2, x0) == RTL_BAD_ARGUMENT);
+    CHECK(init(&simulation, &ou, &box, 1, NAN, 2, x0) == RTL_BAD_ARGUMENT);
+    CHECK(init(&simulation, &ou, &box, 1, 0.1, 0, x0) == RTL_BAD_ARGUMENT);
+    CHECK(init(&simulation, &ou, &box, 1, 0.1, SIZE_MAX / 8, x0) == RTL_TOO_LARGE);
     rtl_model_t none = {.dim = 2};
-    CHECK(rtl_simulate_init(&simulation, &none, &box, random, 0.1, 2, x0) ==
-          RTL_BAD_ARGUMENT);
+    CHECK(init(&simulation, &none, &box, 1, 0.1, 2, x0) == RTL_BAD_ARGUMENT);
 }
 
 /* The earliest failure is named, for any number of threads: path 513 is the first over
@@ -206,8 +208,7 @@ test_failure(void)
     x0[513 * DIM] = 1.9375;
     x0[100 * DIM] = 1.875;
     for (size_t threads = 1; threads <= 3; threads++) {
-        CHECK(rtl_simulate_init(&simulation, &model, &no_walls, (rtl_random_t) {1},
-                  0x1p-8, PATHS, x0) == 0);
+        CHECK(init(&simulation, &model, &no_walls, 1, 0x1p-8, PATHS, x0) == 0);
         CHECK(rtl_simulate_run(&simulation, 1000, threads, NULL) == RTL_NOT_FINITE);
         CHECK(failure->path == 513 && failure->step == 2);
         CHECK(failure->fault.x[0] == 1.9375 + 20.0 / 256.0);
@@ -223,13 +224,11 @@ test_callback(void)
     rtl_simulate_t simulation;
 
     model.drift.evaluate = refuse;
-    CHECK(rtl_simulate_init(
-              &simulation, &model, &box, (rtl_random_t) {1}, 0.1, PATHS, starts) == 0);
+    CHECK(init(&simulation, &model, &box, 1, 0.1, PATHS, starts) == 0);
     CHECK(rtl_simulate_run(&simulation, 3, 2, NULL) == RTL_CALLBACK);
     CHECK(simulation.failure.fault.value == 17.0);
     rtl_simulate_free(&simulation);
-    CHECK(rtl_simulate_init(
-              &simulation, &ou, &box, (rtl_random_t) {1}, 0.1, 1, starts) == 0);
+    CHECK(init(&simulation, &ou, &box, 1, 0.1, 1, starts) == 0);
     CHECK(rtl_simulate_run(&simulation, RTL_RANDOM_MAX_STEPS + 1, 2, NULL) ==
           RTL_TOO_LARGE);
     rtl_simulate_free(&simulation);
@@ -258,8 +257,7 @@ test_interrupt(void)
     seen_t seen = {0};
     rtl_monitor_t monitor = {.poll = watch, .data = &seen};
 
-    CHECK(rtl_simulate_init(
-              &simulation, &ou, &box, (rtl_random_t) {1}, 1e-3, PATHS, starts) == 0);
+    CHECK(init(&simulation, &ou, &box, 1, 1e-3, PATHS, starts) == 0);
     double start = rtl_monitor_clock();
     CHECK(rtl_simulate_run(&simulation, RTL_RANDOM_MAX_STEPS, 2, &monitor) ==
           RTL_INTERRUPTED);
@@ -271,8 +269,7 @@ static int
 run_short(void *data)
 {
     rtl_simulate_t simulation;
-    int status = rtl_simulate_init(
-        &simulation, &ou, &box, (rtl_random_t) {1}, 1e-3, 300, starts);
+    int status = init(&simulation, &ou, &box, 1, 1e-3, 300, starts);
 
     (void) data;
     if (status == 0) {

@@ -19,9 +19,9 @@ def philox(counter, key):
     return a, b, c, d
 
 
-def words(key, pair, step, slot, stream):
-    """Two 64-bit words for a pair of paths."""
-    counter = pair & LOW, step & LOW, pair >> 32 << 16 | step >> 32, 2 * slot + stream
+def words(key, path, pair, slot, stream):
+    """Two 64-bit words for a pair of steps."""
+    counter = path & LOW, pair & LOW, path >> 32 << 16 | pair >> 32, 2 * slot + stream
     a, b, c, d = philox(counter, (key & LOW, key >> 32))
     return b << 32 | a, d << 32 | c
 
@@ -32,15 +32,15 @@ def uniform(bits):
 
 
 def one_uniform(key, path, step, slot):
-    return uniform(words(key, path // 2, step, slot, UNIFORM)[path % 2])
+    return uniform(words(key, path, step // 2, slot, UNIFORM)[step % 2])
 
 
 def one_normal(key, path, step, slot):
-    first, second = words(key, path // 2, step, slot, NORMAL)
+    first, second = words(key, path, step // 2, slot, NORMAL)
     radius = np.sqrt(-2 * np.log(uniform(first)))
     # the two top bits choose a quarter turn about an axis, the others the place in it
     angle = np.pi / 2 * ((second >> 62) + uniform(second << 2 & 2**64 - 1) - 0.5)
-    return radius * (np.sin(angle) if path % 2 else np.cos(angle))
+    return radius * (np.sin(angle) if step % 2 else np.cos(angle))
 
 
 def normals(key, first_path, n_paths, step, n_slots):

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "step_block.h"
+
+#include <string.h>
+
+#include "memory.h"
+
+/* Normals are drawn for so many (path, pair of steps) at once, if that is one pair of
+ * steps or more: few paths get many steps in one go. */
+enum { DRAWN = 128 };
+
+bool
+rtl_step_block_is_diagonal(const rtl_step_t *method)
+{
+    return method->scheme == RTL_EULER_MARUYAMA && rtl_model_is_diagonal(method->model);
+}
+
+/* Rows of room that the scheme needs, see step_scheme.c. */
+static size_t
+count_rows(const rtl_step_t *method, size_t columns)
+{
+    size_t dim = method->model->dim, matrix = dim * columns;
+
+    switch (method->scheme) {
+    case RTL_HEUN:
+        return 2 + 2 * dim + matrix;
+    case RTL_MILSTEIN:
+        return 2 + 1 + dim * (columns * (columns + 1) / 2);
+    case RTL_PLATEN:
+        return 2 + 2 * dim + 2 * matrix + columns * (columns - 1) / 2;
+    default:
+        return 2;
+    }
+}
+
+int
+rtl_step_block_init(
+    rtl_step_block_t *self, const rtl_step_t *method, size_t first, size_t n)
+{
+    double **arrays[] = {&self->x, &self->next, &self->drift};
+    size_t dim = method->model->dim;
+
+    memset(self, 0, sizeof *self);
+    self->first = first;
+    self->n = n;
+    self->columns = method->scheme == RTL_EULER_MARUYAMA
+                        ? dim
+                        : rtl_model_noise_columns(method->model);
+    self->n_pairs = n < DRAWN ? DRAWN / n : 1;
+    self->first_pair = UINT64_MAX;
+    for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {
+        *arrays[k] = rtl_memory_alloc(n, dim * sizeof(double));
+    }
+    self->noise = rtl_memory_alloc(n, dim * self->columns * sizeof(double));
+    self->room =
+        rtl_memory_alloc(n, count_rows(method, self->columns) * sizeof(double));
+    self->normals =
+        rtl_memory_alloc(n * self->n_pairs, 2 * self->columns * sizeof(double));
+    if (self->x == NULL || self->next == NULL || self->drift == NULL ||
+        self->noise == NULL || self->room == NULL || self->normals == NULL) {
+        rtl_step_block_free(self);
+        return RTL_NO_MEMORY;
+    }
+    return 0;
+}
+
+void
+rtl_step_block_free(rtl_step_block_t *self)
+{
+    rtl_memory_free(self->x);
+    rtl_memory_free(self->next);
+    rtl_memory_free(self->drift);
+    rtl_memory_free(self->noise);
+    rtl_memory_free(self->room);
+    rtl_memory_free(self->normals);
+    memset(self, 0, sizeof *self);
+}
+
+void
+rtl_step_block_draw(rtl_step_block_t *self, const rtl_step_t *method, uint64_t step)
+{
+    uint64_t pair = step / 2;
+
+    if (self->first_pair == UINT64_MAX || pair < self->first_pair ||
+        pair - self->first_pair >= self->n_pairs) {
+        rtl_random_normal_pairs(&method->random, self->first, self->n, pair,
+            self->n_pairs, self->columns, self->normals);
+        self->first_pair = pair;
+    }
+}
