@@ -20,7 +20,7 @@ from rattling.fokker_planck import generator as make_generator
 from rattling.fokker_planck import steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
-from rattling.models import exact_rattling
+from rattling.models import Model, exact_rattling
 from rattling.results import Result
 from rattling.typicality import typicality
 
@@ -409,7 +409,8 @@ class Susceptibility(Result):
         L = log P_A/P_B.
     diffusion : ndarray, shape (dim, \\*grid.shape), or None for a chain
         δL/δ log D_k(x), 1/volume: L changes by the integral of diffusion × δ log D. The
-        Itô drift stays as it is.
+        Itô drift stays as it is. For a full tensor D, of shape (1, \\*grid.shape): all of
+        D(x) grows alike.
     drift : ndarray, shape (dim, \\*grid.shape), or None for a chain
         δL/δf_k(x), time/(length × volume).
     source, target : ndarray of int, shape (n_rates,)
@@ -418,6 +419,8 @@ class Susceptibility(Result):
         dL/d log w of each.
     adjoint : ndarray, shape ``grid.shape`` or (n,)
         a with Wᵀ a = 1_A/P_A - 1_B/P_B, zero at the likeliest state; NaN in transient ones.
+    probability : ndarray, shape ``grid.shape`` or (n,)
+        Of the steady state.
     residual : float
         Largest error of that equation over the largest right-hand side.
     grid : Grid or None
@@ -431,11 +434,12 @@ class Susceptibility(Result):
     target: np.ndarray = field(repr=False)
     rates: np.ndarray = field(repr=False)
     adjoint: np.ndarray
+    probability: np.ndarray = field(repr=False)
     residual: float
     grid: Grid | None = None
     variables: tuple | None = None
 
-    _dims = {"diffusion": ("component", "grid"), "drift": ("component", "grid"), "adjoint": ("grid",)}
+    _dims = {"diffusion": ("component", "grid"), "drift": ("component", "grid"), "adjoint": ("grid",), "probability": ("grid",)}
 
     @property
     def torch(self):
@@ -459,8 +463,8 @@ class Susceptibility(Result):
         """
         if self.grid is None:
             raise ValueError("a chain without a grid has no fields: see rates")
-        change = self.diffusion * log_diffusion + self.drift * drift
-        return float(np.sum(change * self.grid.volumes))
+        volumes = self.grid.volumes
+        return float(np.sum(self.diffusion * log_diffusion * volumes) + np.sum(self.drift * drift * volumes))
 
     def reactivities(self):
         """dL/d log a of each link, w = a e^(s/2): both ways change alike.
@@ -519,7 +523,8 @@ def susceptibility(model, a, b, grid=None, *, rtol=1e-12):
     answer to changes everywhere (the adjoint method; for chains see Conlisk 1985, J. Econ.
     Dyn. Control 9, 139). δW follows from differentiating the rates of the grid's faces. A
     change at one cell means one that falls linearly to 0 at the neighbouring centres, as
-    the rates see the fields between them. In detailed balance a torch that acts on
+    the rates see the fields between them. For full tensors, -p D_ij ∂_i∂_j a and -p ∂_k a are
+    taken on the grid, to second order. In detailed balance a torch that acts on
     reactivities alone changes nothing: `reactivities` is 0.
 
     Examples
@@ -564,20 +569,43 @@ def susceptibility(model, a, b, grid=None, *, rtol=1e-12):
     fields = {"diffusion": None, "drift": None}
     if chain.grid is not None and chain.model is not None:
         points = np.ascontiguousarray(chain.grid.points().T)
-        answers = _core.response_fields(chain.model._compiled(points), chain.grid._core, p.ravel(), known)
-        shape = (chain.grid.dim, *chain.shape)
+        compiled = chain.model._compiled(points)
+        if compiled.is_diagonal:
+            answers = _core.response_fields(compiled, chain.grid._core, p.ravel(), known)
+        else:
+            answers = _response_of_tensors(chain, p, known.reshape(chain.shape))
         fields = {
-            name: answer.reshape(shape) / chain.grid.volumes for name, answer in zip(fields, answers, strict=True)
+            name: answer.reshape(-1, *chain.shape) / chain.grid.volumes
+            for name, answer in zip(fields, answers, strict=True)
         }
     return Susceptibility(
         log_ratio=math.log(masses[0]) - math.log(masses[1]),
         **fields,
         **result,
         adjoint=adjoint.reshape(chain.shape),
+        probability=p,
         residual=residual,
         grid=chain.grid,
         variables=chain.variables,
     )
+
+
+def _response_of_tensors(chain, p, adjoint):
+    """-p D_ij ∂_i∂_j a, (1, n), by the generator without drift, whose rates out of a cell are
+    those of its own D; and -p ∂_k a, (dim, n), by differences."""
+    model, grid = chain.model, chain.grid
+    spread = make_generator(Model(np.zeros_like, model.diffusion, dim=grid.dim), grid).matrix
+    slopes = []
+    for axis in range(grid.dim):
+        x, values = grid.centres(axis), np.moveaxis(adjoint, axis, 0)
+        if grid.boundary[axis][0] == "periodic":
+            length = grid.edges(axis)[-1] - grid.edges(axis)[0]
+            x = np.concatenate([x[-1:] - length, x, x[:1] + length])
+            slope = np.gradient(np.concatenate([values[-1:], values, values[:1]]), x, axis=0)[1:-1]
+        else:
+            slope = np.gradient(values, x, axis=0)
+        slopes.append(np.moveaxis(slope, 0, axis))
+    return -p * (spread.T @ adjoint.ravel()).reshape(p.shape), -p * np.array(slopes)
 
 
 def _region(name, value, shape):

@@ -6,6 +6,7 @@ answer here comes with the full solve beside it, since the law may be wrong.
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ import numpy as np
 from rattling._checks import choice, number, real_array
 from rattling.apriori import moment_closure
 from rattling.blowtorch import susceptibility
-from rattling.fokker_planck import steady_state
+from rattling.fokker_planck import generator, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
@@ -450,7 +451,8 @@ def design_drives(drives, region, grid=None, *, bounds=(0.0, 1.0), gamma=None, o
     Sequential least squares with exact gradients, ∂R/∂w_k = ½ tr(D⁻¹ D_k), from equal weights
     and from the neighbourhood of each drive alone ("solve": from equal weights and from the
     law's optimum); the best is taken. P is not concave in w: it may be a local optimum.
-    "solve" needs diagonal D; its gradients have the accuracy of the grid.
+    Gradients for "solve", -aᵀ W_k p with the adjoint field a of `blowtorch.susceptibility`, are
+    exact for chains and have the accuracy of the grid for models.
     """
     drives = _read_drives(drives)
     choice("objective", objective, _OBJECTIVES)
@@ -593,12 +595,10 @@ class _Drives(_Problem):
         self.gamma = _gamma(first, grid, gamma)
         self.chains = isinstance(drives[0], Generator)
         if self.chains:
-            self.rates = [_rates(drive) for drive in drives]
             self.parts = np.array([drive.exit_rates.ravel() for drive in drives])
         else:
             points = np.ascontiguousarray(grid.points().T)
             self.parts = np.array([np.moveaxis(drive.diffusion(points), -1, 0) for drive in drives])
-            self.drifts = np.array([drive.drift(points) for drive in drives])
 
     def system(self, weights):
         return mix(self.drives, np.maximum(weights, 0.0))
@@ -613,18 +613,14 @@ class _Drives(_Problem):
         slopes = 0.5 * np.einsum("nij,knij->kn", inverse, self.parts)
         return r.reshape(self.region.shape), slopes.reshape(len(weights), *self.region.shape)
 
+    @functools.cached_property
+    def flows(self):
+        """W_k of each drive."""
+        return [(drive if self.chains else generator(drive, self.grid)).matrix for drive in self.drives]
+
     def response(self, weights, map_):
-        if self.chains:
-            total = sum(w * rates for w, rates in zip(weights, self.rates, strict=True))
-            at = map_.source, map_.target
-            return np.array([np.sum(map_.rates * rates[at] / total[at]) for rates in self.rates])
-        tensor = np.tensordot(weights, self.parts, 1)
-        shape = self.drifts.shape[1:2] + self.region.shape
-        answer = []
-        for part, drift in zip(self.parts, self.drifts, strict=True):
-            ratio = (np.diagonal(part, axis1=1, axis2=2) / np.diagonal(tensor, axis1=1, axis2=2)).T
-            answer.append(map_.predict(log_diffusion=ratio.reshape(shape), drift=drift.reshape(shape)))
-        return np.array(answer)
+        adjoint = np.nan_to_num(map_.adjoint.ravel())
+        return np.array([-adjoint @ (flow @ map_.probability.ravel()) for flow in self.flows])
 
 
 class _Noise(_Problem):

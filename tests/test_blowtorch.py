@@ -254,6 +254,38 @@ def test_every_cell_of_the_hot_spot():
     np.testing.assert_allclose(answer, expected, atol=1e-7 * np.abs(answer).max())
 
 
+TENSOR = [["1 + x**2/8", "sin(y)/3"], ["sin(y)/3", "0.7 + cos(x)/5"]]
+PUSH = ["x - x**3 + y/2", "-y - x/2"]
+
+
+@pytest.mark.parametrize("boundary", ["reflecting", "periodic"])
+def test_full_tensors_against_differences(boundary):
+    """A torch and a push, both smooth, to second order in the cells."""
+    push = PUSH if boundary == "reflecting" else ["sin(x) + cos(y)/2", "-sin(y)"]
+    tensor = TENSOR if boundary == "reflecting" else [["1 + cos(x)/4", "sin(y)/3"], ["sin(y)/3", "0.7 + cos(x)/5"]]
+    side = 2 if boundary == "reflecting" else np.pi
+    bump = "exp(cos(x - 1) + cos(y))"
+    errors = []
+    for n in (24, 48):
+        grid = rt.Grid([(-side, side)] * 2, n, boundary)
+        x, y = grid.points().T.reshape(2, n, n)
+        a, b = x > side / 3, x < -side / 3
+        answer = blowtorch.susceptibility(rt.Model.from_sympy(push, tensor, variables="x y"), a, b, grid)
+        assert answer.diffusion.shape == (1, n, n) and answer.drift.shape == (2, n, n)
+
+        def ratio(heat, force, grid=grid, a=a, b=b):
+            hot = [[f"({d})*exp({heat}*{bump})" for d in row] for row in tensor]
+            model = rt.Model.from_sympy([f"{push[0]} + {force}*{bump}", push[1]], hot, variables="x y")
+            return log_ratio(rt.generator(model, grid), a, b)
+
+        field = np.exp(np.cos(x - 1) + np.cos(y))
+        by_heat = answer.predict(log_diffusion=field), difference(lambda s: ratio(s, 0), 1e-3)
+        by_force = answer.predict(drift=np.array([field, 0 * field])), difference(lambda s: ratio(0, s), 1e-3)
+        errors.append([abs(found / wanted - 1) for found, wanted in (by_heat, by_force)])
+    assert np.max(errors[1]) < 0.01
+    assert np.all(np.array(errors[1]) < np.array(errors[0]) / 2.5 + 1e-4)
+
+
 def test_prediction():
     """A weak torch, far away and near: first order is what the full solve gives."""
     model, grid = systems.hot_spot_double_well(heat=0.0), rt.Grid([(-2.2, 2.2)], 400)
@@ -336,7 +368,7 @@ def test_results(tmp_path):
     answer = blowtorch.susceptibility(model, side > 0, side < 0, grid)
     answer.save(tmp_path / "map.npz")
     np.testing.assert_array_equal(rt.results.Result.load(tmp_path / "map.npz").torch, answer.torch)
-    assert set(answer.to_xarray().data_vars) == {"diffusion", "drift", "adjoint"}
+    assert set(answer.to_xarray().data_vars) == {"diffusion", "drift", "adjoint", "probability"}
     answer.plot()
     matplotlib.pyplot.figure()
     blowtorch.two_wells(n_cells=100).plot()

@@ -96,6 +96,21 @@ def test_noise_alone_gives_two_over_d(dim):
     assert parts.r < 1e-6
 
 
+@pytest.mark.parametrize("clock", ["exit-rate", "trace", "determinant"])
+def test_full_tensors(clock):
+    """The identity, and ψ as the steady state of f/λ, D/λ."""
+    tensor = [["2 + sin(x)", "cos(y)/2"], ["cos(y)/2", "1 + sin(x + y)/3"]]
+    grid = rt.Grid([(0, 2 * np.pi)] * 2, 48, "periodic")
+    parts = rt.local_global(rt.generator(rt.Model.from_sympy(["sin(y)", "1"], tensor, variables="x y"), grid), clock)
+    assert parts.identity_error < 1e-12 and 0 < parts.rho < 1
+    rate = {"trace": "(3 + sin(x) + sin(x + y)/3)", "determinant": "sqrt((2 + sin(x))*(1 + sin(x + y)/3) - cos(y)**2/4)"}
+    if clock in rate:
+        slow = [[f"({d})/{rate[clock]}" for d in row] for row in tensor]
+        drift = [f"sin(y)/{rate[clock]}", f"1/{rate[clock]}"]
+        psi = rt.steady_state(rt.Model.from_sympy(drift, slow, variables="x y"), grid).probability
+        np.testing.assert_allclose(parts.jump_chain, psi, rtol=0.01)
+
+
 def test_reversible_chains_sit_on_the_bound():
     """w_xy = exp(W_x - B_xy), B symmetric: pi ~ exp(-W), and rho is close to the bound."""
     rng = np.random.default_rng(0)
