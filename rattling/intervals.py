@@ -17,7 +17,7 @@ from rattling.typicality import Typicality
 __all__ = ["Intervals", "intervals"]
 
 SCORES = ("gamma", "gamma_kl", "correlation", "spearman", "kl", "kl_explained", "total_variation")
-_RANGES = {"correlation": (-1, 1), "spearman": (-1, 1), "kl": (0, math.inf), "total_variation": (0, 1)}
+_RANGES: dict = {"correlation": (-1, 1), "spearman": (-1, 1), "kl": (0, math.inf), "total_variation": (0, 1)}
 _RANGES |= {"kl_explained": (-math.inf, 1)}
 _SOURCES = ("cells", "errors")
 _FEW = 10

@@ -39,7 +39,7 @@ class GaussianField:
                 np.multiply.accumulate(powers[top + 1 :], axis=0, out=powers[top + 1 :])
                 powers[:top] = powers[: top : -1].conj()
             factors = powers[self.index[:, k] + top]
-            waves = factors if k == 0 else np.multiply(waves, factors, out=waves)
+            waves = factors if k == 0 else np.multiply(waves, factors, out=waves)  # noqa: F821
         return self.cosines @ waves.real + self.sines @ waves.imag
 
 

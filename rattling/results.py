@@ -38,8 +38,8 @@ class Result:
         Dimension name -> field or property that holds its coordinate.
     """
 
-    _dims = {}
-    _coords = {}
+    _dims: dict = {}
+    _coords: dict = {}
 
     def _lines(self):
         """(name, short text) of each public field."""

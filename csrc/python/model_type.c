@@ -312,14 +312,14 @@ model_is_diagonal(PyObject *self, void *Py_UNUSED(closure))
 
 static PyMethodDef model_methods[] = {
     {"drift", model_drift, METH_O,
-        "drift(x)\n--\n\nIto drift (dim, n) at x, (dim, n)."},
+        "drift($self, x, /)\n--\n\nIto drift (dim, n) at x, (dim, n)."},
     {"diffusion", model_diffusion, METH_O,
-        "diffusion(x)\n--\n\nTensor D (dim, dim, n) at x, (dim, n)."},
+        "diffusion($self, x, /)\n--\n\nTensor D (dim, dim, n) at x, (dim, n)."},
     {"diagonal", model_diagonal, METH_O,
-        "diagonal(x)\n--\n\nDiagonal of D (dim, n) at x, (dim, n); ValueError where D "
+        "diagonal($self, x, /)\n--\n\nDiagonal of D (dim, n) at x, (dim, n); ValueError where D "
         "is not diagonal."},
     {"rattling", model_rattling, METH_O,
-        "rattling(x)\n--\n\nR = log det(2 D) / 2, (n,), at x, (dim, n)."},
+        "rattling($self, x, /)\n--\n\nR = log det(2 D) / 2, (n,), at x, (dim, n)."},
     {NULL, NULL, 0, NULL},
 };
 

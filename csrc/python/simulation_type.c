@@ -390,7 +390,7 @@ simulation_exit_times(PyObject *object, PyObject *Py_UNUSED(ignored))
 
 static PyMethodDef simulation_methods[] = {
     {"run", simulation_run, METH_VARARGS,
-        "run(n_steps, thin, n_threads, progress)\n--\n\n"
+        "run($self, n_steps, thin, n_threads, progress, /)\n--\n\n"
         "Go on for n_steps steps; the present state and each thin-th after it,\n"
         "(n_paths, n_steps // thin + 1, dim), or None for thin = 0."},
     {"state", simulation_state, METH_NOARGS,

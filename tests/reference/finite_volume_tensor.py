@@ -3,7 +3,6 @@
 import itertools
 
 import numpy as np
-
 from reference import selling
 from reference.finite_volume import bernoulli
 
