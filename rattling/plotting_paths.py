@@ -35,7 +35,7 @@ def plot_trajectories(trajectories, ax=None, *, n_paths=10):
     if trajectories.dim == 2:
         for path, colour in zip(x, colours, strict=True):
             ax.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.6, alpha=0.7)
-            ax.plot(*path[-1], "o", color=colour, markersize=4)
+        ax.scatter(*x[:, -1].T, c=colours, s=16, zorder=3)
         ax.set(xlabel=names[0], ylabel=names[1], aspect="equal")
         return ax
     if trajectories.dim == 1:
