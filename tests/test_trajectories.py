@@ -435,8 +435,8 @@ def test_plot(dim):
     figure, ax = pyplot.subplots()
     assert paths.plot(ax) is ax
     lines = ax.get_lines()
-    assert len(lines) == {1: 4, 2: 8, 3: 3}[dim]  # in 2-D each path has its end marked
-    drawn = lines[0].get_ydata() if dim != 2 else lines[0].get_xdata()
+    assert len(lines) == (3 if dim == 3 else 4)
+    drawn = lines[0].get_xdata() if dim == 2 else lines[0].get_ydata()
     assert np.isnan(drawn).any(), "no line is drawn across the seam"
     pyplot.close(figure)
 

@@ -1,7 +1,6 @@
 """Schemes and walls, path by path: the twin of csrc/core/{step*,simulate}.c."""
 
 import numpy as np
-
 from reference.random import normals, uniforms
 
 
