@@ -157,7 +157,8 @@ rtl_expression_type_operations(
 
 static PyMethodDef expression_methods[] = {
     {"evaluate", expression_evaluate, METH_O,
-        "evaluate($self, x, /)\n--\n\nValues (n_outputs, n) at the points x, (n_inputs, n)."},
+        "evaluate($self, x, /)\n--\n\nValues (n_outputs, n) at the points x, "
+        "(n_inputs, n)."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -316,7 +316,8 @@ static PyMethodDef model_methods[] = {
     {"diffusion", model_diffusion, METH_O,
         "diffusion($self, x, /)\n--\n\nTensor D (dim, dim, n) at x, (dim, n)."},
     {"diagonal", model_diagonal, METH_O,
-        "diagonal($self, x, /)\n--\n\nDiagonal of D (dim, n) at x, (dim, n); ValueError where D "
+        "diagonal($self, x, /)\n--\n\nDiagonal of D (dim, n) at x, (dim, n); "
+        "ValueError where D "
         "is not diagonal."},
     {"rattling", model_rattling, METH_O,
         "rattling($self, x, /)\n--\n\nR = log det(2 D) / 2, (n,), at x, (dim, n)."},
