@@ -12,9 +12,10 @@ from rattling._checks import number, real_array
 from rattling._progress import progress_hook
 from rattling.fokker_planck import generator, grid_missing
 from rattling.grids import Grid
-from rattling.markov import Generator
+from rattling.markov import Generator, irreducible_parts
 from rattling.results import Result
 
+_KRYLOV = 1  # the core's number of the method
 _DENSE = 1500  # states up to which eigenvalues are found densely
 
 
@@ -75,8 +76,8 @@ class Evolution(Result):
 def evolve(model, p0, t, grid=None, *, rtol=1e-6, atol=1e-12, progress=False):
     """Solve dp/dt = W p from a given law.
 
-    CVODE (BDF) with GMRES, preconditioned by a multigrid cycle, so that stiffness from
-    fine grids or wide rates costs little.
+    CVODE (BDF) with flexible GMRES, preconditioned by a multigrid cycle, so that
+    stiffness from fine grids or wide rates costs little. Mass is kept to rounding.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ def evolve(model, p0, t, grid=None, *, rtol=1e-6, atol=1e-12, progress=False):
         if not 0 < number(name, value) < 1:
             raise ValueError(f"{name} must be between 0 and 1; got {value!r}")
     start = time.perf_counter()
-    core = _core.Evolution(whole._core, 0.0, p.ravel(), rtol, atol)
+    core = _core.Evolution(whole._core, 0.0, p.ravel(), rtol, atol, _rough_steady_state(whole))
     laws = np.empty((times.size, whole.n))
     with progress_hook(progress, "evolution") as hook:
         for k, when in enumerate(times):
@@ -138,6 +139,15 @@ def evolve(model, p0, t, grid=None, *, rtol=1e-6, atol=1e-12, progress=False):
     info["smallest"] = float(laws.min())
     info["seconds"] = time.perf_counter() - start
     return Evolution(times, laws.reshape(times.size, *whole.shape), info, whole.grid, whole.variables)
+
+
+def _rough_steady_state(whole):
+    """log p of the steady state to a per cent, which guides the preconditioner; None if
+    there is none or it is not to be had."""
+    if whole.killing.any() or irreducible_parts(whole)[0][1] is not None:
+        return None
+    log_p, _, _, _ = whole._core.steady(1e-2, _KRYLOV, None, False, None)
+    return log_p if np.isfinite(log_p).all() else None
 
 
 def _part(hook, k, n):

@@ -725,6 +725,8 @@ def test_an_evolution_does_not_run_inside_itself():
     def progress(done):
         with pytest.raises(RuntimeError, match="the evolution is running already"):
             run.run(2.0, None)
+        with pytest.raises(RuntimeError, match="the evolution is running"):
+            run.info()
         seen.append(done)
 
     n = 3000

@@ -29,7 +29,7 @@ class TestEvolve:
         np.testing.assert_allclose(law.probability, twin.evolve(W.matrix.toarray(), p0, t), atol=2e-6)
         np.testing.assert_allclose(law.probability.sum(axis=1), 1, atol=1e-12)
         assert law.info["smallest"] > -1e-10
-        assert law.info["mass_error"] < 1e-6
+        assert law.info["mass_error"] < 1e-12
 
     def test_ornstein_uhlenbeck(self):
         """Mean m e^{-t} turning at the rotation's rate, variance (D/k)(1 - e^{-2t})."""

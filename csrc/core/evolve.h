@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dp/dt = W p through CVODE: BDF, GMRES, and a multigrid cycle for 1 - gamma W.
- *
- * The preconditioner's levels are chains of aggregates, W_IJ = sum w(j -> i) s_j, with
- * the shares s of an approximate steady state. */
+/* dp/dt = W p through CVODE: BDF, flexible GMRES, and a multigrid cycle for
+ * 1 - gamma W (resolvent.h). */
 #ifndef RTL_EVOLVE_H
 #define RTL_EVOLVE_H
 
@@ -10,17 +8,8 @@
 
 #include "generator.h"
 #include "monitor.h"
+#include "resolvent.h"
 #include "sun.h"
-
-enum { RTL_EVOLVE_LEVELS = 32 };
-
-typedef struct {
-    const rtl_generator_t *chain; /* finest: borrowed; else points to own */
-    rtl_generator_t own;
-    int32_t *aggregate; /* (n,) state of the next level; owned, NULL on the last */
-    double *share;      /* (n,) its share of it; owned */
-    double *work;       /* (2, n): right side, solution; owned, NULL on the finest */
-} rtl_evolve_level_t;
 
 /* Numbers about a run, up to now. */
 typedef struct {
@@ -32,22 +21,21 @@ typedef struct {
 typedef struct {
     const rtl_generator_t *chain; /* borrowed */
     rtl_monitor_t *monitor;       /* borrowed; NULL for none */
-    size_t n_levels;
-    rtl_evolve_level_t level[RTL_EVOLVE_LEVELS];
-    double *residual; /* (n,) owned */
+    rtl_resolvent_t resolvent;
     rtl_sun_t sun;
     void *cvode;
     SUNLinearSolver krylov;
     N_Vector p;
-    double gamma;      /* of the preconditioner */
     double start, end; /* of the running call, for progress */
     int status;        /* why a callback stopped CVODE */
     rtl_evolve_info_t info;
 } rtl_evolve_t;
 
-/* From p (n,), at time t. */
+/* From p (n,), at time t. `guess` (n,) is log p of the steady state, roughly; NULL if
+ * there is none. */
 int rtl_evolve_init(rtl_evolve_t *self, const rtl_generator_t *chain, double t,
-    const double *p, double rtol, double atol) RTL_MUST_CHECK;
+    const double *p, const double *guess, double rtol, double atol,
+    rtl_monitor_t *monitor) RTL_MUST_CHECK;
 void rtl_evolve_free(rtl_evolve_t *self);
 
 /* On to a later time; p (n,) receives the probabilities. Chains that lose nothing keep

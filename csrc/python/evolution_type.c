@@ -19,47 +19,60 @@ cast(PyObject *self)
     return (evolution_object_t *) self;
 }
 
-/* Evolution(generator, t, p, rtol, atol) */
+/* Evolution(generator, t, p, rtol, atol, guess) */
 static PyObject *
 evolution_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"generator", "t", "p", "rtol", "atol", NULL};
-    PyObject *generator, *value;
+    static char *names[] = {"generator", "t", "p", "rtol", "atol", "guess", NULL};
+    PyObject *generator, *value, *guess_value = Py_None, *result = NULL;
+    PyArrayObject *p = NULL, *guess = NULL;
+    evolution_object_t *self = NULL;
+    rtl_monitor_t monitor = {0};
     double t, rtol, atol;
     int status;
 
     rtl_state_t *state = PyType_GetModuleState(type);
-    if (state == NULL ||
-        !PyArg_ParseTupleAndKeywords(args, kwargs, "O!dOdd", names,
-            state->generator_type, &generator, &t, &value, &rtol, &atol)) {
-        return NULL;
-    }
-    const rtl_generator_t *chain = rtl_generator_type_get(generator);
-    PyArrayObject *p = rtl_arrays_input(value, "p", 1);
-    if (p == NULL || rtl_arrays_check_length(p, "p", 0, (npy_intp) chain->n) < 0) {
-        Py_XDECREF(p);
+    if (state == NULL || !PyArg_ParseTupleAndKeywords(args, kwargs, "O!dOdd|O", names,
+                             state->generator_type, &generator, &t, &value, &rtol,
+                             &atol, &guess_value)) {
         return NULL;
     }
     if (!(rtol > 0.0) || !(atol > 0.0)) {
-        Py_DECREF(p);
         PyErr_SetString(PyExc_ValueError, "rtol and atol must be positive");
         return NULL;
     }
-    evolution_object_t *self = (evolution_object_t *) type->tp_alloc(type, 0);
+    const rtl_generator_t *chain = rtl_generator_type_get(generator);
+    p = rtl_arrays_input(value, "p", 1);
+    if (p == NULL || rtl_arrays_check_length(p, "p", 0, (npy_intp) chain->n) < 0) {
+        goto out;
+    }
+    if (guess_value != Py_None) {
+        guess = rtl_arrays_input(guess_value, "guess", 1);
+        if (guess == NULL ||
+            rtl_arrays_check_length(guess, "guess", 0, (npy_intp) chain->n) < 0) {
+            goto out;
+        }
+    }
+    self = (evolution_object_t *) type->tp_alloc(type, 0);
     if (self == NULL) {
-        Py_DECREF(p);
-        return NULL;
+        goto out;
     }
     self->generator = Py_NewRef(generator);
+    rtl_callbacks_monitor(&monitor, Py_None);
     Py_BEGIN_ALLOW_THREADS
-    status = rtl_evolve_init(&self->evolve, chain, t, rtl_arrays_data(p), rtol, atol);
+    status = rtl_evolve_init(&self->evolve, chain, t, rtl_arrays_data(p),
+        guess == NULL ? NULL : rtl_arrays_data(guess), rtol, atol, &monitor);
     Py_END_ALLOW_THREADS
-    Py_DECREF(p);
     if (status != 0) {
         Py_DECREF(self);
-        return rtl_module_raise(status, NULL);
+        rtl_module_raise(status, NULL);
+        goto out;
     }
-    return (PyObject *) self;
+    result = (PyObject *) self;
+out:
+    Py_XDECREF(p);
+    Py_XDECREF(guess);
+    return result;
 }
 
 /* The generator stays to the end (see model_type.c): CVODE works on it. */
@@ -127,12 +140,18 @@ evolution_run(PyObject *self, PyObject *args)
     return (PyObject *) p;
 }
 
-/* info() -> numbers about the run so far */
+/* info() -> numbers about the runs that have ended */
 static PyObject *
 evolution_info(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    const rtl_evolve_info_t *info = &cast(self)->evolve.info;
+    evolution_object_t *object = cast(self);
 
+    if (atomic_exchange(&object->busy, true)) {
+        PyErr_SetString(PyExc_RuntimeError, "the evolution is running");
+        return NULL;
+    }
+    rtl_evolve_info_t copy = object->evolve.info, *info = &copy;
+    atomic_store(&object->busy, false);
     return Py_BuildValue("{s:l,s:l,s:l,s:l,s:d,s:d}", "steps", info->steps,
         "evaluations", info->evaluations, "krylov_iterations", info->krylov_iterations,
         "matrix_products", info->products, "mass_error", info->mass_error, "smallest",
@@ -150,7 +169,8 @@ static PyType_Slot evolution_slots[] = {
     {Py_tp_dealloc, evolution_dealloc},
     {Py_tp_traverse, evolution_traverse},
     {Py_tp_methods, evolution_methods},
-    {Py_tp_doc, "Evolution(generator, t, p, rtol, atol)\n--\n\ndp/dt = W p by CVODE."},
+    {Py_tp_doc,
+        "Evolution(generator, t, p, rtol, atol, guess)\n--\n\ndp/dt = W p by CVODE."},
     {0, NULL},
 };
 

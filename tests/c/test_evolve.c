@@ -14,7 +14,7 @@ test_two_states(void)
     size_t bad;
 
     CHECK(rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad) == 0);
-    CHECK(rtl_evolve_init(&evolve, &chain, 0.0, p, 1e-8, 1e-12) == 0);
+    CHECK(rtl_evolve_init(&evolve, &chain, 0.0, p, NULL, 1e-8, 1e-12, NULL) == 0);
     for (int k = 1; k <= 3; k++) {
         double t = 0.3 * k;
         CHECK(rtl_evolve_run(&evolve, t, NULL, p) == 0);
@@ -44,8 +44,8 @@ test_levels_and_interruption(void)
     double p[500] = {1.0}, image[500], largest = 0.0;
 
     make_random_chain(&chain, 500, 4, 9);
-    CHECK(rtl_evolve_init(&evolve, &chain, 0.0, p, 1e-6, 1e-12) == 0);
-    CHECK(evolve.n_levels > 1);
+    CHECK(rtl_evolve_init(&evolve, &chain, 0.0, p, NULL, 1e-6, 1e-12, NULL) == 0);
+    CHECK(evolve.resolvent.n_levels > 1);
     CHECK(rtl_evolve_run(&evolve, 1.0, &monitor, p) == RTL_INTERRUPTED);
     CHECK(rtl_evolve_run(&evolve, 100.0, NULL, p) == 0); /* it goes on from there */
     rtl_generator_apply(&chain, p, image);
@@ -53,6 +53,31 @@ test_levels_and_interruption(void)
         largest = fmax(largest, fabs(image[i]));
     }
     CHECK(largest < 1e-6);
+    CHECK(evolve.info.mass_error < 1e-13);
+    rtl_evolve_free(&evolve);
+    rtl_generator_free(&chain);
+}
+
+/* A chain that is left at one rate from every state: p decays, the mass exactly so. */
+static void
+test_killing(void)
+{
+    rtl_generator_t chain;
+    rtl_evolve_t evolve;
+    double p[300] = {1.0}, mass = 0.0, *killing = malloc(300 * sizeof *killing);
+
+    make_random_chain(&chain, 300, 4, 5);
+    CHECK(killing != NULL);
+    for (int i = 0; i < 300; i++) {
+        killing[i] = 0.5;
+    }
+    rtl_generator_kill(&chain, killing);
+    CHECK(rtl_evolve_init(&evolve, &chain, 0.0, p, NULL, 1e-8, 1e-12, NULL) == 0);
+    CHECK(rtl_evolve_run(&evolve, 3.0, NULL, p) == 0);
+    for (int i = 0; i < 300; i++) {
+        mass += p[i];
+    }
+    CHECK_CLOSE(mass, exp(-1.5), 1e-6);
     rtl_evolve_free(&evolve);
     rtl_generator_free(&chain);
 }
@@ -62,7 +87,7 @@ run(void *data)
 {
     rtl_evolve_t evolve;
     double p[100] = {1.0};
-    int status = rtl_evolve_init(&evolve, data, 0.0, p, 1e-6, 1e-12);
+    int status = rtl_evolve_init(&evolve, data, 0.0, p, NULL, 1e-6, 1e-12, NULL);
 
     if (status == 0) {
         status = rtl_evolve_run(&evolve, 0.1, NULL, p);
@@ -78,6 +103,7 @@ main(void)
 
     test_two_states();
     test_levels_and_interruption();
+    test_killing();
     make_random_chain(&chain, 100, 4, 2);
     CHECK(check_every_allocation_failure(run, &chain) > 15);
     rtl_generator_free(&chain);
