@@ -11,6 +11,7 @@ from rattling.grids import Grid
 from rattling.intervals import Intervals
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
+from rattling.simulation import Observation, Simulation
 from rattling.sweeps import Ensemble, Sweep, sweep, typicality_ensemble
 from rattling.trajectories import Trajectories, simulate
 from rattling.typicality import Typicality, typicality
@@ -25,9 +26,11 @@ __all__ = [
     "Intervals",
     "LocalGlobal",
     "Model",
+    "Observation",
     "RattlingField",
     "ReducibleError",
     "RelaxationModes",
+    "Simulation",
     "SteadyState",
     "Sweep",
     "Trajectories",

@@ -84,8 +84,7 @@ class Trajectories(Result):
     @property
     def period(self):
         """Length of each axis that is a circle, 0 for the others; shape (dim,)."""
-        axes = self.boundary or (None,) * self.dim
-        return np.array([0.0 if a is None or a[2] != "periodic" else a[1] - a[0] for a in axes])
+        return periods(self.boundary, self.dim)
 
     def plot(self, ax=None, *, n_paths=10):
         """The coordinates against time or, in two dimensions, the paths in the plane.
@@ -195,51 +194,89 @@ def simulate(
     >>> paths.x.shape
     (100, 101, 1)
     """
-    if not isinstance(model, Model):
-        raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
-    if method not in _METHODS:
-        raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
-    dt = float(positive("dt", dt))
+    setup = Setup.read(model, x0, dt, n_paths, method, rng, boundary, threads)
     n_steps = count("n_steps", n_steps, 0, bits=_COUNTER_BITS)
     thin = count("thin", thin, 1, bits=_COUNTER_BITS)
-    threads = _core.cores() if threads is None else count("threads", threads, 1, bits=_COUNTER_BITS)
-    x0 = _starts(x0, n_paths, model.dim)
-    dim = x0.shape[1]
-    walls = _walls(boundary, dim)
-    n_times = n_steps // thin + 1
-    if len(x0) * n_times * dim > sys.maxsize // 8:
-        raise ValueError(
-            f"x would have {len(x0)} x {n_times} x {dim} numbers, more than memory has addresses for;"
-            " take a larger thin or fewer paths or steps"
-        )
-    x0 = np.ascontiguousarray(x0)
-    _check_inside(x0, walls)
-    key = random_key(rng)
-    started = time.perf_counter()
-    core_model, second = model._compiled_for(method, x0[:1].T)
-    simulation = _core.Simulation(core_model, _core_walls(walls), key, dt, x0, _METHODS.index(method), second)
-    with progress_hook(progress, "simulate") as hook:
-        x = simulation.run(n_steps, thin, threads, hook)
-    exit_times, exit_points = _exits(simulation)
-    info = {
-        "method": method,
-        "step": dt,
-        "n_steps": n_steps,
-        "thin": thin,
-        "key": key,
-        "kind": model.kind,
-        "seconds": time.perf_counter() - started,
-    }
-    times = np.arange(n_times) * (dt * thin)
-    return Trajectories(x, times, dt * thin, walls, _names(model), info, exit_times, exit_points)
+    setup.check_size(n_steps, thin)
+    return setup.record(setup.start(), 0, n_steps, thin, progress)
 
 
-def _exits(simulation):
+@dataclass(frozen=True)
+class Setup:
+    """What `simulate` is given, checked."""
+
+    model: Model
+    x0: np.ndarray  # (n_paths, dim)
+    dt: float
+    method: str
+    walls: tuple | None
+    key: int
+    threads: int
+
+    @classmethod
+    def read(cls, model, x0, dt, n_paths, method, rng, boundary, threads):
+        if not isinstance(model, Model):
+            raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
+        if method not in _METHODS:
+            raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
+        dt = float(positive("dt", dt))
+        threads = _core.cores() if threads is None else count("threads", threads, 1, bits=_COUNTER_BITS)
+        x0 = _starts(x0, n_paths, model.dim)
+        walls = _walls(boundary, x0.shape[1])
+        if x0.size > sys.maxsize // 8:
+            raise ValueError(f"x0 would have {len(x0)} x {x0.shape[1]} numbers, more than memory has addresses for")
+        return cls(model, x0, dt, method, walls, random_key(rng), threads)
+
+    def check_size(self, n_steps, thin):
+        n_times, (n_paths, dim) = n_steps // thin + 1, self.x0.shape
+        if n_paths * n_times * dim > sys.maxsize // 8:
+            raise ValueError(
+                f"x would have {n_paths} x {n_times} x {dim} numbers, more than memory has addresses for;"
+                " take a larger thin or fewer paths or steps"
+            )
+
+    def start(self, observe=None):
+        """The `_core.Simulation`."""
+        x0 = np.ascontiguousarray(self.x0)
+        _check_inside(x0, self.walls)
+        core_model, second = self.model._compiled_for(self.method, x0[:1].T)
+        walls, number = _core_walls(self.walls), _METHODS.index(self.method)
+        return _core.Simulation(core_model, walls, self.key, self.dt, x0, number, second, observe)
+
+    def record(self, simulation, first, n_steps, thin, progress):
+        """Trajectories of n_steps steps after the first ones."""
+        started = time.perf_counter()
+        with progress_hook(progress, "simulate") as hook:
+            x = simulation.run(n_steps, thin, self.threads, hook)
+        info = {
+            "method": self.method,
+            "step": self.dt,
+            "n_steps": n_steps,
+            "thin": thin,
+            "key": self.key,
+            "kind": self.model.kind,
+            "seconds": time.perf_counter() - started,
+        }
+        times, spacing = first * self.dt + np.arange(x.shape[1]) * (self.dt * thin), self.dt * thin
+        return Trajectories(x, times, spacing, self.walls, self.names, info, *exits(simulation))
+
+    @property
+    def names(self):
+        return None if self.model.variables is None else tuple(map(str, self.model.variables))
+
+
+def exits(simulation):
     """When and where paths were absorbed, or None and None."""
     times = simulation.exit_times()
     if times is None:
         return None, None
     return times, np.where(np.isnan(times)[:, None], np.nan, simulation.state())
+
+
+def periods(walls, dim):
+    """Length of each axis that is a circle, 0 for the others; shape (dim,)."""
+    axes = walls or (None,) * dim
+    return np.array([0.0 if a is None or a[2] != "periodic" else a[1] - a[0] for a in axes])
 
 
 # --- arguments --------------------------------------------------------------------------
@@ -354,7 +391,3 @@ def _core_walls(walls):
     pairs = [(side, side) if isinstance(side, str) else side for side in sides]
     absorbing = tuple(s == "absorbing" for pair in pairs for s in pair)
     return np.array(lower), np.array(upper), tuple(side == "periodic" for side in sides), absorbing
-
-
-def _names(model):
-    return None if model.variables is None else tuple(map(str, model.variables))

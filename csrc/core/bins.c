@@ -100,19 +100,36 @@ count_starts(const rtl_increments_t *increments)
     return n;
 }
 
+size_t
+rtl_bins_size(size_t dim, size_t n_lags, size_t longest)
+{
+    const rtl_cells_t layout = {.dim = dim, .n_moments = dim * (dim + 1) / 2};
+
+    return rtl_cells_block(&layout, n_lags) + longest;
+}
+
+/* What the terms alone determine. */
+static job_t
+job_of(const rtl_bins_t *bins)
+{
+    const rtl_extrapolate_t *terms = &bins->terms;
+    job_t self = {.bins = bins};
+
+    self.layout.dim = terms->dim;
+    self.layout.n_lags = terms->n_lags;
+    self.layout.n_moments = terms->dim * (terms->dim + 1) / 2;
+    self.longest = terms->lags[terms->n_lags - 1];
+    self.size = rtl_bins_size(terms->dim, terms->n_lags, self.longest);
+    return self;
+}
+
 static int
 job_init(job_t *self, const rtl_bins_t *bins, const rtl_increments_t *increments)
 {
     size_t n_cells = bins->grid->n_cells;
 
-    memset(self, 0, sizeof *self);
-    self->bins = bins;
+    *self = job_of(bins);
     self->increments = increments;
-    self->layout.dim = increments->dim;
-    self->layout.n_lags = increments->n_lags;
-    self->layout.n_moments = increments->dim * (increments->dim + 1) / 2;
-    self->longest = increments->lags[increments->n_lags - 1];
-    self->size = rtl_cells_block(&self->layout, increments->n_lags) + self->longest;
     double numbers = (double) n_cells * (double) self->size;
     self->n_starts = count_starts(increments);
     self->n_parts = self->n_starts / STARTS_A_PART + 1;
@@ -246,11 +263,11 @@ fill_place(const job_t *job, const double *sums, rtl_extrapolate_place_t *place)
 }
 
 static void
-finish_cell(const job_t *job, size_t cell, const rtl_bins_out_t *out)
+finish_cell(
+    const job_t *job, const double *sums, size_t cell, const rtl_bins_out_t *out)
 {
     const rtl_extrapolate_t *terms = &job->bins->terms;
     size_t d = terms->dim;
-    const double *sums = job->sums + cell * job->size;
     double *covariance = out->covariance + cell * d * d, *drift = out->drift + cell * d;
     rtl_extrapolate_place_t place;
 
@@ -277,6 +294,16 @@ finish_cell(const job_t *job, size_t cell, const rtl_bins_out_t *out)
     }
 }
 
+void
+rtl_bins_conclude(const rtl_bins_t *self, const double *sums, const rtl_bins_out_t *out)
+{
+    const job_t job = job_of(self);
+
+    for (size_t cell = 0; cell < self->grid->n_cells; cell++) {
+        finish_cell(&job, sums + cell * job.size, cell, out);
+    }
+}
+
 int
 rtl_bins_estimate(const rtl_bins_t *self, const rtl_increments_t *increments,
     const rtl_bins_out_t *out, rtl_monitor_t *monitor)
@@ -299,8 +326,8 @@ rtl_bins_estimate(const rtl_bins_t *self, const rtl_increments_t *increments,
             job.sums[i] += from[i];
         }
     }
-    for (size_t cell = 0; status == 0 && cell < n_cells; cell++) {
-        finish_cell(&job, cell, out);
+    if (status == 0) {
+        rtl_bins_conclude(self, job.sums, out);
     }
     rtl_memory_free(job.sums);
     return status;

@@ -30,6 +30,14 @@ typedef struct {
 int rtl_bins_estimate(const rtl_bins_t *self, const rtl_increments_t *increments,
     const rtl_bins_out_t *out, rtl_monitor_t *monitor) RTL_MUST_CHECK;
 
+/* Numbers that are summed in a cell: the layout of cells.h, then how many pairs of
+ * starts are 1 .. longest states apart. */
+size_t rtl_bins_size(size_t dim, size_t n_lags, size_t longest);
+
+/* Estimates from such sums, (n_cells, size). */
+void rtl_bins_conclude(
+    const rtl_bins_t *self, const double *sums, const rtl_bins_out_t *out);
+
 /* Number of the cell of a point, or n_cells where it is outside. */
 size_t rtl_bins_find(const rtl_grid_t *grid, const double *x);
 

@@ -18,8 +18,8 @@ static const double longest_task = 8e-3, longest_slice = 1.0; /* s */
 
 /* --- blocks ----------------------------------------------------------------------- */
 
-static size_t
-count_blocks(const rtl_simulate_t *self)
+size_t
+rtl_simulate_blocks(const rtl_simulate_t *self)
 {
     return (self->n_paths + self->block - 1) / self->block;
 }
@@ -55,7 +55,7 @@ keep(const rtl_simulate_t *self, const rtl_step_block_t *block, uint64_t step)
 
 typedef struct {
     rtl_simulate_t *self;
-    uint64_t n_steps; /* of this slice */
+    uint64_t end; /* steps to have been made after it */
 } slice_t;
 
 /* A failure that lies in the numbers, not in the machine or in a user's function. */
@@ -84,8 +84,7 @@ run_block(void *data, size_t task)
     }
     block.exit_time = self->exit_time == NULL ? NULL : self->exit_time + first;
     memcpy(block.x, state, dim * n * sizeof *state);
-    for (uint64_t s = 0; s < slice->n_steps; s++) {
-        uint64_t step = self->step + s;
+    for (uint64_t step = self->made[task]; step < slice->end; step++) {
         status = rtl_step_run(&self->method, &block, step, &path, &failure->fault);
         if (status != 0) {
             failure->status = status;
@@ -95,8 +94,12 @@ run_block(void *data, size_t task)
             break;
         }
         keep(self, &block, step + 1);
+        if (self->observe != NULL) {
+            self->observe(self->observer, task, &block, step + 1);
+        }
     }
     memcpy(state, block.x, dim * n * sizeof *state);
+    self->made[task] = slice->end;
     rtl_step_block_free(&block);
     return status;
 }
@@ -121,7 +124,7 @@ find_failure(rtl_simulate_t *self, int status)
 {
     const rtl_simulate_failure_t *earliest = NULL;
 
-    for (size_t b = 0; b < count_blocks(self); b++) {
+    for (size_t b = 0; b < rtl_simulate_blocks(self); b++) {
         const rtl_simulate_failure_t *failure = &self->failures[b];
         if (failure->status != 0 && (status == 0 || failure->status == status) &&
             (earliest == NULL || failure->step < earliest->step)) {
@@ -140,7 +143,7 @@ find_failure(rtl_simulate_t *self, int status)
 static void
 adapt_slice(rtl_simulate_t *self, double seconds, size_t n_threads)
 {
-    size_t n_blocks = count_blocks(self);
+    size_t n_blocks = rtl_simulate_blocks(self);
     double busy = (double) (n_threads < n_blocks ? n_threads : n_blocks);
     double task = seconds * busy / (double) n_blocks;
 
@@ -207,8 +210,8 @@ check_numbers(rtl_simulate_t *self, const double *x0)
 }
 
 int
-rtl_simulate_init(
-    rtl_simulate_t *self, const rtl_step_t *method, size_t n_paths, const double *x0)
+rtl_simulate_init(rtl_simulate_t *self, const rtl_step_t *method, size_t n_paths,
+    const double *x0, size_t most_blocks)
 {
     size_t dim = method->model->dim;
     int status = 0;
@@ -217,6 +220,9 @@ rtl_simulate_init(
     self->method = *method;
     self->n_paths = n_paths;
     self->block = rtl_model_thread_safe(method->model) ? BLOCK : BLOCK_SERIAL;
+    if (most_blocks > 0 && (n_paths - 1) / most_blocks >= self->block) {
+        self->block = (n_paths - 1) / most_blocks + 1;
+    }
     self->slice = 1;
     status = rtl_model_check(method->model);
     if (status != 0) {
@@ -227,8 +233,10 @@ rtl_simulate_init(
         goto out;
     }
     self->x = rtl_memory_alloc(n_paths * dim, sizeof *self->x);
-    self->failures = rtl_memory_alloc(count_blocks(self), sizeof *self->failures);
-    if (self->x == NULL || self->failures == NULL) {
+    self->failures =
+        rtl_memory_alloc(rtl_simulate_blocks(self), sizeof *self->failures);
+    self->made = rtl_memory_alloc(rtl_simulate_blocks(self), sizeof *self->made);
+    if (self->x == NULL || self->failures == NULL || self->made == NULL) {
         status = RTL_NO_MEMORY;
         goto out;
     }
@@ -242,15 +250,7 @@ rtl_simulate_init(
             self->exit_time[i] = NAN;
         }
     }
-    for (size_t b = 0; b < count_blocks(self); b++) {
-        size_t first, n;
-        double *x = block_state(self, b, &first, &n);
-        for (size_t i = 0; i < n * dim; i++) {
-            double start = x0[first * dim + i];
-            x[i % dim * n + i / dim] =
-                rtl_step_walls_fold(&method->walls, i % dim, start);
-        }
-    }
+    rtl_simulate_restore(self, 0, x0);
 out:
     if (status != 0) {
         rtl_simulate_free(self);
@@ -264,10 +264,23 @@ rtl_simulate_free(rtl_simulate_t *self)
     rtl_memory_free(self->x);
     rtl_memory_free(self->failures);
     rtl_memory_free(self->exit_time);
+    rtl_memory_free(self->made);
     self->x = NULL;
+    self->made = NULL;
     self->exit_time = NULL;
     self->failures = NULL;
     self->record = NULL;
+}
+
+/* A block as it is between two runs. */
+static rtl_step_block_t
+resting_block(const rtl_simulate_t *self, size_t b)
+{
+    rtl_step_block_t block = {0};
+
+    block.x = block_state(self, b, &block.first, &block.n);
+    block.exit_time = self->exit_time == NULL ? NULL : self->exit_time + block.first;
+    return block;
 }
 
 void
@@ -277,11 +290,40 @@ rtl_simulate_record(rtl_simulate_t *self, uint64_t thin, size_t n_times, double 
     self->thin = thin;
     self->n_times = n_times;
     self->record_from = self->step;
-    for (size_t b = 0; b < count_blocks(self); b++) {
-        rtl_step_block_t block = {0};
-        block.x = block_state(self, b, &block.first, &block.n);
+    for (size_t b = 0; b < rtl_simulate_blocks(self); b++) {
+        const rtl_step_block_t block = resting_block(self, b);
         keep(self, &block, self->step);
     }
+}
+
+void
+rtl_simulate_observe(
+    rtl_simulate_t *self, rtl_simulate_observe_fn observe, void *observer)
+{
+    self->observe = observe;
+    self->observer = observer;
+    for (size_t b = 0; b < rtl_simulate_blocks(self); b++) {
+        const rtl_step_block_t block = resting_block(self, b);
+        observe(observer, b, &block, self->step);
+    }
+}
+
+int
+rtl_simulate_settle(rtl_simulate_t *self, size_t n_threads)
+{
+    slice_t slice = {self, self->target};
+    bool alone = !rtl_model_thread_safe(self->method.model);
+
+    if (self->step == self->target) {
+        return 0;
+    }
+    int status = rtl_parallel_run(
+        run_block, &slice, rtl_simulate_blocks(self), alone ? 1 : n_threads, NULL);
+    status = find_failure(self, status);
+    if (status == 0) {
+        self->step = self->target;
+    }
+    return status;
 }
 
 int
@@ -297,18 +339,22 @@ rtl_simulate_run(
     if (!rtl_model_thread_safe(self->method.model)) {
         n_threads = 1;
     }
+    status = rtl_simulate_settle(self, n_threads);
     while (done < n_steps && status == 0) {
-        slice_t slice = {self, n_steps - done};
-        slice.n_steps = self->slice < slice.n_steps ? self->slice : slice.n_steps;
+        uint64_t left = n_steps - done;
+        uint64_t length = self->slice < left ? self->slice : left;
+        slice_t slice = {self, self->step + length};
         double all = (double) n_steps, start = rtl_monitor_clock();
-        progress_t progress = {
-            monitor, (double) done / all, (double) slice.n_steps / all};
+        progress_t progress = {monitor, (double) done / all, (double) length / all};
         rtl_monitor_t inner = {.poll = poll_outer, .data = &progress};
-        status =
-            rtl_parallel_run(run_block, &slice, count_blocks(self), n_threads, &inner);
+        self->target = slice.end;
+        status = rtl_parallel_run(
+            run_block, &slice, rtl_simulate_blocks(self), n_threads, &inner);
         status = find_failure(self, status);
-        self->step += slice.n_steps;
-        done += slice.n_steps;
+        if (status == 0) {
+            self->step = slice.end;
+        }
+        done += length;
         adapt_slice(self, rtl_monitor_clock() - start, n_threads);
     }
     return status;
@@ -319,11 +365,28 @@ rtl_simulate_state(const rtl_simulate_t *self, double *x)
 {
     size_t dim = self->method.model->dim;
 
-    for (size_t b = 0; b < count_blocks(self); b++) {
+    for (size_t b = 0; b < rtl_simulate_blocks(self); b++) {
         size_t first, n;
         const double *state = block_state(self, b, &first, &n);
         for (size_t i = 0; i < n * dim; i++) {
             x[first * dim + i] = state[i % dim * n + i / dim];
+        }
+    }
+}
+
+void
+rtl_simulate_restore(rtl_simulate_t *self, uint64_t step, const double *x)
+{
+    size_t dim = self->method.model->dim;
+
+    self->step = self->target = step;
+    for (size_t b = 0; b < rtl_simulate_blocks(self); b++) {
+        size_t first, n;
+        double *state = block_state(self, b, &first, &n);
+        self->made[b] = step;
+        for (size_t i = 0; i < n * dim; i++) {
+            state[i % dim * n + i / dim] =
+                rtl_step_walls_fold(&self->method.walls, i % dim, x[first * dim + i]);
         }
     }
 }

@@ -203,6 +203,37 @@ estimate_bins(PyObject *module, PyObject *args)
     return result;
 }
 
+/* bins_from_sums(paths, grid, sums): `paths` for its dt, lags and terms */
+static PyObject *
+estimate_bins_from_sums(PyObject *module, PyObject *args)
+{
+    PyObject *paths, *grid, *value, *result = NULL;
+    double *o[N_OUT];
+    input_t input;
+
+    if (!PyArg_ParseTuple(args, "O!O!O", &PyTuple_Type, &paths,
+            rtl_module_state(module)->grid_type, &grid, &value) ||
+        input_read(&input, paths) < 0) {
+        return NULL;
+    }
+    const rtl_bins_t bins = {.terms = input.terms, .grid = rtl_grid_type_get(grid)};
+    npy_intp n_cells = (npy_intp) bins.grid->n_cells;
+    size_t longest = input.terms.lags[input.terms.n_lags - 1];
+    size_t size = rtl_bins_size(input.terms.dim, input.terms.n_lags, longest);
+    PyArrayObject *sums = rtl_arrays_input(value, "sums", 2);
+    if (sums != NULL && rtl_arrays_check_length(sums, "sums", 0, n_cells) == 0 &&
+        rtl_arrays_check_length(sums, "sums", 1, (npy_intp) size) == 0) {
+        result = new_outputs(n_cells, (npy_intp) input.terms.dim, 7, o);
+    }
+    if (result != NULL) {
+        const rtl_bins_out_t out = {o[0], o[1], o[2], o[3], o[4], o[5], o[6]};
+        rtl_bins_conclude(&bins, rtl_arrays_data(sums), &out);
+    }
+    Py_XDECREF(sums);
+    input_release(&input);
+    return result;
+}
+
 /* bin_counts(grid, x) -> (n_cells,) */
 static PyObject *
 estimate_bin_counts(PyObject *module, PyObject *args)
@@ -384,6 +415,9 @@ estimate_basis(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 PyMethodDef rtl_increment_functions[] = {
+    {"bins_from_sums", estimate_bins_from_sums, METH_VARARGS,
+        "bins_from_sums(paths, grid, sums)\n--\n\n"
+        "As bins(), from sums that a Simulation has observed."},
     {"bins", estimate_bins, METH_VARARGS,
         "bins(paths, grid, scaled, threads, progress)\n--\n\n"
         "(rattling, error, covariance, drift, n_eff, count, kurtosis) on the cells of "

@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* _core.Simulation: an rtl_simulate_t and what it borrows. */
-#include "binding.h"
-
-#include <stdatomic.h>
+#include "simulation_type.h"
 
 #include "expression_type.h"
+#include "grid_type.h"
 #include "model_type.h"
-#include "simulate.h"
-
-typedef struct {
-    PyObject_HEAD rtl_simulate_t simulation;
-    PyObject *model, *second;     /* an Expression, or NULL */
-    PyArrayObject *lower, *upper; /* walls, or NULL */
-    bool *sides;                  /* (3, dim): periodic; absorbing (dim, 2) */
-    atomic_bool busy;             /* a run is on its way in some thread */
-} simulation_object_t;
 
 /* --- what went wrong -------------------------------------------------------------- */
 
@@ -52,8 +42,8 @@ out:
 }
 
 /* Always returns NULL. */
-static PyObject *
-raise_failure(int status, const rtl_simulate_t *self)
+PyObject *
+rtl_simulation_raise(int status, const rtl_simulate_t *self)
 {
     const rtl_simulate_failure_t *failure = &self->failure;
 
@@ -91,7 +81,8 @@ read_truths(PyObject *tuple, const char *name, Py_ssize_t n, bool *out)
 /* The walls: None, or (lower, upper, periodic[, absorbing]), the first three of length
  * dim, the last, lower and upper side of each axis, of twice that. */
 static int
-read_walls(simulation_object_t *self, PyObject *value, npy_intp dim, rtl_walls_t *walls)
+read_walls(
+    rtl_simulation_object_t *self, PyObject *value, npy_intp dim, rtl_walls_t *walls)
 {
     PyObject *lower, *upper, *periodic, *absorbing = NULL;
 
@@ -131,7 +122,7 @@ read_walls(simulation_object_t *self, PyObject *value, npy_intp dim, rtl_walls_t
 
 /* Milstein's field, None or an Expression; rtl_step_check sees to its shape. */
 static int
-read_second(simulation_object_t *self, const rtl_state_t *state, PyObject *value,
+read_second(rtl_simulation_object_t *self, const rtl_state_t *state, PyObject *value,
     rtl_step_t *method)
 {
     if (value == Py_None) {
@@ -155,10 +146,55 @@ read_second(simulation_object_t *self, const rtl_state_t *state, PyObject *value
     return 0;
 }
 
+/* What is to be observed: None, or (grid, every, dt, period, lags). */
 static int
-start(simulation_object_t *self, const rtl_step_t *method, PyObject *x0_value)
+read_observer(rtl_simulation_object_t *self, const rtl_state_t *state, PyObject *value)
+{
+    rtl_increments_t *increments = &self->observer.increments;
+    unsigned long long every;
+    PyObject *grid, *period, *lags;
+
+    if (value == Py_None) {
+        return 0;
+    }
+    if (!PyTuple_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "observe must be None or a tuple, not %.200s",
+            Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    if (!PyArg_ParseTuple(value, "O!KdOO!", state->grid_type, &grid, &every,
+            &increments->dt, &period, &PyTuple_Type, &lags)) {
+        return -1;
+    }
+    self->grid = Py_NewRef(grid);
+    self->observer.grid = rtl_grid_type_get(grid);
+    self->observer.every = every;
+    self->period = rtl_arrays_input(period, "period", 1);
+    if (self->period == NULL || rtl_arrays_check_length(self->period, "period", 0,
+                                    (npy_intp) self->observer.grid->dim) < 0) {
+        return -1;
+    }
+    increments->period = rtl_arrays_data(self->period);
+    increments->n_lags = (size_t) PyTuple_GET_SIZE(lags);
+    for (size_t i = 0; i < increments->n_lags && i < RTL_INCREMENTS_LAGS; i++) {
+        increments->lags[i] = PyLong_AsSize_t(PyTuple_GET_ITEM(lags, (Py_ssize_t) i));
+        if (increments->lags[i] == (size_t) -1 && PyErr_Occurred()) {
+            return -1;
+        }
+    }
+    if (!rtl_observe_good(&self->observer)) {
+        PyErr_SetString(
+            PyExc_ValueError, "observe: every, dt or a lag is out of its range");
+        return -1;
+    }
+    return 0;
+}
+
+static int
+start(rtl_simulation_object_t *self, const rtl_step_t *method, PyObject *x0_value)
 {
     npy_intp dim = (npy_intp) method->model->dim;
+    size_t most_blocks = self->grid == NULL ? 0 : rtl_observe_blocks(&self->observer);
     PyArrayObject *x0 = rtl_arrays_input(x0_value, "x0", 2);
     int status;
 
@@ -167,34 +203,37 @@ start(simulation_object_t *self, const rtl_step_t *method, PyObject *x0_value)
         return -1;
     }
     Py_BEGIN_ALLOW_THREADS;
-    status = rtl_simulate_init(
-        &self->simulation, method, (size_t) PyArray_DIM(x0, 0), rtl_arrays_data(x0));
+    status = rtl_simulate_init(&self->simulation, method, (size_t) PyArray_DIM(x0, 0),
+        rtl_arrays_data(x0), most_blocks);
+    if (status == 0 && self->grid != NULL) {
+        status = rtl_observe_init(&self->observer, &self->simulation);
+    }
     Py_END_ALLOW_THREADS;
     Py_DECREF(x0);
     if (status != 0) {
-        raise_failure(status, &self->simulation);
+        rtl_simulation_raise(status, &self->simulation);
         return -1;
     }
     return 0;
 }
 
-/* Simulation(model, walls, key, dt, x0, scheme=0, second=None): scheme is the number of
- * rtl_scheme_t */
+/* Simulation(model, walls, key, dt, x0, scheme=0, second=None, observe=None): scheme is
+ * the number of rtl_scheme_t */
 static PyObject *
 simulation_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "model", "walls", "key", "dt", "x0", "scheme", "second", NULL};
-    PyObject *model, *walls, *x0, *second = Py_None;
+        "model", "walls", "key", "dt", "x0", "scheme", "second", "observe", NULL};
+    PyObject *model, *walls, *x0, *second = Py_None, *observe = Py_None;
     unsigned long long key;
     int scheme = RTL_EULER_MARUYAMA;
     rtl_step_t method = {0};
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOKdO|iO", names, &model, &walls,
-            &key, &method.dt, &x0, &scheme, &second)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOKdO|iOO", names, &model, &walls,
+            &key, &method.dt, &x0, &scheme, &second, &observe)) {
         return NULL;
     }
-    simulation_object_t *self = (simulation_object_t *) type->tp_alloc(type, 0);
+    rtl_simulation_object_t *self = (rtl_simulation_object_t *) type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
@@ -216,7 +255,8 @@ simulation_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     method.scheme = (rtl_scheme_t) scheme;
     method.random.key = key;
     if (read_walls(self, walls, (npy_intp) method.model->dim, &method.walls) < 0 ||
-        read_second(self, state, second, &method) < 0 || start(self, &method, x0) < 0) {
+        read_second(self, state, second, &method) < 0 ||
+        read_observer(self, state, observe) < 0 || start(self, &method, x0) < 0) {
         goto failed;
     }
     return (PyObject *) self;
@@ -229,24 +269,28 @@ failed:
 static int
 simulation_traverse(PyObject *object, visitproc visit, void *arg)
 {
-    simulation_object_t *self = (simulation_object_t *) object;
+    rtl_simulation_object_t *self = (rtl_simulation_object_t *) object;
 
     Py_VISIT(Py_TYPE(object));
     Py_VISIT(self->model);
     Py_VISIT(self->second);
+    Py_VISIT(self->grid);
     return 0;
 }
 
 static void
 simulation_dealloc(PyObject *object)
 {
-    simulation_object_t *self = (simulation_object_t *) object;
+    rtl_simulation_object_t *self = (rtl_simulation_object_t *) object;
     PyTypeObject *type = Py_TYPE(object);
 
     PyObject_GC_UnTrack(object);
     rtl_simulate_free(&self->simulation);
     Py_XDECREF(self->model);
     Py_XDECREF(self->second);
+    rtl_observe_free(&self->observer);
+    Py_XDECREF(self->grid);
+    Py_XDECREF(self->period);
     Py_XDECREF(self->lower);
     Py_XDECREF(self->upper);
     PyMem_Free(self->sides);
@@ -255,22 +299,6 @@ simulation_dealloc(PyObject *object)
 }
 
 /* --- running ---------------------------------------------------------------------- */
-
-/* Marks the simulation busy; false: an exception is set. */
-static bool
-take(simulation_object_t *self)
-{
-    if (atomic_exchange(&self->busy, true)) {
-        PyErr_SetString(PyExc_RuntimeError, "the simulation is running already");
-        return false;
-    }
-    if (self->simulation.x == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the simulation has failed before");
-        atomic_store(&self->busy, false);
-        return false;
-    }
-    return true;
-}
 
 /* An array for a record of every thin-th state. */
 static PyArrayObject *
@@ -289,7 +317,7 @@ make_record(
 }
 
 static PyObject *
-run(simulation_object_t *self, unsigned long long n_steps, unsigned long long thin,
+run(rtl_simulation_object_t *self, unsigned long long n_steps, unsigned long long thin,
     Py_ssize_t n_threads, PyObject *progress)
 {
     rtl_simulate_t *simulation = &self->simulation;
@@ -315,8 +343,10 @@ run(simulation_object_t *self, unsigned long long n_steps, unsigned long long th
     Py_END_ALLOW_THREADS;
     if (status != 0) {
         Py_XDECREF(x);
-        rtl_simulate_free(simulation); /* its paths are at different times */
-        return raise_failure(status, simulation);
+        if (status != RTL_INTERRUPTED) {
+            rtl_simulate_free(simulation); /* its paths are at different times */
+        }
+        return rtl_simulation_raise(status, simulation);
     }
     return x == NULL ? Py_NewRef(Py_None) : (PyObject *) x;
 }
@@ -324,7 +354,7 @@ run(simulation_object_t *self, unsigned long long n_steps, unsigned long long th
 static PyObject *
 simulation_run(PyObject *object, PyObject *args)
 {
-    simulation_object_t *self = (simulation_object_t *) object;
+    rtl_simulation_object_t *self = (rtl_simulation_object_t *) object;
     unsigned long long n_steps, thin;
     Py_ssize_t n_threads;
     PyObject *progress;
@@ -336,56 +366,12 @@ simulation_run(PyObject *object, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "n_threads must be at least 1");
         return NULL;
     }
-    if (!take(self)) {
+    if (!rtl_simulation_take(self)) {
         return NULL;
     }
     PyObject *x = run(self, n_steps, thin, n_threads, progress);
-    atomic_store(&self->busy, false);
+    rtl_simulation_give_back(self);
     return x;
-}
-
-/* --- looking at it ---------------------------------------------------------------- */
-
-static PyObject *
-simulation_state(PyObject *object, PyObject *Py_UNUSED(ignored))
-{
-    simulation_object_t *self = (simulation_object_t *) object;
-
-    if (!take(self)) {
-        return NULL;
-    }
-    npy_intp shape[] = {(npy_intp) self->simulation.n_paths,
-        (npy_intp) self->simulation.method.model->dim};
-    PyArrayObject *x = rtl_arrays_new(2, shape);
-    if (x != NULL) {
-        rtl_simulate_state(&self->simulation, rtl_arrays_data(x));
-    }
-    atomic_store(&self->busy, false);
-    return (PyObject *) x;
-}
-
-static PyObject *
-simulation_exit_times(PyObject *object, PyObject *Py_UNUSED(ignored))
-{
-    simulation_object_t *self = (simulation_object_t *) object;
-    PyObject *out = NULL;
-
-    if (!take(self)) {
-        return NULL;
-    }
-    if (self->simulation.exit_time == NULL) {
-        out = Py_NewRef(Py_None);
-    } else {
-        npy_intp n = (npy_intp) self->simulation.n_paths;
-        PyArrayObject *times = rtl_arrays_new(1, &n);
-        if (times != NULL) {
-            memcpy(rtl_arrays_data(times), self->simulation.exit_time,
-                (size_t) n * sizeof(double));
-        }
-        out = (PyObject *) times;
-    }
-    atomic_store(&self->busy, false);
-    return out;
 }
 
 static PyMethodDef simulation_methods[] = {
@@ -393,12 +379,20 @@ static PyMethodDef simulation_methods[] = {
         "run($self, n_steps, thin, n_threads, progress, /)\n--\n\n"
         "Go on for n_steps steps; the present state and each thin-th after it,\n"
         "(n_paths, n_steps // thin + 1, dim), or None for thin = 0."},
-    {"state", simulation_state, METH_NOARGS,
+    {"state", rtl_simulation_state, METH_NOARGS,
         "state()\n--\n\nThe present state, (n_paths, dim)."},
-    {"exit_times", simulation_exit_times, METH_NOARGS,
+    {"n_steps", rtl_simulation_n_steps, METH_NOARGS, "n_steps()\n--\n\nSteps made."},
+    {"exit_times", rtl_simulation_exit_times, METH_NOARGS,
         "exit_times()\n--\n\n"
         "When each path met an absorbing wall, (n_paths,), NaN where it has not;\n"
         "None where no wall absorbs."},
+    {"observed", rtl_simulation_observed, METH_NOARGS,
+        "observed()\n--\n\n"
+        "None, or visits (n_cells + 1,), the last outside, and sums (n_cells, size)."},
+    {"dump", rtl_simulation_dump, METH_NOARGS,
+        "dump()\n--\n\nSteps made and all arrays of the state, a tuple."},
+    {"restore", rtl_simulation_restore, METH_VARARGS,
+        "restore(*dumped)\n--\n\nGo back to what dump() gave."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -407,7 +401,8 @@ static PyType_Slot simulation_slots[] = {
     {Py_tp_dealloc, simulation_dealloc},
     {Py_tp_traverse, simulation_traverse},
     {Py_tp_methods, simulation_methods},
-    {Py_tp_doc, "Simulation(model, walls, key, dt, x0, scheme=0, second=None)\n--\n\n"
+    {Py_tp_doc, "Simulation(model, walls, key, dt, x0, scheme=0, second=None, "
+                "observe=None)\n--\n\n"
                 "Paths of a model; walls is None or (lower, upper, periodic[, "
                 "absorbing])."},
     {0, NULL},
@@ -415,7 +410,7 @@ static PyType_Slot simulation_slots[] = {
 
 static PyType_Spec simulation_spec = {
     .name = "rattling._core.Simulation",
-    .basicsize = sizeof(simulation_object_t),
+    .basicsize = sizeof(rtl_simulation_object_t),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_GC,
     .slots = simulation_slots,
 };

@@ -78,7 +78,7 @@ init(rtl_simulate_t *self, const rtl_model_t *model, const rtl_walls_t *walls,
     const rtl_step_t method = {
         .model = model, .walls = *walls, .random = {key}, .dt = dt};
 
-    return rtl_simulate_init(self, &method, n_paths, x0);
+    return rtl_simulate_init(self, &method, n_paths, x0, 0);
 }
 
 static double starts[PATHS * DIM];
@@ -279,9 +279,54 @@ run_short(void *data)
     return status;
 }
 
+/* A hook that stops at its third question. */
+static int
+stop(void *data, double done)
+{
+    int *asked = data;
+
+    (void) done;
+    return ++*asked == 3;
+}
+
+/* After an interruption some blocks are ahead; settled, all stand where a run without
+ * it would have come to. A state that is put back goes on in the same way. */
+static void
+test_interruption(void)
+{
+    static double last[PATHS * DIM], other[PATHS * DIM];
+    rtl_simulate_t simulation, whole;
+
+    CHECK(init(&simulation, &ou, &box, 8, 0.02, PATHS, starts) == 0);
+    for (int k = 0; k < 4; k++) {
+        int asked = 0;
+        rtl_monitor_t monitor = {.poll = stop, .data = &asked};
+        CHECK(
+            rtl_simulate_run(&simulation, 1000000000, 2, &monitor) == RTL_INTERRUPTED);
+        CHECK(rtl_simulate_settle(&simulation, 2) == 0);
+        CHECK(simulation.step > 0 && simulation.step == simulation.target);
+    }
+    CHECK(init(&whole, &ou, &box, 8, 0.02, PATHS, starts) == 0);
+    CHECK(rtl_simulate_run(&whole, simulation.step, 1, NULL) == 0);
+    rtl_simulate_state(&simulation, last);
+    rtl_simulate_state(&whole, other);
+    CHECK(memcmp(last, other, sizeof last) == 0);
+    rtl_simulate_free(&whole);
+    CHECK(init(&whole, &ou, &box, 8, 0.02, PATHS, starts) == 0);
+    rtl_simulate_restore(&whole, simulation.step, last);
+    CHECK(rtl_simulate_run(&whole, 7, 1, NULL) == 0);
+    CHECK(rtl_simulate_run(&simulation, 7, 1, NULL) == 0);
+    rtl_simulate_state(&simulation, last);
+    rtl_simulate_state(&whole, other);
+    CHECK(memcmp(last, other, sizeof last) == 0);
+    rtl_simulate_free(&whole);
+    rtl_simulate_free(&simulation);
+}
+
 int
 main(void)
 {
+    test_interruption();
     for (size_t i = 0; i < PATHS * DIM; i++) {
         starts[i] = 0.9 * sin((double) i);
     }

@@ -1,0 +1,225 @@
+"""Simulations that go on: observers against the kept paths, the same bits however it is done."""
+
+import numpy as np
+import pytest
+from interruption import assert_ctrl_c_is_answered
+
+import rattling
+from rattling import Grid, Model, Observation, Simulation, estimate_rattling, simulate
+
+GRID = Grid([(-1, 1), (-1, 1)], (5, 4))
+CIRCLE = Grid([(-1, 1), (-1, 1)], (5, 4), ["periodic", "reflecting"])
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Model.from_sympy(["-x + y", "-y - x"], ["0.3 + x**2/9", "0.2"], variables="x y")
+
+
+def make(model, grid=GRID, n_paths=700, threads=1, boundary=None, **options):
+    return Simulation(
+        model, [0.1, 0.0], 0.02, n_paths=n_paths, rng=3, threads=threads, boundary=boundary, observe=grid, **options
+    )
+
+
+# --- what is observed ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("lags", [1, (1, 2), (2, 5)])
+@pytest.mark.parametrize("grid, boundary", [(GRID, None), (CIRCLE, CIRCLE)])
+def test_observation_is_that_of_the_kept_paths(model, grid, boundary, lags, every):
+    """Visits exactly; estimates to rounding, since sums are made in another order."""
+    simulation = make(model, grid, boundary=boundary, lags=lags, every=every)
+    observation = simulation.advance(60).observation
+    paths = simulate(model, [0.1, 0.0], 0.02, 60, n_paths=700, rng=3, thin=every, boundary=boundary)
+    counts, _, _ = np.histogram2d(*paths.x.reshape(-1, 2).T, bins=[grid.edges(0), grid.edges(1)])
+    np.testing.assert_array_equal(observation.counts, counts)
+    assert observation.counts.sum() + observation.n_outside == 700 * (60 // every + 1)
+    found, expected = observation.estimate_rattling(), estimate_rattling(paths, at=grid, method="bins", lags=lags)
+    for name in ("rattling", "stderr", "covariance", "drift", "n_eff", "counts", "kurtosis"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-8, atol=1e-9, err_msg=name)
+    assert found.dt == pytest.approx(expected.dt) and found.lags == expected.lags
+
+
+def test_density_and_typicality_without_paths():
+    """A million and a half states of a hot-spot well: density and gamma against the steady state."""
+    model = Model.from_sympy("0", "1 + 0.8*cos(x)", variables="x")
+    circle = Grid([(0, 2 * np.pi)], 24, "periodic")
+    exact = rattling.steady_state(model, circle)
+    x0 = np.random.default_rng(0).choice(circle.centres(0), (1500, 1), p=exact.probability)
+    simulation = Simulation(model, x0, 0.01, rng=1, boundary=circle, observe=circle, lags=1)
+    observation = simulation.advance(1000).observation
+    np.testing.assert_allclose(observation.density, exact.density, atol=0.02)
+    assert (observation.density * circle.volumes).sum() == pytest.approx(1)
+    scores = rattling.typicality(observation.log_density, observation.estimate_rattling().rattling)
+    assert scores.gamma == pytest.approx(2, abs=0.15) and scores.correlation > 0.98
+
+
+def test_visits_only(model):
+    observation = make(model, lags=()).advance(20).observation
+    np.testing.assert_array_equal(observation.counts, make(model).advance(20).observation.counts)
+    with pytest.raises(ValueError, match="visits only"):
+        observation.estimate_rattling()
+    assert Simulation(model, [0.0, 0.0], 0.1).advance(3).observation is None
+
+
+def test_cells_without_visits_are_left_out(model):
+    observation = make(model, Grid([(-9, 9), (-9, 9)], 9)).advance(20).observation
+    field = observation.estimate_rattling()
+    assert observation.log_density[0, 0] == -np.inf and np.isnan(field.rattling[0, 0])
+    rattling.typicality(observation.log_density, field.rattling)
+
+
+def test_ended_paths_are_not_observed(model):
+    box = [(-0.5, 0.5, "absorbing"), (-1, 1, "reflecting")]
+    simulation = make(model, boundary=box)
+    observation = simulation.advance(200).observation
+    paths = simulate(model, [0.1, 0.0], 0.02, 200, n_paths=700, rng=3, boundary=box)
+    np.testing.assert_array_equal(simulation.exit_times, paths.exit_times)
+    alive = ~(paths.t[None] >= paths.exit_times[:, None])
+    assert observation.counts.sum() + observation.n_outside == alive.sum() < 700 * 201
+    np.testing.assert_array_equal(simulation.exit_points, paths.exit_points)
+
+
+def test_observations_can_be_added(model):
+    parts = [make(model, boundary=None).advance(n).observation for n in (30, 50)]
+    both = parts[0] + parts[1]
+    np.testing.assert_array_equal(both.counts, parts[0].counts + parts[1].counts)
+    counts = [p.estimate_rattling().counts for p in (*parts, both)]
+    np.testing.assert_array_equal(counts[0] + counts[1], counts[2])
+    with pytest.raises(ValueError, match="the same"):
+        parts[0] + make(model, lags=1).advance(3).observation
+    with pytest.raises(TypeError):
+        parts[0] + 1
+
+
+def test_observation_can_be_saved(model, tmp_path):
+    observation = make(model).advance(30).observation
+    observation.save(tmp_path / "observation.npz")
+    again = Observation.load(tmp_path / "observation.npz")
+    np.testing.assert_array_equal(again.estimate_rattling().rattling, observation.estimate_rattling().rattling)
+
+
+# --- the same bits ------------------------------------------------------------------------
+
+
+def everything(simulation):
+    observation = simulation.observation
+    return simulation.n_steps, simulation.x, observation.counts, observation.n_outside, observation.sums
+
+
+def assert_same(a, b):
+    for one, other in zip(everything(a), everything(b), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("pieces", [(61,), (1, 60), (13, 20, 28)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_and_pieces_change_nothing(model, pieces, threads):
+    simulation = make(model, threads=threads, every=3)
+    for n in pieces:
+        simulation.advance(n)
+    assert_same(simulation, make(model, every=3).advance(61))
+
+
+def test_record_goes_on(model):
+    whole = simulate(model, [0.1, 0.0], 0.02, 60, n_paths=700, rng=3)
+    simulation = make(model).advance(20)
+    first, second = simulation.record(10, thin=5), simulation.record(30)
+    np.testing.assert_array_equal(first.x, whole.x[:, 20:31:5])
+    np.testing.assert_array_equal(second.x, whole.x[:, 30:])
+    np.testing.assert_allclose(second.t, whole.t[30:])
+    assert simulation.n_steps == 60 and simulation.t == pytest.approx(1.2)
+    np.testing.assert_array_equal(simulation.x, whole.x[:, -1])
+    assert_same(simulation, make(model).advance(60))
+
+
+@pytest.mark.parametrize("options", [{}, {"grid": None}, {"lags": ()}, {"method": "platen"}])
+@pytest.mark.parametrize("boundary", [None, [(-0.6, 0.6, "absorbing"), (-1, 1, "periodic")]])
+def test_saved_and_loaded_it_goes_on(model, tmp_path, options, boundary):
+    simulation = make(model, boundary=boundary, **options).advance(31)
+    simulation.save(tmp_path / "simulation.npz")
+    again = Simulation.load(tmp_path / "simulation.npz", model)
+    assert again.n_steps == 31
+    simulation.advance(20)
+    again.advance(20)
+    if options.get("grid", GRID) is not None:
+        assert_same(simulation, again)
+    np.testing.assert_array_equal(simulation.x, again.x)
+    assert repr(simulation) == repr(again)
+
+
+def test_a_saved_simulation_needs_its_model(model, tmp_path):
+    make(model).save(tmp_path / "simulation.npz")
+    with pytest.raises(ValueError, match="dim|shape"):
+        Simulation.load(tmp_path / "simulation.npz", Model.from_sympy("-x", 1, variables="x"))
+
+
+def test_interruption_loses_nothing(model):
+    """Stopped by its progress function a few times, it goes on with the same bits."""
+    simulation = make(model, threads=2)
+    calls = []
+
+    def stop(done):
+        calls.append(done)
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            simulation.advance(10_000_000, progress=stop)
+    assert calls and simulation.n_steps > 0
+    assert_same(simulation, make(model).advance(simulation.n_steps))
+
+
+def test_ctrl_c(model):
+    simulation = make(model, n_paths=3000, threads=2)
+    assert_ctrl_c_is_answered(lambda: simulation.advance(10**9), 0.1)
+    assert simulation.n_steps > 0
+
+
+# --- bad input ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        ({"grid": 3}, TypeError, "observe must be a rattling.Grid, not int"),
+        ({"grid": Grid([(0, 1)], 3)}, ValueError, "observe has 1 axes, but x0 has 2"),
+        ({"every": 0}, ValueError, "every must be at least 1"),
+        ({"lags": (2, 1)}, ValueError, "lags must increase"),
+        ({"lags": 0}, ValueError, "lags must be at least 1"),
+        ({"method": "rk4"}, ValueError, "method must be one of"),
+    ],
+)
+def test_bad_arguments(model, options, error, message):
+    with pytest.raises(error, match=message):
+        make(model, **options)
+
+
+def test_bad_steps(model):
+    with pytest.raises(ValueError, match="n_steps must be at least 0"):
+        make(model).advance(-1)
+    with pytest.raises(ValueError, match="thin must be at least 1"):
+        make(model).record(3, thin=0)
+
+
+def test_a_failed_simulation_says_so():
+    cubic = Model.from_sympy("-x**3", 1e-6, variables="x")
+    simulation = Simulation(cubic, [30.0], 1.0)
+    with pytest.raises(ValueError, match="reduce dt"):
+        simulation.advance(100)
+    with pytest.raises(RuntimeError, match="failed before"):
+        simulation.advance(1)
+    with pytest.raises(RuntimeError, match="failed before"):
+        _ = simulation.x
+
+
+def test_core_restore_checks(model):
+    core = make(model)._simulation
+    dumped = core.dump()
+    core.restore(*dumped)
+    with pytest.raises(ValueError, match="another simulation"):
+        core.restore(*dumped[:-1], np.zeros(3))
+    with pytest.raises(TypeError):
+        core.restore(1)
