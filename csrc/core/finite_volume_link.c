@@ -7,13 +7,13 @@
  *     w = mean of lambda_e V over the two cells,    z = integral of b along the link,
  *
  * so that every link goes both ways (lambda_e vanishes where offsets change, but not in
- * both cells), and zero-flux states p ~ exp(integral b) are exact up to quadrature for
+ * both cells), and zero-flux states p ~ exp(integral b) are right to fourth order for
  * any D(x). lambda_e is continuous with kinks: second order in the mean. The integral
- * takes four points (Lobatto); where D is nearly singular b varies too wildly for that
- * and the mean of lambda_e b . e is used. Where D jumps between the two cells there is
- * no div D: then each cell's own D and f give the rates out of it, which is consistent
- * for discontinuous coefficients (Kushner & Dupuis 2001, sect. 5.3).
- */
+ * follows the cubic through b at the two cells and the next ones on both sides, the
+ * parabola beside a wall; where D is nearly singular b varies too wildly for that and
+ * the mean of lambda_e b . e is used. Where D jumps between the two cells there is no
+ * div D: then each cell's own D and f give the rates out of it, which is consistent for
+ * discontinuous coefficients (Kushner & Dupuis 2001, sect. 5.3). */
 #include "finite_volume_link.h"
 
 #include <math.h>
@@ -26,44 +26,62 @@ enum { INNER = RTL_LINK_POINTS };
 static const double inner_node[INNER] = {
     0.27639320225002103036, 0.72360679774997896964};
 
-/* Third difference of D over a link, as a share of its trace, from which on D jumps. A
- * jump by J between two of the four points makes it 5 J. */
-static const double rough = 5.0 * 0.05;
+/* From this share of the trace of both cells on D jumps, by the third difference over
+ * the four points: a jump between two of them makes it five times the jump. */
+static const double smallest_jump = 0.05;
+static const double third_difference = 11.180339887498949; /* 5 sqrt(5) */
 /* The two ways to z differ by more than this times 1 + |z| where D is nearly singular.
  */
 static const double apart = 0.25;
 /* Beyond this |z| there is only drift. */
 static const double largest_z = 1e8;
 
-/* Distance along an axis from cell index i over `step` cells, round a periodic one. */
+/* b . dx/ds of a cell, s = 0 .. 1 along the link */
 static double
-axis_distance(const rtl_grid_t *grid, size_t axis, size_t i, int step)
+slope(const rtl_finite_volume_stencil_t *self, size_t cell, const int8_t *e)
 {
-    long n = (long) grid->shape[axis], to = (long) i + step;
-    double period = grid->edges[axis][n] - grid->edges[axis][0], turns = 0.0;
-
-    for (; to < 0; to += n) {
-        turns -= 1.0;
-    }
-    for (; to >= n; to -= n) {
-        turns += 1.0;
-    }
-    return rtl_grid_centre(grid, axis, (size_t) to) + turns * period -
-           rtl_grid_centre(grid, axis, i);
-}
-
-/* v . (x_b - x_a) */
-static double
-along(const rtl_finite_volume_stencil_t *self, const rtl_link_t *link, const double *v)
-{
+    const double *b = self->force + cell * self->grid->dim;
     double sum = 0.0;
 
     for (size_t k = 0; k < self->grid->dim; k++) {
-        size_t i = rtl_grid_index(self->grid, (size_t) link->a, k);
-        sum +=
-            link->e[k] == 0 ? 0.0 : v[k] * axis_distance(self->grid, k, i, link->e[k]);
+        double tangent = self->tangent[k][rtl_grid_index(self->grid, cell, k)];
+        sum += b[k] * (double) e[k] * tangent;
     }
     return sum;
+}
+
+/* The next cell on the same line beyond an end of the link: it is there, and D regular.
+ */
+static bool
+find_beyond(const rtl_finite_volume_stencil_t *self, const rtl_link_t *link, int sign,
+    size_t *c)
+{
+    size_t end = (size_t) (sign > 0 ? link->b : link->a);
+
+    return rtl_grid_jump(self->grid, end, link->e, sign, c) && self->relaxed[*c] == 0;
+}
+
+/* Integral of b along the link. */
+static double
+integral(const rtl_finite_volume_stencil_t *self, const rtl_link_t *link)
+{
+    double at_a = slope(self, (size_t) link->a, link->e);
+    double at_b = slope(self, (size_t) link->b, link->e);
+    size_t c, d;
+    bool before = find_beyond(self, link, -1, &c);
+    bool behind = find_beyond(self, link, 1, &d);
+
+    if (before && behind) {
+        double ends = slope(self, c, link->e) + slope(self, d, link->e);
+        return (13.0 * (at_a + at_b) - ends) / 24.0;
+    }
+    if (before) {
+        return (8.0 * at_a + 5.0 * at_b - slope(self, c, link->e)) / 12.0;
+    }
+    if (behind) {
+        return (5.0 * at_a + 8.0 * at_b - slope(self, d, link->e)) / 12.0;
+    }
+    return 0.5 * (at_a + at_b);
 }
 
 /* v . e with the widths of the cell itself */
@@ -94,45 +112,125 @@ set_rates(
     }
 }
 
-/* Whether D jumps on the way: `d` (dim, dim, INNER) at the inner points. */
-static bool
-is_rough(const rtl_finite_volume_stencil_t *self, const rtl_link_t *link,
-    const double *d, size_t stride)
+/* --- jumps of D ------------------------------------------------------------------ */
+
+/* D of a cell in units of another cell's widths, (dim, dim) */
+static void
+tensor_in(const rtl_finite_volume_stencil_t *self, size_t cell, size_t unit, double *d)
+{
+    size_t dim = self->grid->dim;
+    double ratio[RTL_MAX_DIM];
+
+    rtl_finite_volume_stencil_tensor(self, cell, d);
+    for (size_t k = 0; k < dim; k++) {
+        size_t i = rtl_grid_index(self->grid, cell, k);
+        size_t j = rtl_grid_index(self->grid, unit, k);
+        ratio[k] = rtl_grid_width(self->grid, k, i) / rtl_grid_width(self->grid, k, j);
+    }
+    for (size_t k = 0; k < dim * dim; k++) {
+        d[k] *= ratio[k / dim] * ratio[k % dim];
+    }
+}
+
+/* D_b - D_a, (dim, dim); the sum of their traces */
+static double
+difference(const rtl_finite_volume_stencil_t *self, size_t a, size_t b, size_t unit,
+    double *change)
+{
+    size_t dim = self->grid->dim;
+    double da[RTL_MAX_DIM * RTL_MAX_DIM], trace = 0.0;
+
+    tensor_in(self, a, unit, da);
+    tensor_in(self, b, unit, change);
+    for (size_t k = 0; k < dim * dim; k++) {
+        trace += k % (dim + 1) == 0 ? change[k] + da[k] : 0.0;
+        change[k] -= da[k];
+    }
+    return trace;
+}
+
+/* Smooth changes are as large before and behind the link; jumps are not. */
+bool
+rtl_finite_volume_link_may_jump(
+    const rtl_finite_volume_stencil_t *self, const rtl_link_t *link)
+{
+    size_t n = self->grid->dim * self->grid->dim, c, d;
+    size_t a = (size_t) link->a, b = (size_t) link->b;
+    double change[RTL_MAX_DIM * RTL_MAX_DIM], before[RTL_MAX_DIM * RTL_MAX_DIM];
+    double behind[RTL_MAX_DIM * RTL_MAX_DIM], largest = 0.0, third = 0.0;
+
+    if (link->conductance > 0.0 || self->relaxed[a] == 2 || self->relaxed[b] == 2 ||
+        self->model->interpretation == RTL_ANTI_ITO) {
+        return false; /* it makes no difference */
+    }
+    double trace = difference(self, a, b, a, change);
+    for (size_t k = 0; k < n; k++) {
+        largest = fmax(largest, fabs(change[k]));
+    }
+    if (largest <= 0.8 * smallest_jump * trace) {
+        return false;
+    }
+    if (!rtl_grid_jump(self->grid, a, link->e, -1, &c) ||
+        !rtl_grid_jump(self->grid, b, link->e, 1, &d)) {
+        return true;
+    }
+    difference(self, c, a, a, before);
+    difference(self, b, d, a, behind);
+    for (size_t k = 0; k < n; k++) {
+        third = fmax(third, fabs(before[k] - 2.0 * change[k] + behind[k]));
+    }
+    return third > 1.6 * smallest_jump * trace;
+}
+
+void
+rtl_finite_volume_link_points(const rtl_finite_volume_stencil_t *self,
+    const rtl_link_t *link, size_t stride, double *x)
+{
+    const rtl_grid_t *grid = self->grid;
+
+    for (size_t k = 0; k < grid->dim; k++) {
+        size_t i = rtl_grid_index(grid, (size_t) link->a, k);
+        double from = rtl_grid_centre(grid, k, i);
+        double way = rtl_grid_distance(grid, k, i, link->e[k]);
+        double lower = grid->edges[k][0], upper = grid->edges[k][grid->shape[k]];
+        for (size_t g = 0; g < INNER; g++) {
+            double at = from + inner_node[g] * way;
+            at += at < lower ? upper - lower : 0.0; /* across a periodic side */
+            x[k * stride + g] = at - (at > upper ? upper - lower : 0.0);
+        }
+    }
+}
+
+bool
+rtl_finite_volume_link_jumps(const rtl_finite_volume_stencil_t *self,
+    const rtl_link_t *link, const double *d, size_t stride)
 {
     const rtl_grid_t *grid = self->grid;
     size_t dim = grid->dim;
-    double da[RTL_MAX_DIM * RTL_MAX_DIM], db[RTL_MAX_DIM * RTL_MAX_DIM];
-    double trace = 0.0, largest = 0.0, h[RTL_MAX_DIM];
+    double change[RTL_MAX_DIM * RTL_MAX_DIM], largest = 0.0, h[RTL_MAX_DIM];
+    size_t a = (size_t) link->a;
+    double trace = difference(self, a, (size_t) link->b, a, change);
 
-    rtl_finite_volume_stencil_tensor(self, (size_t) link->a, da);
-    rtl_finite_volume_stencil_tensor(self, (size_t) link->b, db);
     for (size_t k = 0; k < dim; k++) {
-        trace += da[k * dim + k] + db[k * dim + k];
-        h[k] = rtl_grid_width(grid, k, rtl_grid_index(grid, (size_t) link->a, k));
+        h[k] = rtl_grid_width(grid, k, rtl_grid_index(grid, a, k));
     }
     for (size_t k = 0; k < dim * dim; k++) {
-        double unit = 1.0 / (h[k / dim] * h[k % dim]);
-        double third = 5.0 * (db[k] - da[k]) -
-                       11.180339887498949 * unit * (d[k * stride + 1] - d[k * stride]);
-        largest = fmax(largest, fabs(third));
+        double inner = (d[k * stride + 1] - d[k * stride]) / (h[k / dim] * h[k % dim]);
+        largest = fmax(largest, fabs(5.0 * change[k] - third_difference * inner));
     }
-    return largest > rough * trace;
+    return largest > 5.0 * smallest_jump * trace;
 }
 
-/* Rates of one link; `d` and `b` hold D and b at its two inner points, in columns
- * `first` and `first` + 1 of n. Returns |z|. */
+/* --- rates --------------------------------------------------------------------- */
+
 double
 rtl_finite_volume_link_rates(const rtl_finite_volume_stencil_t *self,
-    const rtl_link_t *link, const double *d, const double *b, size_t first, size_t n,
-    double *up, double *down)
+    const rtl_link_t *link, bool jumps, double *up, double *down)
 {
     size_t dim = self->grid->dim, ia = (size_t) link->a, ib = (size_t) link->b;
     double v_a = rtl_grid_volume(self->grid, ia), v_b = rtl_grid_volume(self->grid, ib);
     double weight_a = 0.0, weight_b = 0.0, carry_a = 0.0, carry_b = 0.0;
-    const double *b_a = self->force + ia * dim, *b_b = self->force + ib * dim;
     bool singular = self->relaxed[ia] != 0 || self->relaxed[ib] != 0;
-    bool relaxed = self->relaxed[ia] == 2 || self->relaxed[ib] == 2;
-    bool kinetic = self->model->interpretation == RTL_ANTI_ITO;
     size_t place;
 
     if (rtl_finite_volume_stencil_find(self, ia, link->e, &place)) {
@@ -143,17 +241,9 @@ rtl_finite_volume_link_rates(const rtl_finite_volume_stencil_t *self,
         weight_b = self->weight[place];
         carry_b = self->carry[place];
     }
-
-    double w = 0.5 * (weight_a * v_a + weight_b * v_b);
-    double c = 0.5 * (carry_a * v_a * along_cell(self, ia, link->e, b_a) +
-                         carry_b * v_b * along_cell(self, ib, link->e, b_b));
-    double ends = along(self, link, b_a) + along(self, link, b_b), z = ends / 12.0;
-    if (link->conductance > 0.0) {
-        w = link->conductance;
-        c = w * 0.5 * ends;
-    } else if (!kinetic && !relaxed && is_rough(self, link, d + first, n)) {
-        const double *f_a = self->ito_force + ia * dim,
-                     *f_b = self->ito_force + ib * dim;
+    if (jumps) {
+        const double *f_a = self->ito_force + ia * dim;
+        const double *f_b = self->ito_force + ib * dim;
         double c_a = carry_a * along_cell(self, ia, link->e, f_a);
         double c_b = carry_b * along_cell(self, ib, link->e, f_b), unused;
         double z_a = c_a / weight_a, z_b = c_b / weight_b;
@@ -161,41 +251,22 @@ rtl_finite_volume_link_rates(const rtl_finite_volume_stencil_t *self,
         set_rates(weight_b, c_b, z_b, 1.0, 1.0, &unused, down);
         return fmax(weight_a > 0.0 ? fabs(z_a) : 0.0, weight_b > 0.0 ? fabs(z_b) : 0.0);
     }
-    for (size_t g = 0; g < INNER; g++) {
-        double at[RTL_MAX_DIM];
-        for (size_t k = 0; k < dim; k++) {
-            at[k] = b[k * n + first + g];
-        }
-        z += 5.0 / 12.0 * along(self, link, at);
+
+    const double *b_a = self->force + ia * dim, *b_b = self->force + ib * dim;
+    double w = 0.5 * (weight_a * v_a + weight_b * v_b);
+    double c = 0.5 * (carry_a * v_a * along_cell(self, ia, link->e, b_a) +
+                         carry_b * v_b * along_cell(self, ib, link->e, b_b));
+    if (link->conductance > 0.0) {
+        w = link->conductance;
+        c = 0.5 * w * (slope(self, ia, link->e) + slope(self, ib, link->e));
     }
+    double z = integral(self, link);
     double z_ends = c / w; /* of no use where w = 0, and then not used */
     if (singular || !(fabs(z - z_ends) <= apart * (1.0 + fabs(z_ends)))) {
         z = z_ends;
     }
     set_rates(w, c, z, v_a, v_b, up, down);
     return w > 0.0 ? fabs(z) : (c == 0.0 ? 0.0 : INFINITY);
-}
-
-void
-rtl_finite_volume_link_points(const rtl_finite_volume_stencil_t *self,
-    const rtl_link_t *links, size_t n_links, double *x, size_t *cell)
-{
-    const rtl_grid_t *grid = self->grid;
-    size_t n = n_links * INNER;
-
-    for (size_t i = 0; i < n; i++) {
-        const rtl_link_t *link = &links[i / INNER];
-        cell[i] = (size_t) link->a;
-        for (size_t k = 0; k < grid->dim; k++) {
-            size_t index = rtl_grid_index(grid, cell[i], k);
-            double lower = grid->edges[k][0], upper = grid->edges[k][grid->shape[k]];
-            double at =
-                rtl_grid_centre(grid, k, index) +
-                inner_node[i % INNER] * axis_distance(grid, k, index, link->e[k]);
-            at += at < lower ? upper - lower : 0.0; /* across a periodic side */
-            x[k * n + i] = at - (at > upper ? upper - lower : 0.0);
-        }
-    }
 }
 
 double

@@ -14,17 +14,24 @@ typedef struct {
     double conductance; /* w, of a link along a wall; 0: from the cells' weights */
 } rtl_link_t;
 
-enum { RTL_LINK_POINTS = 2 }; /* where the model is evaluated for a link */
+/* Whether D could jump between the two cells, as far as cells can tell. If so it has to
+ * be looked at there. */
+bool rtl_finite_volume_link_may_jump(
+    const rtl_finite_volume_stencil_t *self, const rtl_link_t *link);
 
-/* Those points of n_links links, (dim, 2 n_links), and the cell that each is near. */
+enum { RTL_LINK_POINTS = 2 };
+
+/* The points where it is looked at: columns of x (dim, stride). */
 void rtl_finite_volume_link_points(const rtl_finite_volume_stencil_t *self,
-    const rtl_link_t *links, size_t n_links, double *x, size_t *cell);
+    const rtl_link_t *link, size_t stride, double *x);
 
-/* Rates from a to b and back. `d` and `b` are rtl_finite_volume_stencil_evaluate's
- * answers at n points, of which `first` and the next are the link's. Returns |z|. */
+/* Whether D jumps, from its values there: columns of d (dim, dim, stride). */
+bool rtl_finite_volume_link_jumps(const rtl_finite_volume_stencil_t *self,
+    const rtl_link_t *link, const double *d, size_t stride);
+
+/* Rates from a to b and back. Returns |z|. */
 double rtl_finite_volume_link_rates(const rtl_finite_volume_stencil_t *self,
-    const rtl_link_t *link, const double *d, const double *b, size_t first, size_t n,
-    double *up, double *down);
+    const rtl_link_t *link, bool jumps, double *up, double *down);
 
 /* Rate at which a cell is left by a jump along e, of either sign, that meets an
  * absorbing wall after a share of its way; `place` is that of its offset. */

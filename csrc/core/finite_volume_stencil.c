@@ -31,6 +31,9 @@ rtl_finite_volume_stencil_free(rtl_finite_volume_stencil_t *self)
     rtl_memory_free(self->force);
     rtl_memory_free(self->ito_force);
     rtl_memory_free(self->relaxed);
+    for (size_t k = 0; k < RTL_MAX_DIM; k++) {
+        rtl_memory_free(self->tangent[k]);
+    }
     rtl_memory_free(self->work);
     memset(self, 0, sizeof *self);
 }
@@ -39,6 +42,7 @@ static int
 allocate(rtl_finite_volume_stencil_t *self)
 {
     size_t n = self->grid->n_cells, dim = self->grid->dim;
+    bool good = true;
 
     self->offset = rtl_memory_alloc(n, self->most * dim);
     self->weight = rtl_memory_alloc(n * self->most, sizeof *self->weight);
@@ -48,10 +52,41 @@ allocate(rtl_finite_volume_stencil_t *self)
     self->relaxed = rtl_memory_alloc(n, sizeof *self->relaxed);
     self->work =
         rtl_memory_alloc((3 * dim * dim + 5 * dim) * BLOCK, sizeof *self->work);
-    bool good = self->offset != NULL && self->weight != NULL && self->carry != NULL &&
-                self->force != NULL && self->ito_force != NULL &&
-                self->relaxed != NULL && self->work != NULL;
+    for (size_t k = 0; k < dim; k++) {
+        self->tangent[k] = rtl_memory_alloc(self->grid->shape[k], sizeof(double));
+        good = good && self->tangent[k] != NULL;
+    }
+    good = good && self->offset != NULL && self->weight != NULL &&
+           self->carry != NULL && self->force != NULL && self->ito_force != NULL &&
+           self->relaxed != NULL && self->work != NULL;
     return good ? 0 : RTL_NO_MEMORY;
+}
+
+/* dx/di at the centres of an axis, from the polynomial through up to five of them. */
+static void
+set_tangents(const rtl_grid_t *grid, size_t axis, double *tangent)
+{
+    int n = (int) grid->shape[axis], width = n < 5 ? n : 5;
+
+    if (grid->lower[axis] == RTL_PERIODIC) {
+        width = 5;
+    }
+    for (int i = 0; i < n; i++) {
+        int first = -2; /* relative to i */
+        if (grid->lower[axis] != RTL_PERIODIC) {
+            first = i < 2 ? -i : i - 2 + width > n ? n - width - i : -2;
+        }
+        tangent[i] = 0.0;
+        for (int j = first; j < first + width; j++) {
+            double weight = 1.0;
+            for (int m = first; m < first + width; m++) {
+                weight *= m == j ? 1.0 : (m == 0 ? 1.0 : -m) / (double) (j - m);
+            }
+            if (j != 0) {
+                tangent[i] += weight * rtl_grid_distance(grid, axis, (size_t) i, j);
+            }
+        }
+    }
 }
 
 /* --- the model at points ------------------------------------------------------------
@@ -188,32 +223,6 @@ kinetic_drift(rtl_finite_volume_stencil_t *self, const double *x, const size_t *
     }
     for (size_t k = 0; status == 0 && !kinetic && k < dim * n; k++) {
         g[k] -= div[k];
-    }
-    return status;
-}
-
-int
-rtl_finite_volume_stencil_evaluate(rtl_finite_volume_stencil_t *self, const double *x,
-    const size_t *cell, size_t n, double *d, double *b, rtl_fault_t *fault)
-{
-    size_t dim = self->grid->dim;
-    double a[RTL_MAX_DIM * RTL_MAX_DIM], v[RTL_MAX_DIM];
-    int status = kinetic_drift(self, x, cell, n, b, NULL, fault);
-
-    if (status == 0) {
-        status = rtl_model_tensor(self->model, x, n, d, fault);
-    }
-    for (size_t i = 0; status == 0 && i < n; i++) {
-        for (size_t k = 0; k < dim * dim; k++) {
-            a[k] = d[k * n + i];
-        }
-        for (size_t k = 0; k < dim; k++) {
-            v[k] = b[k * n + i];
-        }
-        bool good = solve(dim, a, v);
-        for (size_t k = 0; k < dim; k++) {
-            b[k * n + i] = good ? v[k] : NAN;
-        }
     }
     return status;
 }
@@ -448,6 +457,9 @@ rtl_finite_volume_stencil_init(rtl_finite_volume_stencil_t *self,
         self->shortest[k] = (int) lrint(fmin(cbrt(n_cells), LONGEST));
     }
     int status = allocate(self);
+    for (size_t k = 0; status == 0 && k < dim; k++) {
+        set_tangents(grid, k, self->tangent[k]);
+    }
     for (size_t first = 0; status == 0 && first < n; first += BLOCK) {
         status = set_block(self, first, n - first < BLOCK ? n - first : BLOCK, fault);
         if (status == 0) {

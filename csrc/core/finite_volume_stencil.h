@@ -29,8 +29,9 @@ typedef struct {
                         * owned */
     double *ito_force; /* (n_cells, dim) the same for f instead; owned */
     uint8_t *relaxed;  /* (n_cells,) 1: D is singular, 2: it was added to; owned */
-    double added;      /* see generator.h */
-    double *work;      /* of one block; owned */
+    double *tangent[RTL_MAX_DIM]; /* (shape,) dx/di of each axis' centres; owned */
+    double added;                 /* see generator.h */
+    double *work;                 /* of one block; owned */
 } rtl_finite_volume_stencil_t;
 
 enum { RTL_STENCIL_BLOCK = 512 };
@@ -40,13 +41,6 @@ int rtl_finite_volume_stencil_init(rtl_finite_volume_stencil_t *self,
     const rtl_model_t *model, const rtl_grid_t *grid, rtl_monitor_t *monitor,
     rtl_fault_t *fault) RTL_MUST_CHECK;
 void rtl_finite_volume_stencil_free(rtl_finite_volume_stencil_t *self);
-
-/* D, (dim, dim, n), and b = D^-1 (f - div D), (dim, n), at n <= RTL_STENCIL_BLOCK
- * points of the box; b is NaN where D is singular. `cell` (n,) names a cell near each
- * point, for its widths. */
-int rtl_finite_volume_stencil_evaluate(rtl_finite_volume_stencil_t *self,
-    const double *x, const size_t *cell, size_t n, double *d, double *b,
-    rtl_fault_t *fault) RTL_MUST_CHECK;
 
 /* Which offset of a cell e is (its first component that is not 0 is positive): its
  * place in weight and carry. False if it is none. */

@@ -42,7 +42,7 @@ typedef struct {
     size_t n_wall_links;
     rtl_link_t block[BLOCK];
     size_t n_block;
-    double *x, *d, *b; /* work at the inner points of a block; owned */
+    double *x, *d; /* work at the inner points of a block; owned */
     double peclet;
     rtl_monitor_t *monitor;
     rtl_fault_t *fault;
@@ -74,25 +74,42 @@ add_entry(builder_t *self, int32_t target, int32_t source, double rate)
 static int
 flush(builder_t *self)
 {
-    size_t n = self->n_block * INNER, cell[BLOCK * INNER];
+    size_t n_links = self->n_block;
+    int status = 0;
 
     self->n_block = 0;
     if (self->cursor == NULL) {
-        for (size_t i = 0; i < n / INNER; i++) {
+        for (size_t i = 0; i < n_links; i++) {
             self->out->start[self->block[i].a + 1]++;
             self->out->start[self->block[i].b + 1]++;
         }
         return 0;
     }
-    rtl_finite_volume_link_points(
-        &self->stencil, self->block, n / INNER, self->x, cell);
-    int status = rtl_finite_volume_stencil_evaluate(
-        &self->stencil, self->x, cell, n, self->d, self->b, self->fault);
-    for (size_t i = 0; status == 0 && i < n / INNER; i++) {
+    bool asked[BLOCK];
+    size_t n = 0;
+    for (size_t i = 0; i < n_links; i++) {
+        asked[i] = rtl_finite_volume_link_may_jump(&self->stencil, &self->block[i]);
+        n += asked[i] ? INNER : 0;
+    }
+    for (size_t i = 0, next = 0; i < n_links; i++) {
+        if (asked[i]) {
+            rtl_finite_volume_link_points(
+                &self->stencil, &self->block[i], n, self->x + next);
+            next += INNER;
+        }
+    }
+    if (n > 0) {
+        status =
+            rtl_model_tensor(self->stencil.model, self->x, n, self->d, self->fault);
+    }
+    for (size_t i = 0, next = 0; status == 0 && i < n_links; i++) {
         const rtl_link_t *link = &self->block[i];
+        bool jumps = asked[i] && rtl_finite_volume_link_jumps(
+                                     &self->stencil, link, self->d + next, n);
         double up, down;
-        double z = rtl_finite_volume_link_rates(
-            &self->stencil, link, self->d, self->b, i * INNER, n, &up, &down);
+        double z =
+            rtl_finite_volume_link_rates(&self->stencil, link, jumps, &up, &down);
+        next += asked[i] ? INNER : 0;
         self->peclet = fmax(self->peclet, z);
         add_entry(self, link->b, link->a, up);
         add_entry(self, link->a, link->b, down);
@@ -244,24 +261,6 @@ join_spokes(builder_t *self)
 /* --- all links
  * ------------------------------------------------------------------------ */
 
-/* Cell number after a jump by sign * e; false outside the box. */
-static bool
-jump(const rtl_grid_t *grid, size_t cell, const int8_t *e, int sign, size_t *target)
-{
-    *target = 0;
-    for (size_t k = 0; k < grid->dim; k++) {
-        long n = (long) grid->shape[k];
-        long to = (long) rtl_grid_index(grid, cell, k) + sign * e[k];
-        if (grid->lower[k] == RTL_PERIODIC) {
-            to = (to % n + n) % n;
-        } else if (to < 0 || to >= n) {
-            return false;
-        }
-        *target += (size_t) to * grid->stride[k];
-    }
-    return true;
-}
-
 /* The links of one cell that are not met from the other end: those up, and those down
  * along offsets that the other end does not have. */
 static int
@@ -278,7 +277,7 @@ visit_cell(builder_t *self, size_t cell)
         }
         memcpy(link.e, s->offset + place * dim, dim);
         for (int sign = 1; status == 0 && sign >= -1; sign -= 2) {
-            if (!jump(self->grid, cell, link.e, sign, &other)) {
+            if (!rtl_grid_jump(self->grid, cell, link.e, sign, &other)) {
                 status = leave(self, cell, link.e, sign, place);
             } else if (other != cell && (sign > 0 || !rtl_finite_volume_stencil_find(
                                                          s, other, link.e, &unused))) {
@@ -361,12 +360,11 @@ builder_init(builder_t *self, const rtl_model_t *model)
     if (status != 0) {
         return status;
     }
-    self->x = rtl_memory_alloc((2 * dim + dim * dim) * n, sizeof *self->x);
+    self->x = rtl_memory_alloc((dim + dim * dim) * n, sizeof *self->x);
     if (self->x == NULL) {
         return RTL_NO_MEMORY;
     }
-    self->b = self->x + dim * n;
-    self->d = self->b + dim * n;
+    self->d = self->x + dim * n;
     if (rtl_grid_has_absorbing(self->grid)) {
         self->killing = rtl_memory_alloc(self->grid->n_cells, sizeof *self->killing);
         return self->killing == NULL ? RTL_NO_MEMORY : 0;

@@ -132,6 +132,40 @@ rtl_grid_previous(const rtl_grid_t *self, size_t cell, size_t axis, size_t *prev
     return self->lower[axis] == RTL_PERIODIC;
 }
 
+bool
+rtl_grid_jump(
+    const rtl_grid_t *self, size_t cell, const int8_t *e, int sign, size_t *target)
+{
+    *target = 0;
+    for (size_t k = 0; k < self->dim; k++) {
+        long n = (long) self->shape[k];
+        long to = (long) rtl_grid_index(self, cell, k) + sign * e[k];
+        if (self->lower[k] == RTL_PERIODIC) {
+            to = (to % n + n) % n;
+        } else if (to < 0 || to >= n) {
+            return false;
+        }
+        *target += (size_t) to * self->stride[k];
+    }
+    return true;
+}
+
+double
+rtl_grid_distance(const rtl_grid_t *self, size_t axis, size_t i, int step)
+{
+    long n = (long) self->shape[axis], to = (long) i + step;
+    double period = self->edges[axis][n] - self->edges[axis][0], turns = 0.0;
+
+    for (; to < 0; to += n) {
+        turns -= 1.0;
+    }
+    for (; to >= n; to -= n) {
+        turns += 1.0;
+    }
+    return rtl_grid_centre(self, axis, (size_t) to) + turns * period -
+           rtl_grid_centre(self, axis, i);
+}
+
 void
 rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x)
 {

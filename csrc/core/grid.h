@@ -6,6 +6,7 @@
 #define RTL_GRID_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "status.h"
 
@@ -47,6 +48,15 @@ bool rtl_grid_next(
 /* The neighbour one step down. */
 bool rtl_grid_previous(
     const rtl_grid_t *self, size_t cell, size_t axis, size_t *previous);
+
+/* The cell sign * e cells away, e (dim,), round periodic axes. False outside the box.
+ */
+bool rtl_grid_jump(
+    const rtl_grid_t *self, size_t cell, const int8_t *e, int sign, size_t *target);
+
+/* Distance from the centre of cell i of an axis to that of cell i + step, which the
+ * axis has or, periodic, repeats. */
+double rtl_grid_distance(const rtl_grid_t *self, size_t axis, size_t i, int step);
 
 /* Centres of n cells from `first` on, (dim, n). */
 void rtl_grid_points(const rtl_grid_t *self, size_t first, size_t n, double *x);
