@@ -63,7 +63,7 @@ TOPICS = {  # by the module that defines the name; what is in none of them comes
     "Models and systems": ["models", "systems", "random_systems", "active_systems"],
     "Grids and generators": ["grids", "markov"],
     "Steady states and evolution": ["fokker_planck", "evolution", "thermodynamics", "_core"],
-    "Trajectories and estimates": ["trajectories", "estimators", "simulation", "datasets"],
+    "Trajectories and estimates": ["trajectories", "estimators", "density", "simulation", "datasets"],
     "Typicality": ["typicality", "intervals", "decomposition", "apriori", "blowtorch", "engineering"],
     "Sweeps, results, pictures": ["sweeps", "results", "plotting", "plotting_paths"],
 }

@@ -4,6 +4,7 @@ from rattling import apriori, blowtorch, datasets, engineering, systems
 from rattling._config import show_config
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.decomposition import LocalGlobal, local_global
+from rattling.density import DensityField, GammaFit, estimate_density, fit_gamma
 from rattling.estimators import RattlingField, WindowedRattling, estimate_rattling, windowed_rattling
 from rattling.evolution import Evolution, RelaxationModes, evolve, relaxation_times
 from rattling.fokker_planck import AccuracyWarning, SteadyState, generator, steady_state
@@ -19,8 +20,10 @@ from rattling.typicality import Typicality, typicality
 __all__ = [
     "AccuracyWarning",
     "ConvergenceError",
+    "DensityField",
     "Ensemble",
     "Evolution",
+    "GammaFit",
     "Generator",
     "Grid",
     "Intervals",
@@ -40,9 +43,11 @@ __all__ = [
     "blowtorch",
     "datasets",
     "engineering",
+    "estimate_density",
     "estimate_rattling",
     "evolve",
     "exact_rattling",
+    "fit_gamma",
     "generator",
     "local_global",
     "relaxation_times",

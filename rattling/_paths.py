@@ -33,24 +33,22 @@ class Paths:
     def dim(self):
         return self.x.shape[1]
 
-    def visited(self):
-        """The states that belong to segments."""
-        if len(self.begin) and (self.end[:-1] == self.begin[1:]).all():
+    def pieces(self, begin, end):
+        return [self.x[b:e] for b, e in zip(begin, end, strict=True)]
+
+    def starts(self, longest):
+        """The states from which increments over `longest` begin, (n, dim); all states for 0."""
+        if longest == 0 and len(self.begin) and (self.end[:-1] == self.begin[1:]).all():
             return self.x[self.begin[0] : self.end[-1]]
-        return np.concatenate([self.x[b:e] for b, e in zip(self.begin, self.end, strict=True)])
+        used = self.end - self.begin > longest
+        parts = self.pieces(self.begin[used], self.end[used] - longest)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @property
     def low(self):
         """Where periodic axes begin."""
         walls = self.walls or (None,) * self.dim
         return np.array([0.0 if w is None or not np.isfinite(w[0]) else w[0] for w in walls])
-
-    def starts(self, longest):
-        """The states from which increments over all lags begin, (n, dim)."""
-        parts = [
-            self.x[b : e - longest] for b, e in zip(self.begin, self.end, strict=True) if e - b > longest
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def n_starts(self, longest):
         return int(np.maximum(self.end - self.begin - longest, 0).sum())
@@ -239,14 +237,20 @@ def _cut(x, begin, end, time):
     return begin[used].astype(np.intp), end[used].astype(np.intp)
 
 
-def nearest_distance(paths, starts, points, unit, k):
-    """Distance of the k-th nearest of the starts from each point, in units of `unit` a axis."""
+def search_tree(paths, states, points, unit):
+    """A tree of the states and the points to look up in it, in units of `unit` along each axis."""
     from scipy.spatial import cKDTree
 
     box = paths.period / unit
-    starts, points = (starts - paths.low) / unit, (points - paths.low) / unit
+    states, points = (states - paths.low) / unit, (points - paths.low) / unit
     around = box > 0
-    for x in (starts, points):
+    for x in (states, points):
         x[:, around] %= box[around]
-    tree = cKDTree(starts, boxsize=box if around.any() else None, balanced_tree=False, compact_nodes=False)
+    boxsize = box if around.any() else None
+    return cKDTree(states, boxsize=boxsize, balanced_tree=False, compact_nodes=False), points
+
+
+def nearest_distance(paths, starts, points, unit, k):
+    """Distance of the k-th nearest of the starts from each point, in units of `unit` along each axis."""
+    tree, points = search_tree(paths, starts, points, unit)
     return tree.query(points, [k])[0][:, 0]

@@ -270,8 +270,8 @@ def estimate_rattling(
         Degree of the polynomials. For "local-linear" 2 if not given, in up to four
         dimensions, which is the local-linear fit with its leading bias, that of curvature,
         removed by quadratic terms; 1 is the local-linear fit itself. For "knn" 0, which takes
-        weighted means, if not given, but 1 in up to three dimensions. For "basis", if not given, the lowest with which
-        the fits of the next two degrees agree within their errors.
+        weighted means, if not given, but 1 in up to three dimensions. For "basis", if not
+        given, the lowest with which the fits of the next two degrees agree within errors.
     neighbours : int, optional
         For "knn", at least 10. If not given, ``n^(4/(dim + 4))/4`` for n starts, but at least
         50 for each coefficient of the polynomial and 20 for each dimension.
@@ -363,7 +363,7 @@ def estimate_rattling(
     lags = read_lags(lags)
     threads = _core.cores() if threads is None else count("threads", threads, 1)
     paths = read_paths(trajectories_or_array, dt, times, lags, noise)
-    grid, shape, points = _read_at(at, paths, method)
+    grid, shape, points = read_at(at, paths, method)
     estimate = _Estimate(paths, lags, noise, threads, grid, points)
     degree = _degree(degree, method, paths)
     with progress_hook(progress, "estimate") as hook:
@@ -401,6 +401,22 @@ def estimate_rattling(
     )
 
 
+class BinSums:
+    """Estimates in cells from sums of increments, which may be added up over parts of the data."""
+
+    def __init__(self, paths, lags, noise, threads, grid):
+        self.paths, self.lags, self.noise, self.threads, self.grid = paths, lags, noise, threads, grid
+
+    def sum(self, begin, end, hook):
+        paths = dataclasses.replace(self.paths, begin=begin, end=end).core(self.lags, self.noise)
+        return _core.bin_sums(paths, self.grid._core, self.noise == "none", self.threads, hook)
+
+    def conclude(self, sums):
+        """(rattling, error, covariance, drift, n_eff, count, kurtosis)"""
+        paths = self.paths.core(self.lags, self.noise)
+        return _core.bins(paths, self.grid._core, self.noise == "none", sums)
+
+
 class _Estimate:
     """One way to estimate, applicable to all of the data or to a part."""
 
@@ -408,22 +424,21 @@ class _Estimate:
         self.paths, self.lags, self.noise, self.threads = paths, lags, noise, threads
         self.grid, self.points = grid, points
         self.width = None  # smallest bandwidth along each axis
+        self.sums = None  # BinSums, for bins
         self.again = None  # (begin, end) -> outputs, with what was chosen for all data
 
     def _core_paths(self, begin, end):
         paths = dataclasses.replace(self.paths, begin=begin, end=end)
-        return (*paths.core(self.lags, self.noise),), self.noise == "none"
+        return paths.core(self.lags, self.noise), self.noise == "none"
 
     def _run(self, run, hook):
         self.again = run
         return run(self.paths.begin, self.paths.end, hook)
 
     def bins(self, hook):
-        def run(begin, end, hook=None):
-            paths, scaled = self._core_paths(begin, end)
-            return _core.bins(paths, self.grid._core, scaled, self.threads, hook)
-
-        return self._run(run, hook)
+        sums = BinSums(self.paths, self.lags, self.noise, self.threads, self.grid)
+        self.sums = sums
+        return sums.conclude(sums.sum(self.paths.begin, self.paths.end, hook))
 
     def basis(self, degree, hook):
         def run(begin, end, hook=None, degree=degree, points=self.points):
@@ -433,7 +448,6 @@ class _Estimate:
         width = _rungs(None, self.paths)[0] / 4
         if degree is None:
             degree = self._choose_degree(run)
-        self.degree = degree
         return self._run(functools.partial(run, degree=degree), hook)
 
     def _choose_degree(self, run):
@@ -482,7 +496,7 @@ class _Estimate:
             neighbours = count("neighbours", neighbours, 10)
         radius = nearest_distance(self.paths, starts, self.points, spread, min(int(neighbours), n))
         least = radius.min()
-        rung = 2 * np.log2(radius / least)
+        rung = np.round(2 * np.log2(radius / least), 12)
         n_rungs = min(int(rung.max()) + 4, _MOST_RUNGS)
         return self.local(degree, spread * least, n_rungs, rung, hook)
 
@@ -493,10 +507,15 @@ class _Estimate:
         """Jackknife over blocks (Künsch 1989): NaN where a block leaves too little."""
         longest = terms(self.lags, self.noise)[0][-1]
         parts = [part for part in self.paths.blocks(_BLOCKS, longest) if len(part[0])]
-        without = []
-        for k in range(len(parts)):
-            begin, end = (np.concatenate([part[i] for j, part in enumerate(parts) if j != k]) for i in (0, 1))
-            without.append(self.again(begin, end)[0])
+        if self.sums is not None:
+            sums = [self.sums.sum(*part, None) for part in parts]
+            total = np.sum(sums, axis=0)
+            without = [self.sums.conclude(total - own)[0] for own in sums]
+        else:
+            without = []
+            for k in range(len(parts)):
+                rest = parts[:k] + parts[k + 1 :]
+                without.append(self.again(*(np.concatenate([part[i] for part in rest]) for i in (0, 1)))[0])
         without = np.array(without)
         n = len(parts)
         errors = np.sqrt((n - 1) / n * np.sum((without - without.mean(axis=0)) ** 2, axis=0))
@@ -521,16 +540,16 @@ def _degree(degree, method, paths):
     dim = paths.dim
     if degree is None:
         return {"basis": None, "knn": 1 if dim <= 3 else 0}.get(method, 2 if dim <= 4 else 1)
-    least, most = {"basis": (0, _most_degree(paths)), "knn": (0, 2)}.get(method, (1, 2))
-    if count("degree", degree, least) > most or (degree == 2 and dim > 8):
-        most = 1 if most == 2 and dim > 8 else most
+    local = 2 if dim <= 8 else 1
+    least, most = {"basis": (0, _most_degree(paths)), "knn": (0, local)}.get(method, (1, local))
+    if count("degree", degree, least) > most:
         raise ValueError(
             f"degree must be {least} to {most} for method {method!r} in {dim} dimensions; got {degree}"
         )
     return int(degree)
 
 
-def _read_at(at, paths, method):
+def read_at(at, paths, method):
     """Grid or None, shape of the result, points (n, dim)."""
     at = _grid(paths) if at is None else at
     if isinstance(at, Grid):
@@ -564,7 +583,7 @@ def _rungs(bandwidth, paths):
         if not ((width > 0) & np.isfinite(width)).all():
             raise ValueError(f"bandwidth must be positive and finite; got {bandwidth!r}")
         return width, 1
-    states = paths.visited()
+    states = paths.starts(0)
     spread = states.std(axis=0)
     if not (spread > 0).all():
         raise ValueError("the paths do not move along some axis: give bandwidth")
@@ -663,7 +682,7 @@ def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time"):
 
 def _grid(paths):
     """A grid where the user gave none: see `at` of `estimate_rattling`."""
-    states, dim = paths.visited(), paths.dim
+    states, dim = paths.starts(0), paths.dim
     bounds, sides = [], []
     for axis, wall in enumerate(paths.walls or (None,) * dim):
         lower, upper = states[:, axis].min(), states[:, axis].max()

@@ -81,7 +81,7 @@ class Observation(Result):
         grid, dim = self.grid, self.grid.dim
         one = np.zeros(1, dtype=np.intp)
         paths = (np.zeros((1, dim)), one, one + 1, None, self.dt, self.period, *terms(self.lags, "none"))
-        outputs = _core.bins_from_sums(paths, grid._core, self.sums)
+        outputs = _core.bins(paths, grid._core, True, self.sums)
         r, stderr, covariance, drift, n_eff, counts, kurtosis = outputs
         return RattlingField(
             points=grid.points().reshape(*grid.shape, dim),

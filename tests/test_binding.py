@@ -59,7 +59,8 @@ def paths(x, begin=(0,), end=(50,), time=None, dt=0.1, period=(0.0, 0.0), lags=(
 
 
 def bins(x, where=None, **change):
-    return _core.bins(paths(x, **change), grid(2) if where is None else where, True, 1, None)
+    arguments = paths(x, **change), grid(2) if where is None else where, True
+    return _core.bins(*arguments, _core.bin_sums(*arguments, 1, None))
 
 
 def local(x, points, n_rungs=1, **change):
@@ -115,6 +116,11 @@ ARRAYS = {
         "period",
         lambda a: bins(np.ones((50, 2)), period=a)[5],
         np.zeros(2),
+    ),
+    "bins.sums": (
+        "sums",
+        lambda a: _core.bins(paths(np.ones((50, 2))), grid(2), True, a)[0],
+        _core.bin_sums(paths(np.random.default_rng(2).uniform(size=(50, 2))), grid(2), True, 1, None),
     ),
     "local.points": (
         "points",
@@ -337,7 +343,7 @@ def test_methods_refuse_other_instances(instance):
 
 
 def test_functions_count_their_arguments():
-    for name in ("typicality", "windowed", "bins", "local", "basis", "log_det_law", "random_normals", "random_uniforms", "operations", "cores",
+    for name in ("typicality", "windowed", "bins", "bin_sums", "local", "basis", "log_det_law", "random_normals", "random_uniforms", "operations", "cores",
                  "decomposition", "response_rates", "response_fields", "path_bounds", "certificate", "closure"):  # fmt: skip
         for arguments in (range(9), range(1)):
             with pytest.raises(TypeError):

@@ -367,7 +367,8 @@ def test_core_functions_check_their_arguments():
         _core.windowed(x, 0.1, 5, 0, 0, 1, None)
     begin, end, period = np.array([0]), np.array([20]), np.zeros(2)
     good = (x, begin, end, None, 0.1, period, (1, 2), (0, 1), (99, 99))
-    assert len(_core.bins(good, grid, True, 1, None)) == 7
+    sums = _core.bin_sums(good, grid, True, 1, None)
+    assert len(_core.bins(good, grid, True, sums)) == 7
 
     def change(**new):
         names = "x begin end time dt period lags plus minus".split()
@@ -390,9 +391,11 @@ def test_core_functions_check_their_arguments():
         ({"minus": (0, 1)}, "must be numbers of lags"),
     ):
         with pytest.raises(ValueError, match=message):
-            _core.bins(change(**bad), grid, True, 1, None)
+            _core.bin_sums(change(**bad), grid, True, 1, None)
+        with pytest.raises(ValueError, match=message):
+            _core.bins(change(**bad), grid, True, sums)
     with pytest.raises(TypeError):
-        _core.bins(good, "grid", True, 1, None)
+        _core.bin_sums(good, "grid", True, 1, None)
     low, point, rung = np.zeros(2), np.zeros((1, 2)), np.array([-1.0])
     with pytest.raises(ValueError, match="bandwidth must be positive"):
         _core.local(good, point, np.zeros(2), low, 1, 1, True, rung, 1, None)

@@ -11,7 +11,13 @@
 #include "memory.h"
 #include "parallel.h"
 
-enum { STARTS_A_POLL = 4096, MOST_PARTS = 8, STARTS_A_PART = 1 << 16, SLICE = 1 << 14 };
+enum {
+    STARTS_A_POLL = 4096,
+    MOST_PARTS = 8,
+    STARTS_A_PART = 1 << 16,
+    SLICE = 1 << 15,
+    CHUNK = 256
+};
 static const double most_numbers = 3.0e7; /* in the sums of all parts */
 
 /* --- where a point is ------------------------------------------------------------- */
@@ -78,113 +84,247 @@ rtl_bins_count(const rtl_grid_t *grid, const double *x, size_t n, double *count,
 
 /* --- sums ------------------------------------------------------------------------- */
 
+/* Where things are among the sums of a cell, see bins.h. */
 typedef struct {
-    const rtl_bins_t *bins;
-    const rtl_increments_t *increments;
-    rtl_cells_t layout; /* of the sums of a cell; its own `sums` are not used */
-    size_t longest;     /* lag */
-    size_t size;        /* numbers a cell: the layout's, then pairs 1 .. longest */
-    size_t n_starts, n_parts;
-    size_t slice; /* which SLICE of each part is worked on */
-    double *sums; /* (n_parts, n_cells, size) */
-} job_t;
+    size_t dim, n_moments, n_lags;
+    size_t block; /* numbers a lag */
+    size_t reach; /* longest lag, and number of pairs */
+    size_t pairs, times;
+    size_t size;
+} layout_t;
 
-static size_t
-count_starts(const rtl_increments_t *increments)
+static layout_t
+lay_out(size_t dim, size_t n_lags, size_t longest, bool uneven)
 {
-    size_t n = 0;
+    layout_t l = {.dim = dim, .n_lags = n_lags, .reach = longest};
 
-    for (size_t s = 0; s < increments->n_segments; s++) {
-        n += rtl_increments_starts(increments, s);
-    }
-    return n;
+    l.n_moments = dim * (dim + 1) / 2;
+    l.block = dim + l.n_moments;
+    l.pairs = 1 + dim + n_lags * l.block;
+    l.times = l.pairs + longest;
+    l.size = l.times + (uneven ? 2 * n_lags : 0);
+    return l;
+}
+
+static layout_t
+layout_of(const rtl_bins_t *self)
+{
+    const rtl_extrapolate_t *terms = &self->terms;
+
+    return lay_out(
+        terms->dim, terms->n_lags, terms->lags[terms->n_lags - 1], self->uneven);
 }
 
 size_t
-rtl_bins_size(size_t dim, size_t n_lags, size_t longest)
+rtl_bins_size(size_t dim, size_t n_lags, size_t longest, bool uneven)
 {
-    const rtl_cells_t layout = {.dim = dim, .n_moments = dim * (dim + 1) / 2};
-
-    return rtl_cells_block(&layout, n_lags) + longest;
+    return lay_out(dim, n_lags, longest, uneven).size;
 }
 
-/* What the terms alone determine. */
-static job_t
-job_of(const rtl_bins_t *bins)
-{
-    const rtl_extrapolate_t *terms = &bins->terms;
-    job_t self = {.bins = bins};
-
-    self.layout.dim = terms->dim;
-    self.layout.n_lags = terms->n_lags;
-    self.layout.n_moments = terms->dim * (terms->dim + 1) / 2;
-    self.longest = terms->lags[terms->n_lags - 1];
-    self.size = rtl_bins_size(terms->dim, terms->n_lags, self.longest);
-    return self;
-}
+typedef struct {
+    const rtl_bins_t *bins;
+    const rtl_increments_t *increments;
+    layout_t layout;
+    bool plain;                   /* no axis of the paths is periodic, steps are even */
+    double per_cell[RTL_MAX_DIM]; /* 1 over the mean width */
+    size_t n_starts, n_parts;
+    size_t slice; /* which SLICE of each part is worked on */
+    double *sums; /* (n_parts, n_cells, size), the first part the caller's */
+    double *more; /* that of the other parts; owned */
+} job_t;
 
 static int
 job_init(job_t *self, const rtl_bins_t *bins, const rtl_increments_t *increments)
 {
-    size_t n_cells = bins->grid->n_cells;
+    const rtl_grid_t *grid = bins->grid;
 
-    *self = job_of(bins);
-    self->increments = increments;
-    double numbers = (double) n_cells * (double) self->size;
-    self->n_starts = count_starts(increments);
-    self->n_parts = self->n_starts / STARTS_A_PART + 1;
-    while (self->n_parts > MOST_PARTS ||
-           (self->n_parts > 1 && numbers * (double) self->n_parts > most_numbers)) {
-        self->n_parts = self->n_parts > MOST_PARTS ? MOST_PARTS : self->n_parts - 1;
+    *self = (job_t) {.bins = bins, .increments = increments, .layout = layout_of(bins)};
+    self->plain = increments->time == NULL;
+    for (size_t k = 0; k < grid->dim; k++) {
+        size_t n = grid->shape[k];
+        self->per_cell[k] = (double) n / (grid->edges[k][n] - grid->edges[k][0]);
+        self->plain = self->plain && !(increments->period[k] > 0.0);
     }
-    self->sums = rtl_memory_alloc(n_cells, self->n_parts * self->size * sizeof(double));
-    return self->sums == NULL ? RTL_NO_MEMORY : 0;
+    for (size_t s = 0; s < increments->n_segments; s++) {
+        self->n_starts += rtl_increments_starts(increments, s);
+    }
+    double numbers = (double) grid->n_cells * (double) self->layout.size;
+    self->n_parts = self->n_starts / STARTS_A_PART + 1;
+    self->n_parts = self->n_parts < MOST_PARTS ? self->n_parts : MOST_PARTS;
+    while (self->n_parts > 1 && numbers * (double) self->n_parts > most_numbers) {
+        self->n_parts--;
+    }
+    self->more = rtl_memory_alloc(
+        grid->n_cells, (self->n_parts - 1) * self->layout.size * sizeof(double));
+    return self->more == NULL ? RTL_NO_MEMORY : 0;
 }
 
-/* Starts at most `longest` before this one, in the same cell. `recent` holds the cells
- * of the last starts of the segment, round and round. */
-static void
-add_pairs(const job_t *job, double *pairs, const size_t *recent, size_t t, size_t cell)
+/* As rtl_bins_find; a guess is nearly always right. */
+static inline size_t
+find_quickly(const job_t *job, const double *x)
 {
-    for (size_t k = 0; k < job->longest && k < t; k++) {
-        pairs[k] += recent[(t - k - 1) % job->longest] == cell ? 1.0 : 0.0;
+    const rtl_grid_t *grid = job->bins->grid;
+    size_t cell = 0;
+
+    for (size_t k = 0; k < grid->dim; k++) {
+        const double *edges = grid->edges[k];
+        double u = (x[k] - edges[0]) * job->per_cell[k];
+        if (!(u >= 0.0) || u >= (double) grid->shape[k]) {
+            return rtl_bins_find(grid, x);
+        }
+        size_t i = (size_t) u;
+        if (x[k] < edges[i] || x[k] >= edges[i + 1]) {
+            return rtl_bins_find(grid, x);
+        }
+        cell += i * grid->stride[k];
+    }
+    return cell;
+}
+
+/* An increment and its squares; with a constant dim the compiler unrolls it. */
+static inline double *
+add_increment(size_t dim, double *sums, const double *dx, double scale)
+{
+    for (size_t j = 0; j < dim; j++) {
+        sums[j] += dx[j];
+    }
+    sums += dim;
+    for (size_t j = 0; j < dim; j++) {
+        double scaled = scale * dx[j];
+        for (size_t i = 0; i <= j; i++) {
+            *sums++ += scaled * dx[i];
+        }
+    }
+    return sums;
+}
+
+static inline void
+add_quartics(size_t dim, double *sums, const double *dx, double scale)
+{
+    for (size_t j = 0; j < dim; j++) {
+        double square = scale * dx[j] * dx[j];
+        sums[j] += square * square;
+    }
+}
+
+void
+rtl_bins_add(size_t dim, size_t n_lags, double *sums, const double *dx)
+{
+    double *block = sums + 1 + dim;
+
+    sums[0] += 1.0;
+    add_quartics(dim, sums + 1, dx, 1.0);
+    for (size_t lag = 0; lag < n_lags; lag++) {
+        block = add_increment(dim, block, dx + lag * dim, 1.0);
+    }
+}
+
+/* A start of a plain job. */
+static inline void
+add_plain(const job_t *job, size_t dim, double *sums, const double *x)
+{
+    double dx[RTL_INCREMENTS_DIM], *block = sums + 1 + dim;
+
+    sums[0] += 1.0;
+    for (size_t lag = 0; lag < job->layout.n_lags; lag++) {
+        const double *later = x + job->increments->lags[lag] * dim;
+        for (size_t j = 0; j < dim; j++) {
+            dx[j] = later[j] - x[j];
+        }
+        if (lag == 0) {
+            add_quartics(dim, sums + 1, dx, 1.0);
+        }
+        block = add_increment(dim, block, dx, 1.0);
+    }
+}
+
+static void
+add_any(const job_t *job, double *sums, size_t state)
+{
+    const rtl_increments_t *increments = job->increments;
+    double dx[RTL_INCREMENTS_LAGS * RTL_INCREMENTS_DIM], tau[RTL_INCREMENTS_LAGS];
+    double *block = sums + 1 + job->layout.dim;
+    size_t dim = job->layout.dim;
+
+    rtl_increments_take(increments, state, dx, tau);
+    sums[0] += 1.0;
+    for (size_t lag = 0; lag < job->layout.n_lags; lag++) {
+        double nominal = (double) increments->lags[lag] * increments->dt;
+        bool scaled = job->bins->scaled && job->bins->uneven;
+        double scale = scaled ? nominal / tau[lag] : 1.0;
+        if (lag == 0) {
+            add_quartics(dim, sums + 1, dx, scale);
+        }
+        block = add_increment(dim, block, dx + lag * dim, scale);
+        if (job->bins->uneven) {
+            sums[job->layout.times + 2 * lag] += tau[lag];
+            sums[job->layout.times + 2 * lag + 1] += scale * tau[lag];
+        }
     }
 }
 
 static void
 add_start(const job_t *job, double *sums, size_t state)
 {
-    const rtl_increments_t *increments = job->increments;
-    size_t dim = increments->dim;
-    double dx[RTL_INCREMENTS_LAGS * RTL_INCREMENTS_DIM], tau[RTL_INCREMENTS_LAGS];
-    bool scaled = job->bins->scaled && increments->time != NULL;
+    const double *x = job->increments->x + state * job->layout.dim;
 
-    rtl_increments_take(increments, state, dx, tau);
-    sums[RTL_CELLS_COUNT] += 1.0;
-    for (size_t lag = 0; lag < increments->n_lags; lag++) {
-        double nominal = (double) increments->lags[lag] * increments->dt;
-        rtl_cells_add(&job->layout, sums + rtl_cells_block(&job->layout, lag),
-            dx + lag * dim, tau[lag], scaled ? nominal / tau[lag] : 1.0);
+    if (!job->plain) {
+        add_any(job, sums, state);
+        return;
+    }
+    switch (job->layout.dim) {
+    case 1:
+        add_plain(job, 1, sums, x);
+        return;
+    case 2:
+        add_plain(job, 2, sums, x);
+        return;
+    case 3:
+        add_plain(job, 3, sums, x);
+        return;
+    default:
+        add_plain(job, job->layout.dim, sums, x);
     }
 }
 
-/* Starts from .. to-1 of a segment. */
+/* Starts from .. to-1 of a segment. `cell` holds the cells of a chunk and of the
+ * `reach` starts before it. */
 static void
 scan(const job_t *job, double *sums, size_t segment, size_t from, size_t to)
 {
     const rtl_increments_t *increments = job->increments;
-    const rtl_grid_t *grid = job->bins->grid;
-    size_t recent[RTL_INCREMENTS_LONGEST], begin = (size_t) increments->begin[segment];
-    size_t pairs = job->size - job->longest;
+    size_t begin = (size_t) increments->begin[segment], dim = increments->dim;
+    size_t reach = job->layout.reach, n_cells = job->bins->grid->n_cells;
+    size_t cell[RTL_INCREMENTS_LONGEST + CHUNK];
 
-    for (size_t t = from > job->longest ? from - job->longest : 0; t < to; t++) {
-        size_t cell = rtl_bins_find(grid, increments->x + (begin + t) * grid->dim);
-        if (t >= from && cell < grid->n_cells) {
-            add_start(job, sums + cell * job->size, begin + t);
-            add_pairs(job, sums + cell * job->size + pairs, recent, t, cell);
+    for (size_t first = from; first < to; first += CHUNK) {
+        size_t before = first < reach ? first : reach;
+        size_t last = first + CHUNK < to ? first + CHUNK : to;
+        const double *x = increments->x + (begin + first - before) * dim;
+        for (size_t i = 0; i < last - first + before; i++) {
+            cell[i] = find_quickly(job, x + i * dim);
         }
-        recent[t % job->longest] = cell;
+        for (size_t i = before; i < last - first + before; i++) {
+            if (cell[i] == n_cells) {
+                continue;
+            }
+            double *own = sums + cell[i] * job->layout.size;
+            add_start(job, own, begin + first + i - before);
+            size_t most = first + i - before < reach ? first + i - before : reach;
+            for (size_t k = 0; k < most; k++) {
+                own[job->layout.pairs + k] += cell[i - k - 1] == cell[i] ? 1.0 : 0.0;
+            }
+        }
     }
+}
+
+/* The sums of a part. */
+static double *
+sums_of(const job_t *job, size_t part)
+{
+    return part == 0
+               ? job->sums
+               : job->more + (part - 1) * job->bins->grid->n_cells * job->layout.size;
 }
 
 /* A slice of the starts of a part. */
@@ -197,14 +337,13 @@ part_task(void *data, size_t number)
     size_t end = number + 1 == job->n_parts ? job->n_starts : each * (number + 1);
     size_t first = each * number + job->slice * SLICE;
     size_t last = first + SLICE < end ? first + SLICE : end;
-    double *sums = job->sums + number * job->bins->grid->n_cells * job->size;
 
     for (size_t s = 0; s < increments->n_segments && before < last; s++) {
         size_t n = rtl_increments_starts(increments, s);
         size_t from = first > before ? first - before : 0;
         size_t to = last - before < n ? last - before : n;
         if (from < to) {
-            scan(job, sums, s, from, to);
+            scan(job, sums_of(job, number), s, from, to);
         }
         before += n;
     }
@@ -230,48 +369,75 @@ run(job_t *self, rtl_monitor_t *monitor)
     return status;
 }
 
+int
+rtl_bins_sum(const rtl_bins_t *self, const rtl_increments_t *increments, double *sums,
+    rtl_monitor_t *monitor)
+{
+    job_t job;
+
+    if (!rtl_increments_good(increments) || self->grid->dim != increments->dim ||
+        self->terms.dim != increments->dim || self->terms.n_terms < 1 ||
+        self->uneven != (increments->time != NULL)) {
+        return RTL_BAD_ARGUMENT;
+    }
+    int status = job_init(&job, self, increments);
+    if (status == 0) {
+        job.sums = sums;
+        status = run(&job, monitor);
+    }
+    for (size_t part = 1; status == 0 && part < job.n_parts; part++) {
+        const double *from = sums_of(&job, part);
+        for (size_t i = 0; i < self->grid->n_cells * job.layout.size; i++) {
+            sums[i] += from[i];
+        }
+    }
+    rtl_memory_free(job.more);
+    return status;
+}
+
 /* --- from sums to estimates ------------------------------------------------------- */
 
 static void
-fill_place(const job_t *job, const double *sums, rtl_extrapolate_place_t *place)
+fill_place(const rtl_bins_t *self, const layout_t *layout, const double *sums,
+    rtl_extrapolate_place_t *place)
 {
-    const rtl_cells_t *layout = &job->layout;
-    double n = sums[RTL_CELLS_COUNT];
+    const double *block = sums + 1 + layout->dim;
+    double n = sums[0];
 
     memset(place, 0, sizeof *place);
     place->share = place->centre = 1.0 / n;
     place->unequal = 1.0;
-    for (size_t lag = 0; lag < layout->n_lags; lag++) {
-        const double *block = sums + rtl_cells_block(layout, lag);
-        place->time[lag] = block[RTL_CELLS_TIME] / n;
-        place->weight[lag] = block[RTL_CELLS_WEIGHT] / n;
+    for (size_t lag = 0; lag < layout->n_lags; lag++, block += layout->block) {
+        const double *times = sums + layout->times + 2 * lag;
+        double nominal = (double) self->terms.lags[lag] * self->dt;
+        place->time[lag] = self->uneven ? times[0] / n : nominal;
+        place->weight[lag] = self->uneven ? times[1] / n : nominal;
         for (size_t k = 0; k < layout->dim; k++) {
-            place->increment[lag][k] = block[RTL_CELLS_INCREMENT + k] / n;
+            place->increment[lag][k] = block[k] / n;
         }
         for (size_t k = 0; k < layout->n_moments; k++) {
-            place->square[lag][k] = block[rtl_cells_squares(layout) + k] / n;
+            place->square[lag][k] = block[layout->dim + k] / n;
         }
     }
-    const double *first = sums + rtl_cells_block(layout, 0);
     for (size_t k = 0; k < layout->dim; k++) {
-        place->quartic[k] = first[rtl_cells_quartics(layout) + k] / n;
+        place->quartic[k] = sums[1 + k] / n;
     }
     place->rho[0] = 1.0;
-    for (size_t k = 1; k <= job->longest; k++) {
-        place->rho[k] = sums[job->size - job->longest + k - 1] / n;
+    for (size_t k = 1; k <= layout->reach; k++) {
+        place->rho[k] = sums[layout->pairs + k - 1] / n;
     }
 }
 
 static void
-finish_cell(
-    const job_t *job, const double *sums, size_t cell, const rtl_bins_out_t *out)
+conclude_cell(const rtl_bins_t *self, const layout_t *layout, const double *sums,
+    size_t cell, const rtl_bins_out_t *out)
 {
-    const rtl_extrapolate_t *terms = &job->bins->terms;
+    const rtl_extrapolate_t *terms = &self->terms;
     size_t d = terms->dim;
     double *covariance = out->covariance + cell * d * d, *drift = out->drift + cell * d;
     rtl_extrapolate_place_t place;
 
-    out->count[cell] = sums[RTL_CELLS_COUNT];
+    out->count[cell] = sums[0];
     out->rattling[cell] = out->error[cell] = out->kurtosis[cell] = NAN;
     out->n_eff[cell] = 0.0;
     if (!(out->count[cell] > 0.0)) {
@@ -283,7 +449,7 @@ finish_cell(
         }
         return;
     }
-    fill_place(job, sums, &place);
+    fill_place(self, layout, sums, &place);
     rtl_extrapolate_covariance(terms, &place, covariance, drift);
     rtl_extrapolate_out_t got = rtl_extrapolate_conclude(terms, &place, NULL);
     out->n_eff[cell] = got.n_eff;
@@ -297,38 +463,9 @@ finish_cell(
 void
 rtl_bins_conclude(const rtl_bins_t *self, const double *sums, const rtl_bins_out_t *out)
 {
-    const job_t job = job_of(self);
+    layout_t layout = layout_of(self);
 
     for (size_t cell = 0; cell < self->grid->n_cells; cell++) {
-        finish_cell(&job, sums + cell * job.size, cell, out);
+        conclude_cell(self, &layout, sums + cell * layout.size, cell, out);
     }
-}
-
-int
-rtl_bins_estimate(const rtl_bins_t *self, const rtl_increments_t *increments,
-    const rtl_bins_out_t *out, rtl_monitor_t *monitor)
-{
-    job_t job;
-    size_t n_cells = self->grid->n_cells;
-
-    if (!rtl_increments_good(increments) || self->grid->dim != increments->dim ||
-        self->terms.dim != increments->dim || self->terms.n_terms < 1) {
-        return RTL_BAD_ARGUMENT;
-    }
-    int status = job_init(&job, self, increments);
-    if (status != 0) {
-        return status;
-    }
-    status = run(&job, monitor);
-    for (size_t part = 1; status == 0 && part < job.n_parts; part++) {
-        const double *from = job.sums + part * n_cells * job.size;
-        for (size_t i = 0; i < n_cells * job.size; i++) {
-            job.sums[i] += from[i];
-        }
-    }
-    if (status == 0) {
-        rtl_bins_conclude(self, job.sums, out);
-    }
-    rtl_memory_free(job.sums);
-    return status;
 }

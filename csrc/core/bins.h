@@ -10,7 +10,9 @@
 typedef struct {
     rtl_extrapolate_t terms;
     const rtl_grid_t *grid; /* borrowed */
-    bool scaled;            /* as in cells.h */
+    double dt;
+    bool uneven; /* times are summed; else all steps take dt */
+    bool scaled; /* as in cells.h */
     size_t n_threads;
 } rtl_bins_t;
 
@@ -25,16 +27,22 @@ typedef struct {
     double *kurtosis;   /* excess, of increments along the axes, their mean */
 } rtl_bins_out_t;
 
-/* Increments belong to the cell they start from; starts outside the grid belong to
- * none (on a periodic axis of the grid there is no outside). */
-int rtl_bins_estimate(const rtl_bins_t *self, const rtl_increments_t *increments,
-    const rtl_bins_out_t *out, rtl_monitor_t *monitor) RTL_MUST_CHECK;
+/* Numbers that are summed in a cell: how many increments; then fourth powers at the
+ * first lag, (dim,); then for each lag increments, (dim,), and squares; then how many
+ * pairs of starts are 1 .. longest states apart; then, if uneven, for each lag time and
+ * weight, as in cells.h. */
+size_t rtl_bins_size(size_t dim, size_t n_lags, size_t longest, bool uneven);
 
-/* Numbers that are summed in a cell: the layout of cells.h, then how many pairs of
- * starts are 1 .. longest states apart. */
-size_t rtl_bins_size(size_t dim, size_t n_lags, size_t longest);
+/* Add a start with its increments, (n_lags, dim); the pairs are left alone. */
+void rtl_bins_add(size_t dim, size_t n_lags, double *sums, const double *dx);
 
-/* Estimates from such sums, (n_cells, size). */
+/* Add the sums of all increments to `sums`, (n_cells, size). Increments belong to the
+ * cell they start from; starts outside the grid belong to none (on a periodic axis of
+ * the grid there is no outside). */
+int rtl_bins_sum(const rtl_bins_t *self, const rtl_increments_t *increments,
+    double *sums, rtl_monitor_t *monitor) RTL_MUST_CHECK;
+
+/* What sums, of any number of calls, say. */
 void rtl_bins_conclude(
     const rtl_bins_t *self, const double *sums, const rtl_bins_out_t *out);
 

@@ -22,8 +22,8 @@ count_sums(const rtl_observe_t *self)
 {
     return self->increments.n_lags == 0
                ? 0
-               : rtl_bins_size(
-                     self->grid->dim, self->increments.n_lags, longest_lag(self));
+               : rtl_bins_size(self->grid->dim, self->increments.n_lags,
+                     longest_lag(self), false);
 }
 
 bool
@@ -59,9 +59,6 @@ add_start(const rtl_observe_t *self, const double *recent, double *sums)
 {
     size_t dim = self->grid->dim, longest = longest_lag(self);
     double dx[RTL_INCREMENTS_LAGS * RTL_INCREMENTS_DIM], tau[RTL_INCREMENTS_LAGS];
-    const rtl_cells_t layout = {.dim = dim,
-        .n_lags = self->increments.n_lags,
-        .n_moments = dim * (dim + 1) / 2};
     const intptr_t begin = 0, end = (intptr_t) longest + 1;
     rtl_increments_t increments = self->increments;
 
@@ -71,11 +68,7 @@ add_start(const rtl_observe_t *self, const double *recent, double *sums)
     increments.n_states = longest + 1;
     increments.n_segments = 1;
     rtl_increments_take(&increments, 0, dx, tau);
-    sums[RTL_CELLS_COUNT] += 1.0;
-    for (size_t lag = 0; lag < layout.n_lags; lag++) {
-        rtl_cells_add(&layout, sums + rtl_cells_block(&layout, lag), dx + lag * dim,
-            tau[lag], 1.0);
-    }
+    rtl_bins_add(dim, increments.n_lags, sums, dx);
 }
 
 /* One more state of a path, which is in `cell`. */

@@ -166,14 +166,33 @@ new_outputs(npy_intp n, npy_intp dim, Py_ssize_t n_out, double *data[N_OUT])
 
 /* --- bins ------------------------------------------------------------------------- */
 
-/* bins(paths, grid, scaled, threads, progress) */
+static npy_intp
+bins_size(const rtl_bins_t *bins)
+{
+    const rtl_extrapolate_t *terms = &bins->terms;
+
+    return (npy_intp) rtl_bins_size(
+        terms->dim, terms->n_lags, terms->lags[terms->n_lags - 1], bins->uneven);
+}
+
+static rtl_bins_t
+make_bins(const input_t *input, PyObject *grid, int scaled, Py_ssize_t threads)
+{
+    return (rtl_bins_t) {.terms = input->terms,
+        .grid = rtl_grid_type_get(grid),
+        .dt = input->increments.dt,
+        .uneven = input->time != NULL,
+        .scaled = scaled != 0,
+        .n_threads = threads > 1 ? (size_t) threads : 1};
+}
+
+/* bin_sums(paths, grid, scaled, threads, progress) -> (n_cells, size) */
 static PyObject *
-estimate_bins(PyObject *module, PyObject *args)
+estimate_bin_sums(PyObject *module, PyObject *args)
 {
     PyObject *paths, *grid, *progress;
     Py_ssize_t threads;
     int scaled, status;
-    double *o[N_OUT];
     input_t input;
     rtl_monitor_t monitor;
 
@@ -182,52 +201,49 @@ estimate_bins(PyObject *module, PyObject *args)
         input_read(&input, paths) < 0) {
         return NULL;
     }
-    const rtl_bins_t bins = {.terms = input.terms,
-        .grid = rtl_grid_type_get(grid),
-        .scaled = scaled != 0,
-        .n_threads = threads > 1 ? (size_t) threads : 1};
-    PyObject *result = new_outputs(
-        (npy_intp) bins.grid->n_cells, (npy_intp) input.increments.dim, 7, o);
-    if (result != NULL) {
-        const rtl_bins_out_t out = {o[0], o[1], o[2], o[3], o[4], o[5], o[6]};
+    const rtl_bins_t bins = make_bins(&input, grid, scaled, threads);
+    npy_intp shape[] = {(npy_intp) bins.grid->n_cells, bins_size(&bins)};
+    PyArrayObject *sums = (PyArrayObject *) PyArray_ZEROS(2, shape, NPY_DOUBLE, 0);
+    if (sums != NULL) {
+        double *data = rtl_arrays_data(sums);
         rtl_callbacks_monitor(&monitor, progress);
         Py_BEGIN_ALLOW_THREADS
-        status = rtl_bins_estimate(&bins, &input.increments, &out, &monitor);
+        status = rtl_bins_sum(&bins, &input.increments, data, &monitor);
         Py_END_ALLOW_THREADS
         if (status != 0) {
-            Py_CLEAR(result);
+            Py_CLEAR(sums);
             rtl_module_raise(status, NULL);
         }
     }
     input_release(&input);
-    return result;
+    return (PyObject *) sums;
 }
 
-/* bins_from_sums(paths, grid, sums): `paths` for its dt, lags and terms */
+/* bins(paths, grid, scaled, sums) */
 static PyObject *
-estimate_bins_from_sums(PyObject *module, PyObject *args)
+estimate_bins(PyObject *module, PyObject *args)
 {
     PyObject *paths, *grid, *value, *result = NULL;
+    int scaled;
     double *o[N_OUT];
     input_t input;
 
-    if (!PyArg_ParseTuple(args, "O!O!O", &PyTuple_Type, &paths,
-            rtl_module_state(module)->grid_type, &grid, &value) ||
+    if (!PyArg_ParseTuple(args, "O!O!pO", &PyTuple_Type, &paths,
+            rtl_module_state(module)->grid_type, &grid, &scaled, &value) ||
         input_read(&input, paths) < 0) {
         return NULL;
     }
-    const rtl_bins_t bins = {.terms = input.terms, .grid = rtl_grid_type_get(grid)};
-    npy_intp n_cells = (npy_intp) bins.grid->n_cells;
-    size_t longest = input.terms.lags[input.terms.n_lags - 1];
-    size_t size = rtl_bins_size(input.terms.dim, input.terms.n_lags, longest);
+    const rtl_bins_t bins = make_bins(&input, grid, scaled, 1);
+    npy_intp n_cells = (npy_intp) bins.grid->n_cells, dim = (npy_intp) bins.terms.dim;
     PyArrayObject *sums = rtl_arrays_input(value, "sums", 2);
     if (sums != NULL && rtl_arrays_check_length(sums, "sums", 0, n_cells) == 0 &&
-        rtl_arrays_check_length(sums, "sums", 1, (npy_intp) size) == 0) {
-        result = new_outputs(n_cells, (npy_intp) input.terms.dim, 7, o);
-    }
-    if (result != NULL) {
+        rtl_arrays_check_length(sums, "sums", 1, bins_size(&bins)) == 0 &&
+        (result = new_outputs(n_cells, dim, 7, o)) != NULL) {
         const rtl_bins_out_t out = {o[0], o[1], o[2], o[3], o[4], o[5], o[6]};
-        rtl_bins_conclude(&bins, rtl_arrays_data(sums), &out);
+        const double *data = rtl_arrays_data(sums);
+        Py_BEGIN_ALLOW_THREADS
+        rtl_bins_conclude(&bins, data, &out);
+        Py_END_ALLOW_THREADS
     }
     Py_XDECREF(sums);
     input_release(&input);
@@ -415,15 +431,16 @@ estimate_basis(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 PyMethodDef rtl_increment_functions[] = {
-    {"bins_from_sums", estimate_bins_from_sums, METH_VARARGS,
-        "bins_from_sums(paths, grid, sums)\n--\n\n"
-        "As bins(), from sums that a Simulation has observed."},
+    {"bin_sums", estimate_bin_sums, METH_VARARGS,
+        "bin_sums(paths, grid, scaled, threads, progress)\n--\n\n"
+        "What `bins` needs of increments, (n_cells, size); sums of sums will do. paths "
+        "is\n"
+        "(x, begin, end, time or None, dt, period, lags, plus, minus)."},
     {"bins", estimate_bins, METH_VARARGS,
-        "bins(paths, grid, scaled, threads, progress)\n--\n\n"
+        "bins(paths, grid, scaled, sums)\n--\n\n"
         "(rattling, error, covariance, drift, n_eff, count, kurtosis) on the cells of "
         "a "
-        "grid;\npaths is (x, begin, end, time or None, dt, period, lags, plus, "
-        "minus)."},
+        "grid."},
     {"bin_counts", estimate_bin_counts, METH_VARARGS,
         "bin_counts(grid, x)\n--\n\nHow many of the points (n, dim) lie in each cell."},
     {"local", estimate_local, METH_VARARGS,
