@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import sys
 
 from rattling import _core
@@ -24,10 +22,13 @@ def show_config():
     >>> sorted(rattling.show_config())
     ['numpy', 'platform', 'python', 'rattling', 'sundials', 'threads']
     """
+    import platform
+    from importlib import metadata  # slow, and of no use to others
+
     return {
-        "rattling": importlib.metadata.version("rattling"),
+        "rattling": metadata.version("rattling"),
         "python": sys.version.split()[0],
-        "numpy": importlib.metadata.version("numpy"),
+        "numpy": metadata.version("numpy"),
         "sundials": _core.sundials_version,
         "platform": platform.platform(),
         "threads": str(_core.cores()),

@@ -84,7 +84,8 @@ class Evolution:
 @final
 class Simulation:
     def __new__(
-        cls, model: Model, walls: tuple[Any, ...], key: int, dt: float, x0: ArrayLike, scheme: int = 0, second: object = None
+        cls, model: Model, walls: tuple[Any, ...], key: int, dt: float, x0: ArrayLike, scheme: int = 0, second: object = None,
+        observe: object = None
     ) -> Simulation: ...
     def run(self, n_steps: int, thin: int, n_threads: int, progress: _Progress, /) -> _Floats: ...
 

@@ -535,11 +535,10 @@ class _SymbolicParts:
 
         symbols = {"drift": "F", "diffusion": "D", "noise": "G", "phi": r"\phi", "circulation": "A"}
         texts = [f"{symbols[name]} = {sympy.latex(value)}" for name, value in self.given.items()]
-        return (
-            rf"$\displaystyle x = {sympy.latex(sympy.Matrix(self.names.variables))},\quad "
-            + r",\quad ".join(texts)
-            + "$"
-        )
+        if self.dim > 1:
+            texts.insert(0, f"x = {sympy.latex(sympy.Matrix([self.names.variables]))}^T")
+        rows = r" \\ ".join(text.replace(" = ", " &= ", 1) for text in texts)
+        return rf"$\displaystyle \begin{{aligned}} {rows} \end{{aligned}}$"
 
 
 def _compact(value):

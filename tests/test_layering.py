@@ -259,6 +259,19 @@ def test_import_needs_only_numpy():
     assert not set(loaded) & {"scipy", "sympy", "matplotlib", "xarray", "pandas", "tqdm"}
 
 
+def test_import_is_quick(tmp_path):
+    """Beyond NumPy, from compiled files; on a busy machine no slower than NumPy itself."""
+    code = "from time import perf_counter as t; a = t(); import numpy; b = t(); import rattling; print(b - a, t() - b)"
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(tmp_path)
+    runs = []
+    for _ in range(4):  # the first one compiles
+        run = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+        runs.append([float(seconds) for seconds in run.stdout.split()])
+    numpy, own = (min(column) for column in zip(*runs, strict=True))
+    assert own < max(0.15, numpy), runs
+
+
 def test_public_names_are_documented_and_sorted():
     import rattling
 

@@ -638,7 +638,7 @@ def test_repr():
     long = Model.from_sympy([sum(x**k * y ** (k + 1) for k in range(40)), 0], 1, variables="x y")
     assert len(repr(long)) < 300
     latex = Model.with_steady_state(x**2, 1, y, variables="x y")._repr_latex_()
-    assert latex.startswith("$") and latex.endswith("$") and r"\phi = x^{2}" in latex
+    assert latex.startswith("$") and latex.endswith("$") and r"\phi &= x^{2}" in latex
     assert Model(drift, 1)._repr_latex_() is None
 
 
