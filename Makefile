@@ -5,6 +5,7 @@
 # make docs    the pages, every notebook run, warnings as errors, into build/docs
 # make wheel   a wheel that needs no SUNDIALS, checked and tested in a clean environment
 # make sundials7  compile every file against the headers of SUNDIALS 7
+# make studies  the figures and tables of docs/studies; what was computed is kept in build/studies
 # make notebooks  the tutorial as .ipynb files, into build/notebooks-ipynb
 # make check   ruff and codespell    make types  mypy, and the extension's stub against itself
 # make format  rewrite csrc/ and tests/c with clang-format
@@ -15,7 +16,7 @@ VENV := .venv
 CC ?= cc
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test check types test-oldest wheel sundials7 docs notebooks lint test-c test-python format clean distclean system
+.PHONY: demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
 
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -166,6 +167,9 @@ $(VENV)/documented: pyproject.toml | $(VENV)/built
 docs: $(VENV)/built $(VENV)/documented
 	$(VENV)/bin/python -m sphinx -W --keep-going -q -b html docs build/docs
 	@echo "build/docs/index.html"
+
+studies: $(VENV)/built
+	$(VENV)/bin/python docs/studies/typicality.py
 
 notebooks: $(VENV)/documented
 	@mkdir -p build/notebooks-ipynb

@@ -15,7 +15,7 @@ from rattling import apriori, systems
 
 
 def family(dim, epsilon):
-    cells, length = {2: (48, 0.8), 3: (16, 1.3)}[dim]
+    cells, length = {2: (48, 0.8), 3: (12, 1.3)}[dim]
 
     def draw(rng):
         model = systems.random_diffusion(dim, kind="tensor", amplitude=epsilon, correlation_length=length, rng=rng)
