@@ -95,7 +95,7 @@ def topic_of(name, entry):
 
 def write_reference(_app):
     folder = HERE / "reference" / "generated"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     by_topic = {topic: [] for topic in (*TOPICS, "More")}
     for name, entry in public_names():
         by_topic[topic_of(name, entry)].append(name)
