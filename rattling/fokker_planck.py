@@ -106,8 +106,8 @@ class SteadyState(Result):
         flux on the next coarser grid; nan where there is no such grid.
     info : dict
         Numbers about the run: method, iterations, matrix_products, seconds, peak_bytes,
-        peclet (the largest cell Péclet number), flux, flux_rounds, flux_gain (the L1
-        distance between the answers of the two fluxes).
+        peclet (the largest cell Péclet number), added_diffusion (see `Generator`), flux,
+        flux_rounds, flux_gain (the L1 distance between the answers of the two fluxes).
     grid : Grid or None
     variables : tuple of str or None
     """
@@ -320,6 +320,7 @@ def _solve(whole, chain, states, rtol, method, initial, log_mean, progress):
         info["worst_state"] = int(states[info["worst_state"]])
     escape_rate = info.pop("escape_rate")
     info["peclet"] = whole.peclet
+    info["added_diffusion"] = whole.added_diffusion
     if info["flux"] == "exponential" and whole.peclet > 2:  # then it is of first order
         info["discretisation_error"] *= 3
     log_density = log_p.reshape(whole.shape) - log_volume

@@ -518,7 +518,7 @@ def test_pairs_in_four_dimensions():
     check_markov(W)
     assert rt.steady_state(W).residual <= 1e-10
     D = np.full((4, 4), 0.5) + 0.5 * np.eye(4)
-    with pytest.raises(ValueError, match=r"diffusion at x = \(-1\.\d+, .* largest eigenvalue is 5\.0* times the smallest"):
+    with pytest.raises(ValueError, match=r"diffusion has no .* in the cell at x = \(-1\.\d+, .* largest eigenvalue is 5\.0* times the smallest"):
         rt.generator(rt.Model(lambda x: -x, D, dim=4), rt.Grid([(-2, 2)] * 4, (6,) * 4))
 
 

@@ -104,10 +104,11 @@ rtl_module_fault_text(int status, const rtl_fault_t *fault)
         break;
     case RTL_ANISOTROPIC:
         text = PyUnicode_FromFormat(
-            "%s at x = %U has no jumps with non-negative rates: in units of the cells "
-            "its largest eigenvalue is %S times the smallest, and in more than three "
-            "coupled dimensions each diagonal element has to outweigh the rest of its "
-            "row; other cell widths may help",
+            "%s has no jumps with non-negative rates in the cell at x = %U: in units "
+            "of "
+            "the cells its largest eigenvalue is %S times the smallest, and in more "
+            "than three coupled dimensions each diagonal element has to outweigh the "
+            "rest of its row; other cell widths may help",
             fault->what, point, value);
         break;
     case RTL_NOT_POSITIVE_DEFINITE:
