@@ -82,6 +82,10 @@ class Evolution:
     def info(self) -> dict[str, Any]: ...
 
 @final
+class Resolvent:
+    def __new__(cls, generator: Generator, gamma: float, guess: ArrayLike | None) -> Resolvent: ...
+    def solve(self, b: ArrayLike, rtol: float, /) -> tuple[_Floats, float]: ...
+
 class Simulation:
     def __new__(
         cls, model: Model, walls: tuple[Any, ...], key: int, dt: float, x0: ArrayLike, scheme: int = 0, second: object = None,

@@ -6,6 +6,7 @@ from interruption import assert_ctrl_c_is_answered
 from reference import evolve as twin
 from scipy import sparse
 from scipy.integrate import cumulative_trapezoid, trapezoid
+from scipy.sparse.linalg import eigs
 
 import rattling as rt
 
@@ -110,6 +111,29 @@ class TestRelaxation:
         W = chain(60, 5)
         values = np.sort(-np.linalg.eigvals(W.matrix.toarray()).real)[1:5]
         np.testing.assert_allclose(1 / rt.relaxation_times(W, 4).times, values, rtol=1e-8)
+
+    def test_three_dimensions_against_a_factorisation(self):
+        """Shift-invert with splu, which serves as long as it fits into memory."""
+        model = rt.Model.from_sympy(["-x + 2*y", "-y - 2*x", "-z + x/2"], 1, variables="x y z")
+        W = rt.generator(model, rt.Grid([(-4, 4)] * 3, (12, 12, 12)))
+        modes = rt.relaxation_times(W, 3)
+        values, _ = eigs(W.matrix, 12, sigma=1e-8)
+        exact = -np.sort(-values.real)[1:4]
+        np.testing.assert_allclose(1 / modes.times, -exact, rtol=1e-6)
+
+    def test_metastable(self):
+        """Two blocks of 1000 states joined at 1e-9: the slowest mode is their exchange."""
+        a, b = chain(1000, 1).matrix, chain(1000, 2).matrix
+        rates = sparse.block_diag([a.T, b.T]).tolil()
+        rates[0, 1000] = rates[1000, 0] = 1e-9
+        W = rt.Generator.from_rates(rates - sparse.diags_array(rates.diagonal()))
+        p, q = (rt.steady_state(rt.Generator.from_rates(m.T - sparse.diags_array(m.diagonal()))).probability for m in (a, b))
+        assert 1 / rt.relaxation_times(W, 1).times[0] == pytest.approx(1e-9 * (p[0] + q[0]), rel=1e-5)
+
+    def test_several_steady_states(self):
+        rates = sparse.block_diag([np.ones((2, 2)), np.ones((3, 3))])
+        with pytest.raises(rt.ReducibleError, match="2 recurrent classes"):
+            rt.relaxation_times(rt.Generator.from_rates(rates), 1)
 
     def test_ornstein_uhlenbeck(self):
         """lambda = m (-1 + 2i) + n (-1 - 2i), m and n = 0, 1, ..."""

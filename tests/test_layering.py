@@ -44,6 +44,7 @@ MAY_INCLUDE = {
     "steady": ["geometric", "sun"],
     "resolvent": ["aggregate", "direct", "monitor"],
     "evolve": ["resolvent", "sun"],
+    "resolve": ["resolvent", "sun"],
     "log_mean": ["finite_volume"],
     "escape": ["steady"],
     "nested": ["escape", "log_mean"],

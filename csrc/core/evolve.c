@@ -67,25 +67,6 @@ set_gamma(sunrealtype t, N_Vector p, N_Vector f, sunbooleantype reuse,
     return self->status == 0 ? 0 : -1;
 }
 
-/* Add to z what it lacks of sum (1 - gamma W) z = sum r, along p. */
-static void
-keep_mass(const rtl_evolve_t *self, const double *p, const double *r, double *z)
-{
-    const double *killing = self->chain->killing;
-    double gamma = self->resolvent.gamma;
-    rtl_sum_t mass = {0}, lacking = {0};
-
-    for (size_t i = 0; i < self->chain->n; i++) {
-        double weight = killing == NULL ? 1.0 : 1.0 + gamma * killing[i];
-        rtl_sum_add(&mass, weight * fabs(p[i]));
-        rtl_sum_add(&lacking, r[i] - weight * z[i]);
-    }
-    double scale = rtl_sum_total(&lacking) / fmax(rtl_sum_total(&mass), 1e-300);
-    for (size_t i = 0; i < self->chain->n; i++) {
-        z[i] += scale * fabs(p[i]);
-    }
-}
-
 static int
 precondition(sunrealtype t, N_Vector p, N_Vector f, N_Vector r, N_Vector z,
     sunrealtype gamma, sunrealtype tolerance, int side, void *data)
@@ -102,7 +83,7 @@ precondition(sunrealtype t, N_Vector p, N_Vector f, N_Vector r, N_Vector z,
     }
     if (self->status == 0) {
         self->status = rtl_resolvent_cycle(&self->resolvent, rhs, out);
-        keep_mass(self, N_VGetArrayPointer(p), rhs, out);
+        rtl_resolvent_keep_mass(&self->resolvent, N_VGetArrayPointer(p), rhs, out);
     }
     return poll(self, t);
 }

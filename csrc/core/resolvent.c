@@ -13,6 +13,7 @@
 #include "aggregate.h"
 #include "direct.h"
 #include "memory.h"
+#include "sum.h"
 
 /* vectors of one level; the finest needs RESIDUAL alone */
 enum { RESIDUAL, RHS, CORRECTION, IMAGE_1, IMAGE_2, SECOND, WORK };
@@ -414,6 +415,25 @@ int
 rtl_resolvent_cycle(rtl_resolvent_t *self, const double *b, double *x)
 {
     return cycle(self, 0, b, x);
+}
+
+void
+rtl_resolvent_keep_mass(
+    const rtl_resolvent_t *self, const double *p, const double *b, double *x)
+{
+    const rtl_generator_t *chain = self->level[0].chain;
+    rtl_sum_t mass = {0}, lacking = {0};
+
+    for (size_t i = 0; i < chain->n; i++) {
+        double weight =
+            chain->killing == NULL ? 1.0 : 1.0 + self->gamma * chain->killing[i];
+        rtl_sum_add(&mass, weight * fabs(p[i]));
+        rtl_sum_add(&lacking, b[i] - weight * x[i]);
+    }
+    double scale = rtl_sum_total(&lacking) / fmax(rtl_sum_total(&mass), 1e-300);
+    for (size_t i = 0; i < chain->n; i++) {
+        x[i] += scale * fabs(p[i]);
+    }
 }
 
 size_t

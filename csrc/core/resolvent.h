@@ -49,6 +49,10 @@ int rtl_resolvent_set(rtl_resolvent_t *self, double gamma) RTL_MUST_CHECK;
 int rtl_resolvent_cycle(rtl_resolvent_t *self, const double *b, double *x)
     RTL_MUST_CHECK;
 
+/* Add to x, along |p| (n,), what it lacks of sum (1 - gamma W) x = sum b. */
+void rtl_resolvent_keep_mass(
+    const rtl_resolvent_t *self, const double *p, const double *b, double *x);
+
 size_t rtl_resolvent_bytes(const rtl_resolvent_t *self);
 
 #endif

@@ -26,7 +26,7 @@
 typedef struct {
     PyObject *convergence_error, *reducible_error;
     PyTypeObject *grid_type, *expression_type, *model_type, *generator_type,
-        *evolution_type;
+        *evolution_type, *resolvent_type;
     PyTypeObject *simulation_type;
 } rtl_state_t;
 
@@ -110,6 +110,7 @@ PyObject *rtl_expression_type_operations(PyObject *module, PyObject *ignored);
 int rtl_model_type_add(PyObject *module, rtl_state_t *state);
 int rtl_generator_type_add(PyObject *module, rtl_state_t *state);
 int rtl_evolution_type_add(PyObject *module, rtl_state_t *state);
+int rtl_resolvent_type_add(PyObject *module, rtl_state_t *state);
 int rtl_simulation_type_add(PyObject *module, rtl_state_t *state);
 
 /* --- one line a file of functions ----------------------------------------------- */

@@ -203,6 +203,7 @@ module_exec(PyObject *module)
         rtl_model_type_add(module, state) < 0 ||
         rtl_generator_type_add(module, state) < 0 ||
         rtl_evolution_type_add(module, state) < 0 ||
+        rtl_resolvent_type_add(module, state) < 0 ||
         rtl_simulation_type_add(module, state) < 0) {
         return -1;
     }
@@ -230,6 +231,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->model_type);
     Py_VISIT(state->generator_type);
     Py_VISIT(state->evolution_type);
+    Py_VISIT(state->resolvent_type);
     Py_VISIT(state->simulation_type);
     return 0;
 }
@@ -246,6 +248,7 @@ module_clear(PyObject *module)
     Py_CLEAR(state->model_type);
     Py_CLEAR(state->generator_type);
     Py_CLEAR(state->evolution_type);
+    Py_CLEAR(state->resolvent_type);
     Py_CLEAR(state->simulation_type);
     return 0;
 }
