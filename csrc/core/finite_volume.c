@@ -318,14 +318,18 @@ axis_walls(assembly_t *self, size_t axis, rtl_fault_t *fault)
     return status;
 }
 
-static void
-fill_rows(rtl_generator_t *self, const assembly_t *assembly)
+static int
+fill_rows(rtl_generator_t *self, const assembly_t *assembly, rtl_monitor_t *monitor)
 {
     const rtl_grid_t *grid = assembly->grid;
     size_t e = 0, other = 0, n = grid->n_cells;
     double h = 0.0;
+    int status = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        if (i % 65536 == 0) {
+            status = rtl_monitor_poll(monitor, 1.0);
+        }
         self->start[i] = e;
         for (size_t k = 0; k < grid->dim; k++) {
             if (rtl_grid_previous(grid, i, k, &other)) {
@@ -342,6 +346,7 @@ fill_rows(rtl_generator_t *self, const assembly_t *assembly)
     }
     self->start[n] = e;
     self->n_entries = e;
+    return status;
 }
 
 static int
@@ -379,7 +384,7 @@ assemble_diagonal(rtl_generator_t *self, const rtl_model_t *model,
         status = rtl_generator_init(self, n, 2 * grid->dim * n);
     }
     if (status == 0) {
-        fill_rows(self, &assembly);
+        status = fill_rows(self, &assembly, monitor);
         rtl_generator_kill(self, assembly.killing);
         assembly.killing = NULL;
         *peclet = assembly.peclet;

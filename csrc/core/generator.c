@@ -79,27 +79,76 @@ merge_repeats(rtl_generator_t *self, size_t *place)
     self->n_entries = kept;
 }
 
-int
-rtl_generator_from_rates(rtl_generator_t *self, size_t n, size_t n_entries,
-    const int64_t *source, const int64_t *target, const double *rates, size_t *bad)
+/* Long loops poll once in so many turns. */
+enum { TURNS = 65536 };
+
+static int
+check_rates(size_t n, size_t n_entries, const int64_t *source, const int64_t *target,
+    const double *rates, size_t *bad, rtl_monitor_t *monitor)
 {
     int status = 0;
+
+    for (size_t e = 0; status == 0 && e < n_entries; e++) {
+        bool inside = source[e] >= 0 && (uint64_t) source[e] < n && target[e] >= 0 &&
+                      (uint64_t) target[e] < n;
+        *bad = e;
+        if (!inside) {
+            status = RTL_BAD_ARGUMENT;
+        } else if (source[e] != target[e] && !(rates[e] >= 0.0 && isfinite(rates[e]))) {
+            status = isfinite(rates[e]) ? RTL_NEGATIVE : RTL_NOT_FINITE;
+        } else if (e % TURNS == 0) {
+            status = rtl_monitor_poll(monitor, 0.0);
+        }
+    }
+    return status;
+}
+
+/* Entries grouped by row, repeats not yet merged. `place` is (n,) zeroed work. */
+static int
+place_rates(rtl_generator_t *self, size_t n_entries, const int64_t *source,
+    const int64_t *target, const double *rates, size_t *place, rtl_monitor_t *monitor)
+{
+    int status = 0;
+
+    /* count, then place: start[i] ends up as the end of row i - 1 */
+    for (size_t e = 0; e < n_entries; e++) {
+        if (source[e] != target[e] && rates[e] > 0.0) {
+            place[target[e]]++;
+        }
+    }
+    for (size_t i = 0; i < self->n; i++) {
+        self->start[i + 1] = self->start[i] + place[i];
+        place[i] = self->start[i];
+    }
+    for (size_t e = 0; status == 0 && e < n_entries; e++) {
+        if (source[e] != target[e] && rates[e] > 0.0) {
+            size_t k = place[target[e]]++;
+            self->source[k] = (int32_t) source[e];
+            self->rate[k] = rates[e];
+            self->exit_rate[source[e]] += rates[e];
+        }
+        if (e % TURNS == 0) {
+            status = rtl_monitor_poll(monitor, 0.0);
+        }
+    }
+    return status;
+}
+
+int
+rtl_generator_from_rates(rtl_generator_t *self, size_t n, size_t n_entries,
+    const int64_t *source, const int64_t *target, const double *rates, size_t *bad,
+    rtl_monitor_t *monitor)
+{
     size_t *place = NULL;
 
     memset(self, 0, sizeof *self);
+    *bad = 0;
     if (n > INT32_MAX) {
         return RTL_TOO_LARGE;
     }
-    for (*bad = 0; *bad < n_entries; ++*bad) {
-        double rate = rates[*bad];
-        bool inside = source[*bad] >= 0 && (uint64_t) source[*bad] < n &&
-                      target[*bad] >= 0 && (uint64_t) target[*bad] < n;
-        if (!inside) {
-            return RTL_BAD_ARGUMENT;
-        }
-        if (source[*bad] != target[*bad] && !(rate >= 0.0 && isfinite(rate))) {
-            return isfinite(rate) ? RTL_NEGATIVE : RTL_NOT_FINITE;
-        }
+    int status = check_rates(n, n_entries, source, target, rates, bad, monitor);
+    if (status != 0) {
+        return status;
     }
     status = rtl_generator_init(self, n, n_entries);
     if (status != 0) {
@@ -110,26 +159,18 @@ rtl_generator_from_rates(rtl_generator_t *self, size_t n, size_t n_entries,
         status = RTL_NO_MEMORY;
         goto out;
     }
-    /* count, then place: start[i] ends up as the end of row i - 1 */
-    for (size_t e = 0; e < n_entries; e++) {
-        if (source[e] != target[e] && rates[e] > 0.0) {
-            place[target[e]]++;
-        }
-    }
-    for (size_t i = 0; i < n; i++) {
-        self->start[i + 1] = self->start[i] + place[i];
-        place[i] = self->start[i];
-    }
-    for (size_t e = 0; e < n_entries; e++) {
-        if (source[e] != target[e] && rates[e] > 0.0) {
-            size_t k = place[target[e]]++;
-            self->source[k] = (int32_t) source[e];
-            self->rate[k] = rates[e];
-            self->exit_rate[source[e]] += rates[e];
-        }
+    status = place_rates(self, n_entries, source, target, rates, place, monitor);
+    if (status != 0) {
+        goto out;
     }
     memset(place, 0, n * sizeof *place);
     merge_repeats(self, place);
+    for (*bad = 0; *bad < n_entries; ++*bad) {
+        if (!isfinite(self->exit_rate[source[*bad]])) {
+            status = RTL_NOT_FINITE;
+            break;
+        }
+    }
 out:
     rtl_memory_free(place);
     if (status != 0) {
@@ -202,7 +243,8 @@ typedef struct {
     int32_t *path;  /* the depth-first path */
     size_t *edge;   /* (n,) next edge of each state on the path */
     int32_t *label; /* class, -1 while unknown */
-    size_t n_visited, n_stack, n_classes;
+    size_t n_visited, n_stack, n_classes, n_turns;
+    rtl_monitor_t *monitor;
 } search_t;
 
 static void
@@ -217,13 +259,19 @@ search_close(search_t *s, int32_t root)
     s->n_classes++;
 }
 
-static void
+static int
 search_from(search_t *s, const rtl_generator_t *chain, int32_t root)
 {
     size_t depth = 0;
 
     s->path[depth++] = root;
     while (depth > 0) {
+        if (s->n_turns++ % TURNS == 0) {
+            int status = rtl_monitor_poll(s->monitor, 0.0);
+            if (status != 0) {
+                return status;
+            }
+        }
         int32_t i = s->path[depth - 1];
         if (s->order[i] == 0) {
             s->order[i] = s->low[i] = (int32_t) ++s->n_visited;
@@ -258,6 +306,7 @@ search_from(search_t *s, const rtl_generator_t *chain, int32_t root)
             s->low[parent] = s->low[i] < s->low[parent] ? s->low[i] : s->low[parent];
         }
     }
+    return 0;
 }
 
 /* Number the classes that no rate leaves 0, 1, ... and mark the others' states -1.
@@ -288,11 +337,11 @@ keep_recurrent(const rtl_generator_t *chain, int32_t *label, int32_t *closed, si
 }
 
 int
-rtl_generator_recurrent_classes(
-    const rtl_generator_t *self, int32_t *label, size_t *n_classes)
+rtl_generator_recurrent_classes(const rtl_generator_t *self, int32_t *label,
+    size_t *n_classes, rtl_monitor_t *monitor)
 {
     int status = 0;
-    search_t search = {.label = label};
+    search_t search = {.label = label, .monitor = monitor};
 
     search.order = rtl_memory_alloc(self->n, sizeof *search.order);
     search.low = rtl_memory_alloc(self->n, sizeof *search.low);
@@ -307,10 +356,13 @@ rtl_generator_recurrent_classes(
     for (size_t i = 0; i < self->n; i++) {
         label[i] = -1;
     }
-    for (size_t i = 0; i < self->n; i++) {
+    for (size_t i = 0; status == 0 && i < self->n; i++) {
         if (search.order[i] == 0) {
-            search_from(&search, self, (int32_t) i);
+            status = search_from(&search, self, (int32_t) i);
         }
+    }
+    if (status != 0) {
+        goto out;
     }
     *n_classes = keep_recurrent(self, label, search.order, search.n_classes);
 out:

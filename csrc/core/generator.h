@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "status.h"
+#include "monitor.h"
 
 typedef struct {
     size_t n;          /* states */
@@ -31,10 +31,11 @@ int rtl_generator_init(rtl_generator_t *self, size_t n, size_t n_entries)
 
 /* From n_entries triples: rates[e] is the rate source[e] -> target[e]. Entries on the
  * diagonal are ignored, repeated ones add up. RTL_BAD_ARGUMENT: a state >= n;
- * RTL_NOT_FINITE, RTL_NEGATIVE: a rate, with its entry's number in *bad. */
+ * RTL_NOT_FINITE, RTL_NEGATIVE: a rate, with its entry's number in *bad; if that rate
+ * is finite, it is the sum of all rates from its source that is not. */
 int rtl_generator_from_rates(rtl_generator_t *self, size_t n, size_t n_entries,
-    const int64_t *source, const int64_t *target, const double *rates, size_t *bad)
-    RTL_MUST_CHECK;
+    const int64_t *source, const int64_t *target, const double *rates, size_t *bad,
+    rtl_monitor_t *monitor) RTL_MUST_CHECK;
 
 /* The chain on the states `keep` (n_keep of them, increasing): rates among them. */
 int rtl_generator_restrict(rtl_generator_t *self, const rtl_generator_t *whole,
@@ -59,7 +60,7 @@ void rtl_generator_sweep(const rtl_generator_t *self, double *y);
 
 /* Strongly connected classes that no rate leaves (Tarjan 1972). label[i] is the class
  * of state i, 0 .. *n_classes - 1, or -1 where state i is transient. */
-int rtl_generator_recurrent_classes(
-    const rtl_generator_t *self, int32_t *label, size_t *n_classes) RTL_MUST_CHECK;
+int rtl_generator_recurrent_classes(const rtl_generator_t *self, int32_t *label,
+    size_t *n_classes, rtl_monitor_t *monitor) RTL_MUST_CHECK;
 
 #endif

@@ -55,7 +55,10 @@ poll(solver_t *self, double residual)
         done = log(self->first_residual / residual) /
                log(self->first_residual / self->options->rtol);
     }
-    self->status = rtl_monitor_poll(self->options->monitor, fmin(fmax(done, 0.0), 1.0));
+    if (self->status == 0) { /* the first failure stays */
+        self->status =
+            rtl_monitor_poll(self->options->monitor, fmin(fmax(done, 0.0), 1.0));
+    }
     return self->status;
 }
 
@@ -89,7 +92,9 @@ static double
 residual_at(solver_t *self, const double *y, double *r)
 {
     self->info->products++;
-    self->status = update(self, y);
+    if (self->status == 0) {
+        self->status = update(self, y);
+    }
     return self->status != 0 ? NAN : rtl_balance_residual(self->chain, values(self), r);
 }
 
@@ -276,7 +281,9 @@ kinsol_setup(N_Vector y, N_Vector y_scale, N_Vector r, N_Vector r_scale, void *d
     (void) y_scale;
     (void) r;
     (void) r_scale;
-    self->status = update(self, N_VGetArrayPointer(y));
+    if (self->status == 0) {
+        self->status = update(self, N_VGetArrayPointer(y));
+    }
     return self->status;
 }
 

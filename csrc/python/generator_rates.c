@@ -26,6 +26,13 @@ raise_bad_rate(int status, size_t bad, PyArrayObject *source, PyArrayObject *tar
         rtl_module_raise(status, NULL);
         return;
     }
+    if (status == RTL_NOT_FINITE && isfinite(rtl_arrays_data(rates)[bad])) {
+        PyErr_Format(PyExc_ValueError,
+            "rates must have a finite sum over each row, but those from state %lld add "
+            "up to infinity",
+            (long long) ((npy_int64 *) PyArray_DATA(source))[bad]);
+        return;
+    }
     PyObject *rate = PyFloat_FromDouble(rtl_arrays_data(rates)[bad]);
     if (rate != NULL) {
         PyErr_Format(PyExc_ValueError,
@@ -51,12 +58,13 @@ take_killing(rtl_generator_t *chain, PyObject *value)
     }
     const double *rates = rtl_arrays_data(array);
     for (size_t i = 0; i < chain->n; i++) {
-        if (!(rates[i] >= 0.0 && isfinite(rates[i]))) {
+        if (!(rates[i] >= 0.0 && isfinite(rates[i] + chain->exit_rate[i]))) {
             PyObject *rate = PyFloat_FromDouble(rates[i]);
             if (rate != NULL) {
                 PyErr_Format(PyExc_ValueError,
-                    "killing must be finite and >= 0, but that of state %zu is %S", i,
-                    rate);
+                    "killing must be finite and >= 0, also with the rates added, but "
+                    "that of state %zu is %S",
+                    i, rate);
                 Py_DECREF(rate);
             }
             Py_DECREF(array);
@@ -80,6 +88,7 @@ rtl_generator_rates_read(rtl_generator_t *chain, PyObject *args)
     Py_ssize_t n;
     PyObject *objects[3], *killing = Py_None;
     PyArrayObject *source = NULL, *target = NULL, *rates = NULL;
+    rtl_monitor_t monitor = {0};
     size_t bad = 0;
     int status, result = -1;
 
@@ -101,9 +110,11 @@ rtl_generator_rates_read(rtl_generator_t *chain, PyObject *args)
     if (target == NULL) {
         goto out;
     }
+    rtl_callbacks_monitor(&monitor, Py_None);
     Py_BEGIN_ALLOW_THREADS
     status = rtl_generator_from_rates(chain, (size_t) n, (size_t) PyArray_DIM(rates, 0),
-        PyArray_DATA(source), PyArray_DATA(target), rtl_arrays_data(rates), &bad);
+        PyArray_DATA(source), PyArray_DATA(target), rtl_arrays_data(rates), &bad,
+        &monitor);
     Py_END_ALLOW_THREADS
     if (status != 0) {
         raise_bad_rate(status, bad, source, target, rates);

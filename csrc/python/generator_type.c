@@ -191,13 +191,15 @@ generator_recurrent_classes(PyObject *self, PyObject *Py_UNUSED(ignored))
     size_t n_classes = 0;
     int status;
     PyObject *labels = PyArray_SimpleNew(1, &n, NPY_INT32);
+    rtl_monitor_t monitor = {0};
 
     if (labels == NULL) {
         return NULL;
     }
+    rtl_callbacks_monitor(&monitor, Py_None);
     Py_BEGIN_ALLOW_THREADS
     status = rtl_generator_recurrent_classes(
-        chain, PyArray_DATA((PyArrayObject *) labels), &n_classes);
+        chain, PyArray_DATA((PyArrayObject *) labels), &n_classes, &monitor);
     Py_END_ALLOW_THREADS
     if (status != 0) {
         Py_DECREF(labels);

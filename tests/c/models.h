@@ -100,7 +100,8 @@ make_ring(rtl_generator_t *chain, size_t n, const double *up, const double *down
         rate[2 * i] = up[i];
         rate[2 * i + 1] = down[i];
     }
-    CHECK(rtl_generator_from_rates(chain, n, 2 * n, source, target, rate, &bad) == 0);
+    CHECK(rtl_generator_from_rates(chain, n, 2 * n, source, target, rate, &bad, NULL) ==
+          0);
     free(source);
     free(target);
     free(rate);
@@ -130,7 +131,7 @@ make_random_chain(rtl_generator_t *chain, size_t n, size_t degree, uint64_t seed
             e < n ? (int64_t) ((e + 1) % n) : (int64_t) (pseudo(&seed) * (double) n);
         rate[e] = exp(3.0 * pseudo(&seed));
     }
-    CHECK(rtl_generator_from_rates(chain, n, m, source, target, rate, &bad) == 0);
+    CHECK(rtl_generator_from_rates(chain, n, m, source, target, rate, &bad, NULL) == 0);
     free(source);
     free(target);
     free(rate);

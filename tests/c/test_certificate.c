@@ -11,7 +11,7 @@ make_three(rtl_generator_t *chain)
     const double rate[] = {2.0, 2.0, 1.0, 3.0, 0.1};
     size_t bad;
 
-    CHECK(rtl_generator_from_rates(chain, 3, 5, source, target, rate, &bad) == 0);
+    CHECK(rtl_generator_from_rates(chain, 3, 5, source, target, rate, &bad, NULL) == 0);
 }
 
 static void
@@ -43,7 +43,8 @@ test_complete_graph(void)
         target[e] = e % N;
         rate[e] = 1.0 + e / N;
     }
-    CHECK(rtl_generator_from_rates(&chain, N, N * N, source, target, rate, &bad) == 0);
+    CHECK(rtl_generator_from_rates(
+              &chain, N, N * N, source, target, rate, &bad, NULL) == 0);
     CHECK(rtl_certificate_evaluate(&chain, NULL, &out) == 0);
     CHECK_CLOSE(out.imbalance, 0.0, 1e-15);
     CHECK_CLOSE(out.dobrushin, 1.0 / (N - 1.0), 1e-15);
@@ -59,7 +60,8 @@ test_a_state_without_exit(void)
     const double rate[] = {1.0};
     size_t bad;
 
-    CHECK(rtl_generator_from_rates(&chain, 2, 1, source, target, rate, &bad) == 0);
+    CHECK(
+        rtl_generator_from_rates(&chain, 2, 1, source, target, rate, &bad, NULL) == 0);
     CHECK(rtl_certificate_evaluate(&chain, NULL, &out) == RTL_BAD_ARGUMENT);
     rtl_generator_free(&chain);
 }

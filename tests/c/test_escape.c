@@ -29,7 +29,8 @@ test_two_states(void)
         double a = 3.0, b = 0.5, rate[] = {a, b}, killing[] = {0.0, k}, y[2], kappa;
         size_t bad;
 
-        CHECK(rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad) == 0);
+        CHECK(rtl_generator_from_rates(
+                  &chain, 2, 2, source, target, rate, &bad, NULL) == 0);
         kill_chain(&chain, killing);
         double sum = a + b + k;
         double exact = 2.0 * a * k / (sum + sqrt(sum * sum - 4.0 * a * k));

@@ -25,7 +25,7 @@ make_line(rtl_generator_t *chain, size_t n)
     }
     killing[0] = 0.3;
     killing[n - 1] = 2.0;
-    CHECK(rtl_generator_from_rates(chain, n, m, source, target, rate, &bad) == 0);
+    CHECK(rtl_generator_from_rates(chain, n, m, source, target, rate, &bad, NULL) == 0);
     rtl_generator_kill(chain, killing);
     free(source);
     free(target);

@@ -13,7 +13,8 @@ test_two_states(void)
     double rate[] = {2.0, 1.0}, p[] = {1.0, 0.0};
     size_t bad;
 
-    CHECK(rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad) == 0);
+    CHECK(
+        rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad, NULL) == 0);
     CHECK(rtl_evolve_init(&evolve, &chain, 0.0, p, NULL, 1e-8, 1e-12, NULL) == 0);
     for (int k = 1; k <= 3; k++) {
         double t = 0.3 * k;

@@ -14,7 +14,8 @@ test_from_rates(void)
     double p[] = {0.5, 0.25, 0.25}, out[3];
     size_t bad;
 
-    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad) == 0);
+    CHECK(
+        rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad, NULL) == 0);
     CHECK(chain.n_entries == 3);
     CHECK(chain.exit_rate[0] == 4.0 && chain.exit_rate[1] == 2.0);
     CHECK(chain.source[chain.start[1]] == 0 && chain.rate[chain.start[1]] == 4.0);
@@ -28,21 +29,21 @@ test_from_rates(void)
     rtl_generator_free(&chain);
 
     rate[4] = -1.0;
-    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad) ==
+    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad, NULL) ==
           RTL_NEGATIVE);
     CHECK(bad == 4);
     rate[4] = NAN;
-    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad) ==
+    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad, NULL) ==
           RTL_NOT_FINITE);
     target[1] = 3;
-    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad) ==
+    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad, NULL) ==
           RTL_BAD_ARGUMENT);
     CHECK(bad == 1);
     target[1] = -1;
-    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad) ==
+    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad, NULL) ==
           RTL_BAD_ARGUMENT);
-    CHECK(rtl_generator_from_rates(
-              &chain, (size_t) 1 << 40, 0, NULL, NULL, NULL, &bad) == RTL_TOO_LARGE);
+    CHECK(rtl_generator_from_rates(&chain, (size_t) 1 << 40, 0, NULL, NULL, NULL, &bad,
+              NULL) == RTL_TOO_LARGE);
 }
 
 /* 0 <-> 1, 2 -> 0, 2 -> 3, 3 <-> 4, and 5 alone: closed are {0,1}, {3,4}, {5} */
@@ -55,8 +56,9 @@ test_classes(void)
     int32_t label[6];
     size_t bad, n_classes = 0;
 
-    CHECK(rtl_generator_from_rates(&chain, 6, 6, source, target, rate, &bad) == 0);
-    CHECK(rtl_generator_recurrent_classes(&chain, label, &n_classes) == 0);
+    CHECK(
+        rtl_generator_from_rates(&chain, 6, 6, source, target, rate, &bad, NULL) == 0);
+    CHECK(rtl_generator_recurrent_classes(&chain, label, &n_classes, NULL) == 0);
     CHECK(n_classes == 3 && label[2] == -1 && label[0] == label[1]);
     CHECK(label[3] == label[4] && label[0] != label[3] && label[5] != label[0]);
     rtl_generator_free(&chain);
@@ -70,7 +72,7 @@ test_classes(void)
         ones[i] = 1.0;
     }
     make_ring(&chain, n, ones, ones);
-    CHECK(rtl_generator_recurrent_classes(&chain, labels, &n_classes) == 0);
+    CHECK(rtl_generator_recurrent_classes(&chain, labels, &n_classes, NULL) == 0);
     CHECK(n_classes == 1 && labels[n / 2] == 0);
     rtl_generator_free(&chain);
     free(ones);
@@ -86,7 +88,8 @@ test_restrict(void)
     int32_t keep[] = {1, 2};
     size_t bad;
 
-    CHECK(rtl_generator_from_rates(&chain, 3, 5, source, target, rate, &bad) == 0);
+    CHECK(
+        rtl_generator_from_rates(&chain, 3, 5, source, target, rate, &bad, NULL) == 0);
     CHECK(rtl_generator_restrict(&part, &chain, keep, 2) == 0);
     CHECK(part.n == 2 && part.n_entries == 2);
     CHECK(part.exit_rate[0] == 5.0 && part.exit_rate[1] == 4.0);
@@ -118,7 +121,8 @@ all_of_it(void *data)
     size_t bad, n_classes;
     (void) data;
 
-    int status = rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad);
+    int status =
+        rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad, NULL);
     if (status != 0) {
         return status;
     }
@@ -127,7 +131,7 @@ all_of_it(void *data)
     if (status == 0) {
         killing[1] = 1.0;
         rtl_generator_kill(&chain, killing);
-        status = rtl_generator_recurrent_classes(&chain, label, &n_classes);
+        status = rtl_generator_recurrent_classes(&chain, label, &n_classes, NULL);
     }
     if (status == 0) {
         status = rtl_generator_restrict(&part, &chain, keep, 2);

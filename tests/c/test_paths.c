@@ -17,8 +17,8 @@ make_links(rtl_generator_t *chain, size_t n, const double (*link)[4], size_t n_l
         rate[2 * k] = link[k][2];
         rate[2 * k + 1] = link[k][3];
     }
-    CHECK(rtl_generator_from_rates(chain, n, 2 * n_links, source, target, rate, &bad) ==
-          0);
+    CHECK(rtl_generator_from_rates(
+              chain, n, 2 * n_links, source, target, rate, &bad, NULL) == 0);
 }
 
 static rtl_paths_t
@@ -76,7 +76,8 @@ test_refusals(void)
     const double apart[][4] = {{0, 1, 1, 1}, {2, 3, 1, 1}};
     size_t bad;
 
-    CHECK(rtl_generator_from_rates(&chain, 3, 4, source, target, rate, &bad) == 0);
+    CHECK(
+        rtl_generator_from_rates(&chain, 3, 4, source, target, rate, &bad, NULL) == 0);
     out = bounds(&chain, 0, 1);
     CHECK(out.outcome == RTL_PATHS_ONE_WAY);
     CHECK((out.from == 1 && out.to == 2) || (out.from == 2 && out.to == 0));

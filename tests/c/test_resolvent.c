@@ -78,7 +78,8 @@ test_killing(void)
     double *killing = calloc(3, sizeof *killing);
     size_t bad;
 
-    CHECK(rtl_generator_from_rates(&chain, 3, 3, source, target, rate, &bad) == 0);
+    CHECK(
+        rtl_generator_from_rates(&chain, 3, 3, source, target, rate, &bad, NULL) == 0);
     CHECK(killing != NULL);
     killing[2] = 0.7;
     rtl_generator_kill(&chain, killing);

@@ -75,8 +75,8 @@ test_beyond_elimination(void)
     source[2 * N] = 3;
     target[2 * N] = 5;
     rate[2 * N] = 1e-20;
-    CHECK(rtl_generator_from_rates(&chain, N, 2 * N + 1, source, target, rate, &bad) ==
-          0);
+    CHECK(rtl_generator_from_rates(
+              &chain, N, 2 * N + 1, source, target, rate, &bad, NULL) == 0);
     CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0);
     CHECK(info.method == RTL_STEADY_KRYLOV && info.residual <= 1e-10);
     for (int i = 0; i < N; i++) {
@@ -95,7 +95,7 @@ test_single_state(void)
     double y[1] = {5.0};
     size_t bad;
 
-    CHECK(rtl_generator_from_rates(&chain, 1, 0, NULL, NULL, NULL, &bad) == 0);
+    CHECK(rtl_generator_from_rates(&chain, 1, 0, NULL, NULL, NULL, &bad, NULL) == 0);
     CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0 && y[0] == 0.0);
     rtl_generator_free(&chain);
 }
