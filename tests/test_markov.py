@@ -45,6 +45,7 @@ class TestGenerator:
             ([[0, -1], [1, 0]], ValueError, r"rates must be finite and >= 0, but the rate 0 -> 1 is -1\.0"),
             ([[0, 1], [np.nan, 0]], ValueError, "the rate 1 -> 0 is nan"),
             ([[0, np.inf], [1, 0]], ValueError, "the rate 0 -> 1 is inf"),
+            (np.full((3, 3), 1e308), ValueError, "those from state 0 add up to infinity"),
             ([[0, 1]], ValueError, r"square matrix.*got shape \(1, 2\)"),
             (np.zeros((0, 0)), ValueError, "square matrix"),
             (3.0, ValueError, "square matrix"),

@@ -62,8 +62,8 @@ take_killing(rtl_generator_t *chain, PyObject *value)
             PyObject *rate = PyFloat_FromDouble(rates[i]);
             if (rate != NULL) {
                 PyErr_Format(PyExc_ValueError,
-                    "killing must be finite and >= 0, also with the rates added, but "
-                    "that of state %zu is %S",
+                    "killing must be finite and >= 0, but that of state %zu is %S "
+                    "(with its rates added, too, it must be finite)",
                     i, rate);
                 Py_DECREF(rate);
             }

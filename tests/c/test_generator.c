@@ -35,6 +35,11 @@ test_from_rates(void)
     rate[4] = NAN;
     CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad, NULL) ==
           RTL_NOT_FINITE);
+    rate[4] = 1.0;
+    rate[0] = rate[2] = 1e308; /* finite, but not their sum */
+    CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad, NULL) ==
+          RTL_NOT_FINITE);
+    CHECK(source[bad] == 0);
     target[1] = 3;
     CHECK(rtl_generator_from_rates(&chain, 3, 6, source, target, rate, &bad, NULL) ==
           RTL_BAD_ARGUMENT);
@@ -141,9 +146,38 @@ all_of_it(void *data)
     return status;
 }
 
+static int
+stop(void *data, double done)
+{
+    (void) data;
+    (void) done;
+    return 1;
+}
+
+static void
+test_interruption(void)
+{
+    rtl_generator_t chain;
+    rtl_monitor_t monitor = {.poll = stop};
+    int64_t source[] = {0, 1}, target[] = {1, 0};
+    double rate[] = {1.0, 2.0};
+    int32_t label[2];
+    size_t bad, n_classes;
+
+    CHECK(rtl_generator_from_rates(
+              &chain, 2, 2, source, target, rate, &bad, &monitor) == RTL_INTERRUPTED);
+    CHECK(
+        rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad, NULL) == 0);
+    monitor.next = 0.0;
+    CHECK(rtl_generator_recurrent_classes(&chain, label, &n_classes, &monitor) ==
+          RTL_INTERRUPTED);
+    rtl_generator_free(&chain);
+}
+
 int
 main(void)
 {
+    test_interruption();
     test_from_rates();
     test_classes();
     test_restrict();
