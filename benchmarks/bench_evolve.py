@@ -11,11 +11,11 @@ import argparse
 import time
 
 import numpy as np
+from bench_steady import grid_of, s2
 from scipy.integrate import solve_ivp
 from scipy.sparse import linalg
 
 import rattling as rt
-from bench_steady import grid_of, s2
 
 CALLS = 3e9  # products of one cell beyond which expm_multiply is not waited for
 

@@ -33,7 +33,7 @@ _DERIVATIVES = ("auto", "generator", "symbolic")
 # --- one moment -----------------------------------------------------------------------------
 
 
-def moment_closure(model, grid=None, *, rattling=None, derivatives="auto"):
+def moment_closure(model, grid=None, *, rattling=None, derivatives="auto") -> float:
     """γ without the steady state: the law put into one exact moment.
 
     The steady state has <𝓛R> = 0 for the backward operator 𝓛 = f·∇ + D_ij ∂_i∂_j. With
@@ -176,7 +176,7 @@ class WeakDisorder(Result):
     _dims = {"log_p": ("grid",)}
 
 
-def weak_disorder(model, grid):
+def weak_disorder(model, grid) -> WeakDisorder:
     """Slope and correlation of the law from the fields alone, to first order.
 
     With log D/D₀ = s I + S₀, S₀ traceless, and p = 1 + u, the stationary equation is to
@@ -302,7 +302,7 @@ class Certificate(Result):
     reason: str
 
 
-def certificate(chain):
+def certificate(chain) -> Certificate:
     """A proof, without the steady state, that a chain's π is close to ∝ 1/q.
 
     TV(ψ, uniform) ≤ ½ ‖δ‖₁/(1 - τ), for ψ - u = (ψ - u)P + δ and P contracts by τ; and
@@ -393,7 +393,7 @@ class Comparison(Result):
         for name in "gamma gamma_kl rho gamma_closure gamma_weak rho_weak gamma_sample rho_sample disorder drift peclet".split()
     }
 
-    def summary(self):
+    def summary(self) -> str:
         """Means over the ensemble with standard errors, and where predictions stop working."""
         pairs = [
             ("gamma, moment closure", self.gamma_closure, self.gamma),
@@ -431,7 +431,7 @@ class Comparison(Result):
         return "\n".join(lines)
 
 
-def compare(family, n=20, *, rng=None):
+def compare(family, n=20, *, rng=None) -> Comparison:
     """Predictions beside the truth over an ensemble.
 
     Parameters

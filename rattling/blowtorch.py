@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
 from rattling.results import Result
 from rattling.typicality import typicality
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "HeatBounds",
@@ -90,7 +94,7 @@ class TwoWells(Result):
     _dims = {"log_density": ("x",), "log_local": ("x",)}
     _coords = {"x": "x"}
 
-    def summary(self):
+    def summary(self) -> str:
         """The three answers side by side, as text."""
         rows = [
             ("full steady state", self.ratio, self.ratio_peaks),
@@ -102,7 +106,7 @@ class TwoWells(Result):
         title = f"Hot spot of {self.heat:g} T0 at x = {self.position:g} ({self.interpretation})"
         return "\n".join([title.center(48).rstrip(), "=" * 48, head, *lines, "=" * 48])
 
-    def plot(self, ax=None):
+    def plot(self, ax=None) -> Axes:
         """The density and the local law's. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -117,7 +121,7 @@ class TwoWells(Result):
 
 def two_wells(
     *, heat=4.0, position=0.5, width=0.15, temperature=0.2, height=1.0, interpretation="ito", n_cells=2000
-):
+) -> TwoWells:
     """The hot-spot double well: the answer, and what local laws say.
 
     Parameters
@@ -234,14 +238,14 @@ class Scan(Result):
     }
     _coords = {"heat": "heat"}
 
-    def summary(self):
+    def summary(self) -> str:
         """One line for each heat, as text."""
         names = "heat ratio ratio_local ratio_law correlation kl_explained r rho_hat".split()
         lines = ["".join(f"{name:>14}" for name in names)]
         lines += ["".join(f"{getattr(self, name)[k]:>14.4g}" for name in names) for k in range(len(self.heat))]
         return "\n".join(lines)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None) -> Axes:
         """Correlation over the whole box against the heat. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -254,7 +258,7 @@ class Scan(Result):
         return ax
 
 
-def scan(heats, **parameters):
+def scan(heats, **parameters) -> Scan:
     """How the law fares over the whole space while the torch grows.
 
     Landauer's theorem forbids that local quantities tell the balance of two states. It
@@ -319,7 +323,7 @@ class HeatBounds(Result):
     y: int
 
 
-def heat_bounds(generator, x, y):
+def heat_bounds(generator, x, y) -> HeatBounds:
     """Bounds on the balance of two states by the heat along the paths between them.
 
     Parameters
@@ -480,7 +484,7 @@ class Susceptibility(Result):
         one = sparse.coo_array((self.rates, (self.source, self.target)), shape=(n, n)).tocsr()
         return one + one.T
 
-    def plot(self, ax=None):
+    def plot(self, ax=None) -> Axes:
         """A map of where an isotropic torch would change the balance. Returns the axes."""
         from rattling.plotting import plot_field
 
@@ -490,7 +494,7 @@ class Susceptibility(Result):
         return plot_field(ax, self.grid, self.torch, label=label, variables=self.variables, diverging=True)
 
 
-def susceptibility(model, a, b, grid=None, *, rtol=1e-12):
+def susceptibility(model, a, b, grid=None, *, rtol=1e-12) -> Susceptibility:
     """Where a torch, or a push, would change the balance of two regions.
 
     Parameters
@@ -566,7 +570,7 @@ def susceptibility(model, a, b, grid=None, *, rtol=1e-12):
         "target": np.repeat(np.arange(chain.n), np.diff(start)),
         "rates": _core.response_rates(chain._core, p.ravel(), known),
     }
-    fields = {"diffusion": None, "drift": None}
+    fields: dict = {"diffusion": None, "drift": None}
     if chain.grid is not None and chain.model is not None:
         points = np.ascontiguousarray(chain.grid.points().T)
         compiled = chain.model._compiled(points)

@@ -15,7 +15,7 @@ _BODY_LENGTH = 53.54  # pixels
 _KINDS = ("raw9", "observables7")
 
 
-def load_smarticles(path):
+def load_smarticles(path) -> Trajectories:
     """Read a track of three "smarticle" robots, as published with the 2021 paper.
 
     Parameters
@@ -60,7 +60,7 @@ def load_smarticles(path):
     )
 
 
-def smarticle_coordinates(tracks, kind="raw9"):
+def smarticle_coordinates(tracks, kind="raw9") -> np.ndarray:
     """Coordinates of the published analysis.
 
     Parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
 from rattling.results import Result, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _CLOCKS = ("exit-rate", "trace", "determinant")
 
@@ -84,7 +88,7 @@ class LocalGlobal(Result):
 
     _dims = {"jump_chain": ("grid",), "clock_rates": ("grid",), "log_p": ("grid",)}
 
-    def summary(self):
+    def summary(self) -> str:
         """A table of all numbers, as text."""
         bound = "none (r >= 1)" if math.isnan(self.rho_bound) else f">= {self.rho_bound:.4f}"
         rows = [
@@ -97,7 +101,7 @@ class LocalGlobal(Result):
         notes = [f"Numbers shown as nan are not defined: {self.reason}."] if self.reason else []
         return table("Local and global part: p * clock = psi", rows, notes)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None) -> Axes:
         """log ψ against log λ: a cloud that is narrow, or high and without slope, leaves
         the local law right.
 
@@ -114,7 +118,7 @@ class LocalGlobal(Result):
         return plot_local_global(self, ax=ax)
 
 
-def local_global(generator_or_steady_state, clock="exit-rate", *, weights="uniform", model=None):
+def local_global(generator_or_steady_state, clock="exit-rate", *, weights="uniform", model=None) -> LocalGlobal:
     """Split a steady state into its local rates and the law of its jump chain.
 
     Parameters

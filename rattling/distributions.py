@@ -40,10 +40,10 @@ class GridDistribution:
         self._log_density = log_density - top - np.log(mass.sum())
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         return self.grid.dim
 
-    def rvs(self, size=1, *, rng=None):
+    def rvs(self, size=1, *, rng=None) -> np.ndarray:
         """Random points: a cell by its probability, and a uniform place in it.
 
         Parameters
@@ -68,7 +68,7 @@ class GridDistribution:
             points[:, axis] = edges[i] + place[:, axis] * (edges[i + 1] - edges[i])
         return points
 
-    def logpdf(self, x):
+    def logpdf(self, x) -> np.ndarray:
         """Log density at points: interpolated linearly between the centres of cells.
 
         Parameters
@@ -101,7 +101,7 @@ class GridDistribution:
         inside = ((x >= lower) & (x <= upper)).all(axis=-1)
         return np.where(inside & ~np.isnan(result), result, -np.inf)[()]
 
-    def pdf(self, x):
+    def pdf(self, x) -> np.ndarray:
         """Density at points; see `logpdf`."""
         return np.exp(self.logpdf(x))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from rattling.models import Model, exact_rattling
 from rattling.results import Result, table
 from rattling.typicality import Typicality, typicality
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["Design", "Melting", "Verification", "design_drives", "design_noise", "heat", "melting", "mix", "verify"]
 
 _OBJECTIVES = ("law", "solve")
@@ -30,7 +34,7 @@ _OBJECTIVES = ("law", "solve")
 # --- systems made of others -----------------------------------------------------------------
 
 
-def mix(drives, weights):
+def mix(drives, weights) -> Model | Generator:
     """The system that several drives make together.
 
     Each drive acts a share w_k of the time and they alternate fast, so that drifts and
@@ -233,7 +237,7 @@ class Verification(Result):
 
     _dims = {"predicted": ("grid",), "obtained": ("grid",), "rattling": ("grid",)}
 
-    def summary(self):
+    def summary(self) -> str:
         """Predicted and obtained, as text."""
         rows = [
             ("Region, predicted", f"{self.region_predicted:.4g}", "gamma, predicted", f"{self.gamma:.4g}"),
@@ -243,7 +247,7 @@ class Verification(Result):
         ]
         return table("The law's prediction beside the steady state", rows)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None) -> Axes:
         """Obtained against predicted density of each state. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -405,7 +409,7 @@ class Design(Result):
     n_evaluations: int
     check: Verification = field(repr=False)
 
-    def summary(self):
+    def summary(self) -> str:
         """Predicted and obtained before and after, as text."""
         rows = [
             ("Predicted, before", f"{self.start_predicted:.4g}", "Predicted, designed", f"{self.predicted:.4g}"),
@@ -705,7 +709,7 @@ class Melting(Result):
         step = (order[k - 1] - share) / (order[k - 1] - order[k])
         return float(self.temperature[k - 1] + step * (self.temperature[k] - self.temperature[k - 1]))
 
-    def plot(self, ax=None):
+    def plot(self, ax=None) -> Axes:
         """Order against temperature. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -717,7 +721,7 @@ class Melting(Result):
         return ax
 
 
-def melting(model, temperatures, grid, *, gamma=None):
+def melting(model, temperatures, grid, *, gamma=None) -> Melting:
     """Order lost as temperature is added: R_T = ½ log det 2(D + T I).
 
     Parameters

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from rattling._paths import nearest_distance, read_lags, read_paths, terms
 from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _METHODS = ("local-linear", "bins", "knn", "basis")
 _NOISE = ("none", "covariance")
@@ -116,7 +120,7 @@ class RattlingField(Result):
             vectors["bandwidth"] = (where, "component")
         return dict.fromkeys(("rattling", "stderr", "n_eff", "counts", "kurtosis"), (where,)) | vectors
 
-    def plot(self, ax=None):
+    def plot(self, ax=None) -> Axes:
         """R with its standard error (one dimension) or as colours (two).
 
         Parameters
@@ -166,7 +170,7 @@ class WindowedRattling(Result):
     _dims = {"rattling": ("time",)}
     _coords = {"time": "t"}
 
-    def smooth(self, n=25):
+    def smooth(self, n=25) -> tuple[np.ndarray, np.ndarray]:
         """Running mean over n consecutive windows, as in the published figures.
 
         Parameters
@@ -194,7 +198,7 @@ class WindowedRattling(Result):
         windows = np.lib.stride_tricks.sliding_window_view(self.rattling, n)
         return self.t[: n_windows - n + 1], windows.mean(axis=1)
 
-    def plot(self, ax=None, *, smooth=25):
+    def plot(self, ax=None, *, smooth=25) -> Axes:
         """R against time with its running mean over ``smooth`` windows.
 
         Parameters
@@ -227,7 +231,7 @@ def estimate_rattling(
     stderr="analytic",
     threads=None,
     progress=False,
-):
+) -> RattlingField:
     """Estimate R(x) = ½ log det C(x) from trajectories.
 
     C(x) is the covariance of displacements from x per unit time, 2D for white noise.
@@ -374,7 +378,7 @@ def estimate_rattling(
         elif method == "knn":
             outputs = estimate.knn(degree, neighbours, hook)
         else:
-            outputs = estimate.local(degree, *_rungs(bandwidth, paths), -np.ones(len(points)), hook)
+            outputs = estimate.local(degree, *_rungs(bandwidth, paths), -np.ones(len(points)), hook)  # type: ignore[call-arg]
         errors = outputs[1] if stderr == "analytic" else estimate.block_errors(outputs)
     width = estimate.bandwidths(outputs)
     r, _, covariance, drift, n_eff, counts, kurtosis = outputs[:7]
@@ -591,7 +595,7 @@ def _rungs(bandwidth, paths):
     return spread * first, min(int(2 * np.log2(4.0 / first)) + 1, _MOST_RUNGS)
 
 
-def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time"):
+def windowed_rattling(x, dt, window, *, stride=1, displacement="sqrt-time") -> WindowedRattling:
     """Rattling in windows of one path: the estimator of the 2021 paper.
 
     In a window that begins at row i, ``v_k = (x_{i+k} - x_i)/√((k+1) dt)`` for k = 0, 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from rattling.fokker_planck import generator, grid_missing
 from rattling.grids import Grid
 from rattling.markov import Generator, irreducible_parts, not_unique
 from rattling.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _KRYLOV = 1  # the core's number of the method
 _SOLVE = 1e-8  # relative residual of the solves below ARPACK
@@ -47,11 +51,11 @@ class Evolution(Result):
     _coords = {"time": "t"}
 
     @property
-    def density(self):
+    def density(self) -> np.ndarray:
         """Probability density; the probability for a chain without a grid."""
         return self.probability if self.grid is None else self.probability / self.grid.volumes
 
-    def plot(self, ax=None, index=-1):
+    def plot(self, ax=None, index=-1) -> Axes:
         """Draw the density, of a chain the probability, at one of the times.
 
         Parameters
@@ -74,7 +78,7 @@ class Evolution(Result):
         return ax
 
 
-def evolve(model, p0, t, grid=None, *, rtol=1e-6, atol=1e-12, progress=False):
+def evolve(model, p0, t, grid=None, *, rtol=1e-6, atol=1e-12, progress=False) -> Evolution:
     """Solve dp/dt = W p from a given law.
 
     CVODE (BDF) with flexible GMRES, preconditioned by a multigrid cycle, so that
@@ -188,7 +192,7 @@ class RelaxationModes(Result):
 
     _dims = {"times": ("mode",), "frequencies": ("mode",), "modes": ("mode", "grid")}
 
-    def plot(self, ax=None, index=0):
+    def plot(self, ax=None, index=0) -> Axes:
         """Draw the real part of a mode: what is full while the rest is empty.
 
         Parameters
@@ -214,7 +218,7 @@ class RelaxationModes(Result):
         return ax
 
 
-def relaxation_times(generator, k=4):
+def relaxation_times(generator, k=4) -> RelaxationModes:
     """The k slowest relaxation modes of a generator.
 
     With absorbing walls the first is the quasi-stationary law, which decays at the escape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,13 +15,18 @@ from rattling.grids import Grid
 from rattling.markov import Generator, irreducible_parts, not_unique
 from rattling.results import Result
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rattling.distributions import GridDistribution
+
 _METHODS = {"auto": 0, "krylov": 1, "direct": 2, "closed-form": 3}
 _FLUXES = ("auto", "exponential", "log-mean")
 _EQUILIBRIUM = 1e-12  # entropy produced per jump, below which a current is rounding
 _LARGE_ERROR = 0.05  # of the L1 distance to the exact law, which is at most 2
 
 
-def generator(model, grid, *, progress=False):
+def generator(model, grid, *, progress=False) -> Generator:
     """The Markov generator of a model on a grid.
 
     Finite volumes with exponential fitting on each face: rates are non-negative,
@@ -135,23 +141,23 @@ class SteadyState(Result):
     }
 
     @property
-    def density(self):
+    def density(self) -> np.ndarray:
         """Probability density, shape ``grid.shape`` or (n,)."""
         return np.exp(self.log_density)
 
     @property
-    def probability(self):
+    def probability(self) -> np.ndarray:
         """Probability of each cell or state; sums to 1."""
         return self.density if self.grid is None else self.density * self.grid.volumes
 
     @property
-    def current(self):
+    def current(self) -> np.ndarray | None:
         """Cell-centred probability current J, (dim, \\*grid.shape); None for a chain."""
-        if self.grid is None:
+        if self.face_currents is None:
             return None
         return np.array([0.5 * (np.delete(J, 0, k) + np.delete(J, -1, k)) for k, J in enumerate(self.face_currents)])
 
-    def distribution(self):
+    def distribution(self) -> GridDistribution:
         """The law as an object with ``rvs``, ``logpdf`` and ``pdf``, as in scipy.stats.
 
         Returns
@@ -169,7 +175,7 @@ class SteadyState(Result):
             raise ValueError("a chain has no grid: draw its states with rng.choice(n, p=state.probability)")
         return GridDistribution(self.grid, self.log_density)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None) -> Axes:
         """The density, with streamlines of the current in two dimensions.
 
         Of a chain: the probability of each state. A current that is only rounding (that

@@ -75,7 +75,7 @@ class Grid:
         )
 
     @classmethod
-    def from_edges(cls, edges, boundary="reflecting"):
+    def from_edges(cls, edges, boundary="reflecting") -> Grid:
         """A grid with cells of any widths.
 
         Parameters
@@ -98,11 +98,11 @@ class Grid:
         """
         return cls(edges, None, boundary)
 
-    def edges(self, axis):
+    def edges(self, axis) -> np.ndarray:
         """Cell edges along an axis, ``(shape[axis] + 1,)``."""
         return self._edges[self._axis(axis)].copy()
 
-    def centres(self, axis):
+    def centres(self, axis) -> np.ndarray:
         """Cell centres along an axis, ``(shape[axis],)``."""
         edges = self._edges[self._axis(axis)]
         return 0.5 * (edges[:-1] + edges[1:])
@@ -116,12 +116,12 @@ class Grid:
             raise ValueError(f"axis must be below the number of axes, {self.dim}; got {axis}")
         return index
 
-    def points(self):
+    def points(self) -> np.ndarray:
         """Cell centres, ``(n, dim)``, in C order of the cells."""
         return self._core.points()
 
     @property
-    def volumes(self):
+    def volumes(self) -> np.ndarray:
         return self._core.volumes().reshape(self.shape)
 
     def _arguments(self):

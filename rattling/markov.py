@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rattling import _core
 from rattling._checks import read_array, real_array
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 class Generator:
@@ -47,7 +52,7 @@ class Generator:
         self.model = model
 
     @classmethod
-    def from_rates(cls, rates, killing=None):
+    def from_rates(cls, rates, killing=None) -> Generator:
         """A generator from transition rates.
 
         Parameters
@@ -85,20 +90,20 @@ class Generator:
         return cls(_core.Generator.from_rates(shape[0], source, target, values, killing))
 
     @property
-    def n(self):
+    def n(self) -> int:
         return self._core.n
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Shape of a field over the states: that of the grid, or (n,)."""
         return (self.n,) if self.grid is None else self.grid.shape
 
     @property
-    def peclet(self):
+    def peclet(self) -> float:
         return self._core.peclet
 
     @property
-    def exit_rates(self):
+    def exit_rates(self) -> np.ndarray:
         return self._core.exit_rates().reshape(self.shape)
 
     @property
@@ -106,18 +111,18 @@ class Generator:
         return self._core.added_diffusion
 
     @property
-    def killing(self):
+    def killing(self) -> np.ndarray:
         return self._core.killing().reshape(self.shape)
 
     @property
-    def matrix(self):
+    def matrix(self) -> sparse.csc_array:
         from scipy import sparse
 
         start, source, rate = self._core.rows()
         flow = sparse.csr_array((rate, source, start), shape=(self.n, self.n))
         return (flow - sparse.diags_array(self._core.exit_rates(), format="csr")).tocsc()
 
-    def recurrent_classes(self):
+    def recurrent_classes(self) -> tuple[list[np.ndarray], np.ndarray]:
         """States of each recurrent class, as a list of index arrays, and the transient ones.
 
         Returns

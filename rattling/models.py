@@ -89,7 +89,7 @@ class Model:
     @classmethod
     def from_sympy(
         cls, drift, diffusion=None, *, noise=None, variables, interpretation="ito", parameters=None
-    ):
+    ) -> Model:
         """A model from SymPy expressions, compiled to a program that C evaluates.
 
         Parameters
@@ -143,7 +143,7 @@ class Model:
         return cls._symbolic(_SymbolicParts(names, given, ito, tensor, None), interpretation)
 
     @classmethod
-    def with_steady_state(cls, phi, diffusion, circulation=None, *, variables, parameters=None):
+    def with_steady_state(cls, phi, diffusion, circulation=None, *, variables, parameters=None) -> Model:
         """The model with a chosen steady state p ∝ exp(-φ), diffusion and circulation.
 
         The Itô drift is f_i = Σ_j [∂_j(D_ij + A_ij) - (D_ij + A_ij) ∂_jφ], for any
@@ -203,27 +203,27 @@ class Model:
     # --- what it is -------------------------------------------------------------------
 
     @property
-    def dim(self):
+    def dim(self) -> int | None:
         """Number of coordinates; None where the model takes any."""
         return self._parts.dim
 
     @property
-    def interpretation(self):
+    def interpretation(self) -> str:
         """ "ito", "stratonovich" or "anti-ito", as given."""
         return self._interpretation
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """How it is evaluated: "sympy", "pointer" or "python", the slowest of its parts."""
         return self._parts.kind
 
     @property
-    def variables(self):
+    def variables(self) -> tuple[str, ...] | None:
         """Names of the coordinates, or None where nobody named them."""
         return self._parts.variables
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict[str, float]:
         """The parameters by name, as a new dict."""
         return dict(self._parts.parameters)
 
@@ -244,7 +244,7 @@ class Model:
 
     # --- values -------------------------------------------------------------------------
 
-    def drift(self, x):
+    def drift(self, x) -> np.ndarray:
         """The Itô drift f at points x.
 
         Parameters
@@ -263,7 +263,7 @@ class Model:
         x, tail = _points(self, x)
         return self._compiled(x).drift(x).reshape(len(x), *tail)
 
-    def diffusion(self, x):
+    def diffusion(self, x) -> np.ndarray:
         """The diffusion tensor D at points x.
 
         Parameters
@@ -283,7 +283,7 @@ class Model:
         x, tail = _points(self, x)
         return self._compiled(x).diffusion(x).reshape(len(x), len(x), *tail)
 
-    def exact_log_density(self, points):
+    def exact_log_density(self, points) -> np.ndarray:
         """-φ, the log of the steady density up to a constant.
 
         Parameters
@@ -342,7 +342,7 @@ class Model:
         return self._parts.latex()
 
 
-def exact_rattling(model, x_or_grid):
+def exact_rattling(model, x_or_grid) -> np.ndarray:
     """Exact rattling R(x) = ½ log det 2D(x) of a model.
 
     Parameters
@@ -447,15 +447,15 @@ class _SymbolicParts:
         self.phi = phi
 
     @property
-    def dim(self):
+    def dim(self) -> int | None:
         return len(self.names.variables)
 
     @property
-    def variables(self):
+    def variables(self) -> tuple[str, ...] | None:
         return tuple(v.name for v in self.names.variables)
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict[str, float]:
         return {symbol.name: float(value) for symbol, value in self.names.parameters.items()}
 
     def _tape(self, expressions, what):
@@ -580,7 +580,7 @@ class _FunctionParts:
             )
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         pointers = [isinstance(part, _Pointer) for part in (self.drift, self.function) if part is not None]
         return "pointer" if all(pointers) else "python"
 

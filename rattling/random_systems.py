@@ -119,7 +119,7 @@ def random_diffusion(
     length=2 * np.pi,
     interpretation="ito",
     rng=None,
-):
+) -> Model:
     """Brownian motion in a random medium, without drift.
 
     D(x) = D₀ exp(ε M(x)) on the periodic box of side L, M made of Gaussian fields of unit
@@ -173,7 +173,7 @@ def random_force(
     length=2 * np.pi,
     interpretation="ito",
     rng=None,
-):
+) -> Model:
     """A particle in a random force and random noise.
 
     f(x) is a Gaussian field, part gradient and part divergence-free, and
@@ -286,7 +286,7 @@ def _chain(i, j, forward, back, n):
     return Generator.from_rates(sparse.coo_array(entries, shape=(n, n)))
 
 
-def random_rates(size=100, *, distribution="exponential", sigma=1.0, graph="complete", degree=3, rng=None):
+def random_rates(size=100, *, distribution="exponential", sigma=1.0, graph="complete", degree=3, rng=None) -> Generator:
     """A chain of independent random rates.
 
     On the complete graph with exponential rates, for many states, π becomes ∝ 1/q, yet
@@ -320,12 +320,12 @@ def random_rates(size=100, *, distribution="exponential", sigma=1.0, graph="comp
     i, j, n = _links(graph, size, degree, rng)
     shape = (2, len(i))
     draw = rng.standard_exponential(shape) if distribution == "exponential" else rng.lognormal(0, sigma, shape)
-    return _chain(i, j, *draw, n)
+    return _chain(i, j, *draw, n)  # type: ignore[call-arg]
 
 
 def wells_barriers_forces(
     wells=1.0, barriers=1.0, forces=1.0, *, graph="hypercube", size=10, degree=3, beta=1.0, rng=None
-):
+) -> Generator:
     """Random wells, barriers and forces on a graph.
 
     The rate x → y is exp β(W_x - B_xy + F_xy), with Gaussian W, symmetric B and
@@ -366,7 +366,7 @@ def wells_barriers_forces(
     return _chain(i, j, np.exp(beta * (w[i] - b + f)), np.exp(beta * (w[j] - b - f)), n)
 
 
-def sk_spins(n=10, *, mixing=0.0, beta=1.0, rng=None):
+def sk_spins(n=10, *, mixing=0.0, beta=1.0, rng=None) -> Generator:
     """Sherrington-Kirkpatrick spins that flip one at a time.
 
     E = x J xᵀ for x in {±1}ⁿ, J_ij independent normal of variance 1/n; the rate x → y of

@@ -12,10 +12,14 @@ import os
 import secrets
 import textwrap
 import zipfile
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rattling.grids import Grid
+
+if TYPE_CHECKING:
+    import xarray
 
 _FORMAT = 1
 _HEADER = "rattling.json"
@@ -59,7 +63,7 @@ class Result:
         )
         return f"<table><caption>{html.escape(type(self).__name__)}</caption>{rows}</table>"
 
-    def save(self, path):
+    def save(self, path) -> None:
         """Write the result to one ``.npz`` file, which :meth:`load` reads.
 
         The file appears under its name only when it is complete.
@@ -129,7 +133,7 @@ class Result:
         except Exception as error:
             raise ValueError(f"{os.fspath(path)} is damaged: {name} cannot be made from it: {error}") from error
 
-    def to_xarray(self):
+    def to_xarray(self) -> xarray.Dataset:
         """The result as an :class:`xarray.Dataset`.
 
         Arrays become variables with named dimensions and coordinates, single numbers
@@ -143,7 +147,7 @@ class Result:
         xarray = import_extra("xarray", "xarray")
         grid = getattr(self, "grid", None)
         axes = axis_names(self)
-        coords = {dim: np.asarray(getattr(self, name)) for dim, name in self._coords.items()}
+        coords: dict = {dim: np.asarray(getattr(self, name)) for dim, name in self._coords.items()}
         if grid is not None:
             coords |= {name: grid.centres(axis) for axis, name in enumerate(axes)}
         variables = {}
@@ -155,7 +159,7 @@ class Result:
             variables[name] = (dims, np.asarray(value))
             if axes and "component" in dims:
                 coords["component"] = list(axes)
-        scalars = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        scalars = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         attributes = {k: v for k, v in scalars.items() if isinstance(v, (int, float, str)) and not k.startswith("_")}
         return xarray.Dataset(variables, coords, attributes)
 

@@ -13,6 +13,7 @@ import sqlite3
 import traceback
 from concurrent import futures
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +24,10 @@ from rattling.markov import Generator
 from rattling.models import exact_rattling
 from rattling.results import Result, import_extra
 from rattling.typicality import typicality
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
 
 __all__ = ["Ensemble", "Sweep", "sweep", "typicality_ensemble"]
 
@@ -58,12 +63,12 @@ class Sweep(Result):
     tracebacks: list = field(repr=False)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """Number of values along each axis; (n,) for points given one by one."""
         return tuple(map(len, self.axes.values())) or (len(self.points),)
 
     @property
-    def n_failed(self):
+    def n_failed(self) -> int:
         return sum(error != "" for error in self.errors)
 
     def __getitem__(self, name):
@@ -71,7 +76,7 @@ class Sweep(Result):
         values = self.values[name]
         return values.reshape(*self.shape, *values.shape[1:])
 
-    def table(self):
+    def table(self) -> str:
         """The points and single numbers, one line each, as text."""
         names = list(dict.fromkeys(name for point in self.points for name in point))
         columns = [(name, [_cell(point.get(name, "")) for point in self.points]) for name in names]
@@ -83,7 +88,7 @@ class Sweep(Result):
         rows += [[cells[k] for _, cells in columns] for k in range(len(self.points))]
         return "\n".join("  ".join(map(str.rjust, row, widths)).rstrip() for row in rows)
 
-    def to_xarray(self):
+    def to_xarray(self) -> xarray.Dataset:
         """An :class:`xarray.Dataset` over the axes (over "point" without axes), which writes
         NetCDF by its ``to_netcdf``. Raises ImportError without xarray."""
         xarray = import_extra("xarray", "xarray")
@@ -112,7 +117,7 @@ def _cell(value):
 
 def sweep(
     function, parameters, *, executor=None, rng=None, on_error="record", progress=False, checkpoint=None
-):
+) -> Sweep:
     """Call a function at each point of a parameter space.
 
     Parameters
@@ -413,7 +418,7 @@ class Ensemble(Result):
         high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
         return k / n, low, high
 
-    def summary(self):
+    def summary(self) -> str:
         """Quantiles of each score, as text."""
         lines = [f"{'score':<18}{'mean':>10}{'sd':>10}{'5 %':>10}{'median':>10}{'95 %':>10}{'undefined':>11}"]
         for name, values in self.scores.items():
@@ -427,7 +432,7 @@ class Ensemble(Result):
         lines.append(f"{self.n} draws" + (f", of which {failed} failed" if failed else ""))
         return "\n".join(lines)
 
-    def plot(self, ax=None, score="correlation"):
+    def plot(self, ax=None, score="correlation") -> Axes:
         """The distribution of one score. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -460,7 +465,7 @@ class _Draw:
 
 def typicality_ensemble(
     family, n=100, scores=_SCORES, *, executor=None, rng=None, progress=False, checkpoint=None
-):
+) -> Ensemble:
     """How typical the law is in a family of random systems: "typical" as a number.
 
     Parameters

@@ -60,7 +60,7 @@ _BOXES = {
 }
 
 
-def default_grid(system, shape):
+def default_grid(system, shape) -> Grid:
     """The grid on which a system is usually solved.
 
     Parameters
@@ -96,7 +96,7 @@ def default_grid(system, shape):
 # --- linear -----------------------------------------------------------------------------
 
 
-def ornstein_uhlenbeck(*, relaxation=((1.0, -1.0), (1.0, 1.0)), diffusion=1.0):
+def ornstein_uhlenbeck(*, relaxation=((1.0, -1.0), (1.0, 1.0)), diffusion=1.0) -> Model:
     """Linear relaxation with constant noise, dx = -B x dt + √(2D) dW.
 
     p_ss is Gaussian with the covariance Σ of BΣ + ΣBᵀ = 2D. The current is
@@ -145,7 +145,7 @@ def ornstein_uhlenbeck(*, relaxation=((1.0, -1.0), (1.0, 1.0)), diffusion=1.0):
     return Model.with_steady_state(phi, d, b * covariance - d, variables=names)
 
 
-def brownian_gyrator(*, stiffness=1.0, coupling=0.5, temperatures=(0.5, 1.5)):
+def brownian_gyrator(*, stiffness=1.0, coupling=0.5, temperatures=(0.5, 1.5)) -> Model:
     """Two coupled coordinates at two temperatures.
 
     dx = (-k x + u y) dt + √(2T₁) dW₁,  dy = (u x - k y) dt + √(2T₂) dW₂.
@@ -180,7 +180,7 @@ def brownian_gyrator(*, stiffness=1.0, coupling=0.5, temperatures=(0.5, 1.5)):
 # --- one dimension ----------------------------------------------------------------------
 
 
-def double_well(*, height=1.0, diffusion=0.2):
+def double_well(*, height=1.0, diffusion=0.2) -> Model:
     """A particle in V(x) = h (x² - 1)² at one temperature: dx = -V' dt + √(2D) dW.
 
     p_ss ∝ exp(-V/D), without any current. R is constant.
@@ -202,7 +202,7 @@ def double_well(*, height=1.0, diffusion=0.2):
 
 def hot_spot_double_well(
     *, height=1.0, temperature=0.2, heat=4.0, position=0.5, width=0.15, interpretation="ito"
-):
+) -> Model:
     """Landauer's blowtorch: a double well with a hot spot between its wells.
 
     dx = -V' dt + √(2T(x)) ∘ dW,  V = h (x² - 1)²,
@@ -250,7 +250,7 @@ def hot_spot_double_well(
     )
 
 
-def ring(*, force=1.0, ripple=1.5, diffusion=0.5, modulation=0.3, interpretation="ito"):
+def ring(*, force=1.0, ripple=1.5, diffusion=0.5, modulation=0.3, interpretation="ito") -> Model:
     """A driven particle on the circle, with noise that depends on the angle.
 
     dx = (F₀ + F₁ sin x) dt + √(2D(x)) ∘ dW,  D = D₀ + D₁ cos x,  0 ≤ x < 2π.
@@ -287,7 +287,7 @@ def ring(*, force=1.0, ripple=1.5, diffusion=0.5, modulation=0.3, interpretation
 # --- two dimensions ---------------------------------------------------------------------
 
 
-def stuart_landau(*, mu=1.0, omega=1.0, diffusion=0.25):
+def stuart_landau(*, mu=1.0, omega=1.0, diffusion=0.25) -> Model:
     """The normal form of a limit cycle, with noise.
 
     dx = [x (μ - r²) - ω y] dt + √(2D) dW₁,  dy = [y (μ - r²) + ω x] dt + √(2D) dW₂.
@@ -324,7 +324,7 @@ def stuart_landau(*, mu=1.0, omega=1.0, diffusion=0.25):
     return _know(model, "((x**2 + y**2)**2/4 - mu*(x**2 + y**2)/2)/diffusion")
 
 
-def brusselator(*, a=1.0, b=1.5, size=100.0):
+def brusselator(*, a=1.0, b=1.5, size=100.0) -> Model:
     """The Brusselator as a chemical Langevin equation.
 
     Reactions in a volume Ω: ∅ → X at the rate a, X → ∅ at x, X → Y at b x, and
@@ -366,7 +366,7 @@ def brusselator(*, a=1.0, b=1.5, size=100.0):
     )
 
 
-def vortex_double_well(*, gamma=1.5, hidden=0.7, circulation=1.0, temperature=0.25, contrast=3.0):
+def vortex_double_well(*, gamma=1.5, hidden=0.7, circulation=1.0, temperature=0.25, contrast=3.0) -> Model:
     """Two quiet places in a noisy plane, and a current that circles around both.
 
     D_x = T [1 + b ((x² - 1)² + y²)],  D_y = T [1 + b ((x² - 1)²/2 + y²)],
@@ -420,7 +420,7 @@ def vortex_double_well(*, gamma=1.5, hidden=0.7, circulation=1.0, temperature=0.
 # --- chains -----------------------------------------------------------------------------
 
 
-def birth_death(birth, death):
+def birth_death(birth, death) -> Generator:
     """A chain whose states 0 .. n-1 lie on a line, with jumps to neighbours only.
 
     π(x+1)/π(x) = birth(x)/death(x), without any current.
@@ -455,7 +455,7 @@ def birth_death(birth, death):
     return Generator.from_rates(sparse.diags_array([birth, death], offsets=[1, -1]))
 
 
-def two_particles_on_ring(length, rate):
+def two_particles_on_ring(length, rate) -> Generator:
     """The gap between two particles on a ring, with rates exponential in it.
 
     The gap x, 0 .. L, shrinks at the rate λˣ and grows at λ^(L-x), in units of 1/time.
@@ -486,7 +486,7 @@ def two_particles_on_ring(length, rate):
     return birth_death(rate ** (length - gap[:-1]), rate ** gap[1:])
 
 
-def follmer_kirman(n, epsilon, r):
+def follmer_kirman(n, epsilon, r) -> Generator:
     """Ants, or traders, that choose between two sources and recruit each other.
 
     Of N ants x are at one source: x -> x+1 at the rate ε(N-x) + r x(N-x)/(N-1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.models import Model
 from rattling.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _METHODS = ("euler-maruyama", "heun", "milstein", "platen")  # in the order of rtl_scheme_t
 _SIDES = ("reflecting", "periodic", "absorbing")
@@ -65,28 +69,28 @@ class Trajectories(Result):
     _coords = {"time": "t", "coordinate": "names"}
 
     @property
-    def n_paths(self):
+    def n_paths(self) -> int:
         return self.x.shape[0]
 
     @property
-    def n_times(self):
+    def n_times(self) -> int:
         return self.x.shape[1]
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         return self.x.shape[2]
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         """Names of the coordinates: ``variables``, or x0, x1, ..."""
         return tuple(self.variables or (f"x{k}" for k in range(self.dim)))
 
     @property
-    def period(self):
+    def period(self) -> np.ndarray:
         """Length of each axis that is a circle, 0 for the others; shape (dim,)."""
         return periods(self.boundary, self.dim)
 
-    def plot(self, ax=None, *, n_paths=10):
+    def plot(self, ax=None, *, n_paths=10) -> Axes:
         """The coordinates against time or, in two dimensions, the paths in the plane.
 
         Parameters
@@ -117,7 +121,7 @@ def simulate(
     boundary=None,
     threads=None,
     progress=False,
-):
+) -> Trajectories:
     """Simulate paths of a model.
 
     The law of the paths is that of the Itô equation dx = f dt + G dW with f the model's
@@ -261,7 +265,7 @@ class Setup:
         return Trajectories(x, times, spacing, self.walls, self.names, info, *exits(simulation))
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...] | None:
         return None if self.model.variables is None else tuple(map(str, self.model.variables))
 
 

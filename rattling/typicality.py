@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rattling import _core
 from rattling._checks import real_array
 from rattling.results import Result, table, with_error
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rattling.intervals import Intervals
 
 _WEIGHTS = ("uniform", "probability")
 
@@ -81,7 +87,7 @@ class Typicality(Result):
     given_weights: np.ndarray | None = field(default=None, repr=False)
     stderr: np.ndarray | None = field(default=None, repr=False)
 
-    def summary(self):
+    def summary(self) -> str:
         """A table of all scores, as text."""
         rows = [
             ("gamma", with_error(self.gamma, self.gamma_stderr), "Cells used", f"{self.n_used}"),
@@ -98,7 +104,7 @@ class Typicality(Result):
             notes.append(f"Scores shown as nan are not defined: {self.reason}.")
         return table("Typicality: log p = -gamma R + const", rows, notes)
 
-    def intervals(self, **options):
+    def intervals(self, **options) -> Intervals:
         """Intervals of the scores, by bootstrap: see :func:`rattling.intervals.intervals`.
 
         Parameters
@@ -115,7 +121,7 @@ class Typicality(Result):
 
         return intervals(self, **options)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None) -> Axes:
         """log p against R with the fitted line.
 
         Parameters
@@ -136,7 +142,7 @@ class Typicality(Result):
         return {"log_p": dims, "rattling": dims, "residual": dims}
 
 
-def typicality(log_p, rattling, *, volume=None, weights="uniform", stderr=None, dim=None):
+def typicality(log_p, rattling, *, volume=None, weights="uniform", stderr=None, dim=None) -> Typicality:
     """Fit ``p = exp(-gamma R) / Z`` and say how well it holds.
 
     Parameters
