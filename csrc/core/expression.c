@@ -9,7 +9,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "elementary_sine.h"
 #include "memory.h"
+#include "processor.h"
 
 enum {
     STRETCH = 256,         /* points a pass over the tape handles at most */
@@ -22,10 +24,10 @@ enum {
 #define UNUSED(x) ((void) (x))
 /* clang-format off */
 #define UNARY(name, formula)                                                           \
-    static inline double                                                               \
+    RTL_PROCESSOR_INLINE double                                                        \
     compute_##name(double a, double b, double c) { UNUSED(b); UNUSED(c); return formula; }
 #define BINARY(name, formula)                                                          \
-    static inline double                                                               \
+    RTL_PROCESSOR_INLINE double                                                        \
     compute_##name(double a, double b, double c) { UNUSED(c); return formula; }
 /* clang-format on */
 
@@ -58,17 +60,17 @@ BINARY(MODULO, modulo(a, b))
 UNARY(NEGATE, -a)
 UNARY(SQUARE, a *a)
 UNARY(SQRT, sqrt(a))
-UNARY(EXP, exp(a))
-UNARY(LOG, log(a))
-UNARY(SIN, sin(a))
-UNARY(COS, cos(a))
+UNARY(EXP, rtl_elementary_exp(a))
+UNARY(LOG, rtl_elementary_log(a))
+UNARY(SIN, rtl_elementary_sine(a, 0)) /* and see fix_far */
+UNARY(COS, rtl_elementary_sine(a, 1))
 UNARY(TAN, tan(a))
 UNARY(ASIN, asin(a))
 UNARY(ACOS, acos(a))
 UNARY(ATAN, atan(a))
 UNARY(SINH, sinh(a))
 UNARY(COSH, cosh(a))
-UNARY(TANH, tanh(a))
+UNARY(TANH, rtl_elementary_tanh(a))
 UNARY(ASINH, asinh(a))
 UNARY(ACOSH, acosh(a))
 UNARY(ATANH, atanh(a))
@@ -89,7 +91,7 @@ BINARY(OR, a != 0.0 || b != 0.0 ? 1.0 : 0.0)
 UNARY(NOT, a == 0.0 ? 1.0 : 0.0)
 
 /* Picks, so that a nan or infinity in the branch not taken leaves no trace. */
-static inline double
+RTL_PROCESSOR_INLINE double
 compute_SELECT(double a, double b, double c)
 {
     return a != 0.0 ? b : c;
@@ -102,8 +104,24 @@ compute_SELECT(double a, double b, double c)
         }                                                                              \
         break;
 
+/* Sines of angles beyond the reach of the vectorised ones. */
+static void
+fix_far(int32_t op, const double *a, size_t n, double *out)
+{
+    uint64_t far = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        far += fabs(a[i]) > RTL_ELEMENTARY_ANGLE;
+    }
+    for (size_t i = 0; far > 0 && i < n; i++) {
+        if (fabs(a[i]) > RTL_ELEMENTARY_ANGLE) {
+            out[i] = op == RTL_OP_SIN ? sin(a[i]) : cos(a[i]);
+        }
+    }
+}
+
 /* One instruction over n points. Arguments past the arity are never read. */
-static inline __attribute__((always_inline)) void
+RTL_PROCESSOR_INLINE void
 run_instruction(int32_t op, const double *a, const double *b, const double *c, size_t n,
     double *restrict out)
 {
@@ -111,6 +129,9 @@ run_instruction(int32_t op, const double *a, const double *b, const double *c, s
         RTL_EXPRESSION_OPS(OP_LOOP)
     default:
         break;
+    }
+    if (op == RTL_OP_SIN || op == RTL_OP_COS) {
+        fix_far(op, a, n, out);
     }
 }
 
@@ -287,40 +308,90 @@ rtl_expression_free(rtl_expression_t *self)
 
 /* --- running ---------------------------------------------------------------- */
 
-/* Where `row` is: the inputs are read where the caller has them (n points apart), the
- * others lie in scratch (`length` apart). */
-static inline const double *
-locate(const rtl_expression_t *self, int32_t row, const double *x, size_t n,
-    const double *scratch, size_t length)
+/* A stretch of m <= length points, the first of which is *x. */
+typedef struct {
+    const double *x; /* (n_inputs, n): read where the caller has it */
+    size_t n, m;
+    double *scratch; /* all other rows, `length` apart */
+    size_t length;
+    double *out; /* (n_outputs, n) */
+} stretch_t;
+
+RTL_PROCESSOR_INLINE const double *
+locate(const rtl_expression_t *self, const stretch_t *at, int32_t row)
 {
     size_t r = (size_t) row;
-    return r < self->n_inputs ? x + r * n : scratch + (r - self->n_inputs) * length;
+    return r < self->n_inputs ? at->x + r * at->n
+                              : at->scratch + (r - self->n_inputs) * at->length;
 }
 
-/* The tape over m <= length points, the first of which is *x. */
-static inline __attribute__((always_inline)) void
-run_stretch(const rtl_expression_t *self, const double *x, size_t n, size_t m,
-    double *scratch, size_t length, double *out)
+RTL_PROCESSOR_INLINE int
+run_stretch_body(const rtl_expression_t *self, const stretch_t *at)
 {
     for (size_t k = 0; k < self->n_instructions; k++) {
         const rtl_instruction_t *instruction = &self->instructions[k];
         size_t target = (size_t) self->targets[k] - self->n_inputs;
-        run_instruction(instruction->op,
-            locate(self, instruction->argument[0], x, n, scratch, length),
-            locate(self, instruction->argument[1], x, n, scratch, length),
-            locate(self, instruction->argument[2], x, n, scratch, length), m,
-            scratch + target * length);
+        run_instruction(instruction->op, locate(self, at, instruction->argument[0]),
+            locate(self, at, instruction->argument[1]),
+            locate(self, at, instruction->argument[2]), at->m,
+            at->scratch + target * at->length);
     }
     for (size_t k = 0; k < self->n_outputs; k++) {
-        const double *value = locate(self, self->outputs[k], x, n, scratch, length);
-        memcpy(out + k * n, value, m * sizeof *out);
+        const double *value = locate(self, at, self->outputs[k]);
+        memcpy(at->out + k * at->n, value, at->m * sizeof *value);
+    }
+    return 0;
+}
+
+RTL_PROCESSOR_BUILD(
+    run_stretch, (const rtl_expression_t *self, const stretch_t *at), (self, at))
+
+/* One point, as a single path needs it: all rows are numbers of one array. */
+static void
+run_point(const rtl_expression_t *self, const double *x, double *rows, double *out)
+{
+    memcpy(rows, x, self->n_inputs * sizeof *x);
+    memcpy(rows + self->n_inputs, self->constants, self->n_constants * sizeof *x);
+    for (size_t k = 0; k < self->n_instructions; k++) {
+        const rtl_instruction_t *instruction = &self->instructions[k];
+        const int32_t *argument = instruction->argument;
+        run_instruction(instruction->op, rows + argument[0], rows + argument[1],
+            rows + argument[2], 1, rows + self->targets[k]);
+    }
+    for (size_t k = 0; k < self->n_outputs; k++) {
+        out[k] = rows[self->outputs[k]];
     }
 }
 
-static size_t
-smaller(size_t a, size_t b)
+static void
+run_points(const rtl_expression_t *self, const double *x, double *out, size_t n,
+    double *scratch, size_t length)
 {
-    return a < b ? a : b;
+    stretch_t at = {.n = n, .scratch = scratch, .length = length};
+
+    for (size_t k = 0; k < self->n_constants; k++) {
+        for (size_t i = 0; i < length; i++) {
+            scratch[k * length + i] = self->constants[k];
+        }
+    }
+    for (size_t i = 0; i < n; i += length) {
+        at.x = x + i;
+        at.out = out + i;
+        at.m = n - i < length ? n - i : length;
+        run_stretch(self, &at);
+    }
+}
+
+/* How many points a stretch has, given the rows of scratch. */
+static size_t
+stretch_length(size_t rows, size_t n)
+{
+    size_t length = rows > 0 ? STACK_DOUBLES / rows : STRETCH;
+    size_t shortest = n < SHORTEST_STRETCH ? n : SHORTEST_STRETCH;
+
+    length = length < STRETCH ? length : STRETCH;
+    length = length < n ? length : n;
+    return length < shortest ? shortest : length;
 }
 
 int
@@ -328,33 +399,26 @@ rtl_expression_evaluate(const double *x, double *out, intptr_t n_points, void *d
 {
     const rtl_expression_t *self = data;
     size_t n = (size_t) n_points;
-    size_t rows = self->n_rows - self->n_inputs;
-    size_t length = smaller(n, rows > 0 ? STACK_DOUBLES / rows : STRETCH);
+    size_t rows = self->n_rows; /* run_points leaves the inputs' unused */
     double stack[STACK_DOUBLES];
     double *scratch = stack, *heap = NULL;
 
-    length = smaller(length, STRETCH);
-    if (length < smaller(n, SHORTEST_STRETCH)) {
-        length = smaller(n, SHORTEST_STRETCH);
+    if (n == 0) {
+        return 0;
+    }
+    if (n == 1 && rows <= STACK_DOUBLES) {
+        run_point(self, x, stack, out);
+        return 0;
+    }
+    size_t length = stretch_length(rows, n);
+    if (rows > STACK_DOUBLES / length) {
         heap = rtl_memory_alloc(rows * length, sizeof *heap);
         if (heap == NULL) {
             return RTL_NO_MEMORY;
         }
         scratch = heap;
     }
-    for (size_t k = 0; k < self->n_constants; k++) {
-        for (size_t i = 0; i < length; i++) {
-            scratch[k * length + i] = self->constants[k];
-        }
-    }
-    if (n == 1) { /* one path of a simulation: loops of length 1 melt away */
-        run_stretch(self, x, 1, 1, scratch, 1, out);
-    } else {
-        for (size_t i = 0; i < n; i += length) {
-            run_stretch(
-                self, x + i, n, smaller(length, n - i), scratch, length, out + i);
-        }
-    }
+    run_points(self, x, out, n, scratch, length);
     rtl_memory_free(heap);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "expression.h"
+#include "processor.h"
 
 int
 rtl_model_values_fail(
@@ -28,15 +29,19 @@ rtl_model_values_fail(
 }
 
 /* One row of values: finite and >= lower. */
-static bool
-row_is_good(const double *v, size_t n, double lower)
+RTL_PROCESSOR_INLINE int
+row_is_good_body(const double *v, size_t n, double lower)
 {
-    int good = 1;
+    uint64_t good = 1; /* as wide as a number: vectors of both fit together */
+
     for (size_t i = 0; i < n; i++) {
-        good &= (v[i] >= lower) & (v[i] <= DBL_MAX);
+        good &= (uint64_t) (v[i] >= lower) & (uint64_t) (v[i] <= DBL_MAX);
     }
-    return good;
+    return good == 1;
 }
+
+RTL_PROCESSOR_BUILD(
+    row_is_good, (const double *v, size_t n, double lower), (v, n, lower))
 
 int
 rtl_model_values_check(

@@ -20,6 +20,31 @@
 /* Whether functions marked RTL_PROCESSOR_AVX2 may be called. */
 bool rtl_processor_has_avx2(void);
 
+/* Both builds of the function name_body(), which is RTL_PROCESSOR_INLINE and returns an
+ * int, and the static function name() that calls the right one. */
+#ifdef RTL_PROCESSOR_AVX2
+#define RTL_PROCESSOR_BUILD(name, parameters, arguments)                               \
+    static int name##_portable parameters                                              \
+    {                                                                                  \
+        return name##_body arguments;                                                  \
+    }                                                                                  \
+    static RTL_PROCESSOR_AVX2 int name##_avx2 parameters                               \
+    {                                                                                  \
+        return name##_body arguments;                                                  \
+    }                                                                                  \
+    static int name parameters                                                         \
+    {                                                                                  \
+        return rtl_processor_has_avx2() ? name##_avx2 arguments                        \
+                                        : name##_portable arguments;                   \
+    }
+#else
+#define RTL_PROCESSOR_BUILD(name, parameters, arguments)                               \
+    static int name parameters                                                         \
+    {                                                                                  \
+        return name##_body arguments;                                                  \
+    }
+#endif
+
 #ifdef RTL_FAULT_HOOK
 /* Tests only: leave the code for particular processors aside. */
 void rtl_processor_use_portable(bool portable);

@@ -7,20 +7,31 @@
 #include <math.h>
 #include <string.h>
 
+#include "elementary.h"
 #include "step_scheme.h"
 
 /* --- faults ----------------------------------------------------------------------- */
+
+RTL_PROCESSOR_INLINE int
+all_finite_body(size_t size, const double *x)
+{
+    uint64_t good = 1;
+
+    for (size_t i = 0; i < size; i++) {
+        good &= (uint64_t) (fabs(x[i]) <= DBL_MAX);
+    }
+    return good == 1;
+}
+
+RTL_PROCESSOR_BUILD(all_finite, (size_t size, const double *x), (size, x))
 
 /* The first path with a coordinate that is not finite, or n. */
 static size_t
 find_not_finite(size_t dim, size_t n, const double *x, size_t *component)
 {
-    uint64_t bad = 0;
+    bool all = n > 1 ? all_finite(dim * n, x) : all_finite_body(dim, x);
 
-    for (size_t i = 0; i < dim * n; i++) {
-        bad += !(fabs(x[i]) <= DBL_MAX);
-    }
-    for (size_t i = 0; bad > 0 && i < n; i++) {
+    for (size_t i = 0; !all && i < n; i++) {
         for (size_t k = 0; k < dim; k++) {
             if (!isfinite(x[k * n + i])) {
                 *component = k;
@@ -96,7 +107,7 @@ meeting(const rtl_step_t *self, const rtl_step_block_t *block, uint64_t step,
     double exponent = -2.0 * before * after / step_variance(self, block, side / 2, i);
     size_t slot = block->columns * (block->columns - 1) / 2 + side; /* after Platen's */
     bool met = exponent > never && rtl_random_uniform(&self->random, block->first + i,
-                                       step, slot) < exp(exponent);
+                                       step, slot) < rtl_elementary_exp(exponent);
     return met ? before / (before + after) : 2.0;
 }
 

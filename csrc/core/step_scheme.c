@@ -14,9 +14,11 @@
  *       + sum_{j != l} [G_j(S_l+) - G_j(S_l-)] (dW_j dW_l + V_lj) / (4 sqrt(dt)) */
 #include "step_scheme.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "model_values.h"
+#include "processor.h"
 
 /* --- parts that schemes share ----------------------------------------------------- */
 
@@ -77,25 +79,68 @@ evaluate(const rtl_step_t *method, rtl_step_block_t *block, rtl_fault_t *fault)
 
 /* --- Euler-Maruyama --------------------------------------------------------------- */
 
+/* One axis: next = x + f dt + sqrt(2 D dt) xi. */
+typedef struct {
+    const double *x, *f, *d, *xi;
+    double *next;
+} row_t;
+
+RTL_PROCESSOR_INLINE int
+euler_row_body(const row_t *row, size_t n, double dt)
+{
+    const double *x = row->x, *f = row->f, *d = row->d, *xi = row->xi;
+    double *restrict next = row->next;
+    double two_dt = 2.0 * dt;
+
+    for (size_t i = 0; i < n; i++) {
+        next[i] = x[i] + f[i] * dt + sqrt(d[i] * two_dt) * xi[i];
+    }
+    return 0;
+}
+
+RTL_PROCESSOR_BUILD(euler_row, (const row_t *row, size_t n, double dt), (row, n, dt))
+
+/* The same for one path, without the calls that blocks are worth. False: something is
+ * unusual, and the general way will say what. */
+static bool
+euler_point(const rtl_step_t *method, rtl_step_block_t *block, uint64_t step)
+{
+    const rtl_model_t *model = method->model;
+    const rtl_field_t *drift = &model->drift, *diffusion = &model->diffusion;
+    bool amplitude = model->kind >= RTL_DIFFUSION_NOISE_SCALAR;
+    double *f = block->drift, *d = block->noise;
+    bool good = rtl_model_thread_safe(model) && model->interpretation == RTL_ITO &&
+                diffusion->n_out <= model->dim &&
+                drift->evaluate(block->x, f, 1, drift->data) == 0 &&
+                diffusion->evaluate(block->x, d, 1, diffusion->data) == 0;
+
+    for (size_t k = 0; good && k < model->dim; k++) {
+        double value = d[diffusion->n_out == 1 ? 0 : k];
+        double square = amplitude ? 0.5 * value * value : value;
+        good = fabs(f[k]) <= DBL_MAX && square >= 0.0 && square <= DBL_MAX;
+        block->next[k] =
+            block->x[k] + f[k] * method->dt +
+            sqrt(square * (2.0 * method->dt)) * *rtl_step_block_normal(block, step, k);
+    }
+    return good;
+}
+
 static int
 euler_diagonal(const rtl_step_t *method, rtl_step_block_t *block, uint64_t step,
     rtl_fault_t *fault)
 {
     size_t dim = method->model->dim, n = block->n;
-    double dt = method->dt, two_dt = 2.0 * dt;
+    if (n == 1 && block->exit_time == NULL && euler_point(method, block, step)) {
+        return 0;
+    }
     int status = rtl_model_drift(method->model, block->x, n, block->drift, fault);
-
     if (status == 0) {
         status = rtl_model_diagonal(method->model, block->x, n, block->noise, fault);
     }
     for (size_t k = 0; status == 0 && k < dim; k++) {
-        const double *x = block->x + k * n, *f = block->drift + k * n;
-        const double *d = block->noise + k * n;
-        const double *xi = rtl_step_block_normal(block, step, k);
-        double *restrict next = block->next + k * n;
-        for (size_t i = 0; i < n; i++) {
-            next[i] = x[i] + f[i] * dt + sqrt(d[i] * two_dt) * xi[i];
-        }
+        const row_t row = {block->x + k * n, block->drift + k * n, block->noise + k * n,
+            rtl_step_block_normal(block, step, k), block->next + k * n};
+        status = euler_row(&row, n, method->dt);
     }
     return status;
 }
