@@ -443,7 +443,12 @@ class Susceptibility(Result):
     grid: Grid | None = None
     variables: tuple | None = None
 
-    _dims = {"diffusion": ("component", "grid"), "drift": ("component", "grid"), "adjoint": ("grid",), "probability": ("grid",)}
+    _dims = {
+        "diffusion": ("component", "grid"),
+        "drift": ("component", "grid"),
+        "adjoint": ("grid",),
+        "probability": ("grid",),
+    }
 
     @property
     def torch(self):

@@ -170,9 +170,7 @@ def local_global(generator_or_steady_state, clock="exit-rate", *, weights="unifo
     elif isinstance(source, SteadyState):
         state = source
     else:
-        raise TypeError(
-            f"generator_or_steady_state must be a Generator or a SteadyState, not {type(source).__name__}"
-        )
+        raise TypeError(f"generator_or_steady_state must be a Generator or a SteadyState, not {type(source).__name__}")
     rates, clock = _clock_rates(clock, state, model)
     volume = None if state.grid is None else state.grid.volumes
     given, weights = _weights(weights, state)
@@ -226,7 +224,9 @@ def _clock_rates(clock, state, model):
     if not isinstance(model, Model):
         raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
     if model.dim not in (None, state.grid.dim):
-        raise ValueError(f"model has {model.dim} coordinates, but the grid of the steady state has {state.grid.dim} axes")
+        raise ValueError(
+            f"model has {model.dim} coordinates, but the grid of the steady state has {state.grid.dim} axes"
+        )
     dim = state.grid.dim
     if clock == "determinant":
         return 0.5 * np.exp(2.0 / dim * exact_rattling(model, state.grid)), clock

@@ -70,7 +70,9 @@ def mix(drives, weights) -> Model | Generator:
     drives = _read_drives(drives)
     weights = real_array("weights", weights)
     if weights.shape != (len(drives),):
-        raise ValueError(f"weights must have one number for each of the {len(drives)} drives; got shape {weights.shape}")
+        raise ValueError(
+            f"weights must have one number for each of the {len(drives)} drives; got shape {weights.shape}"
+        )
     if not ((weights >= 0) & (weights < np.inf)).all() or not weights.any():
         raise ValueError(f"weights must be finite, not negative and not all 0; got {weights.tolist()}")
     if isinstance(drives[0], Generator):
@@ -79,7 +81,9 @@ def mix(drives, weights) -> Model | Generator:
     tensors = [drive.diffusion_tensor for drive in drives]
     if all(tensor is not None for tensor in tensors) and len({drive.variables for drive in drives}) == 1:
         drift = sum((w * _plain(d, d.ito_drift) for w, d in zip(weights, drives, strict=True)), _zeros(drives[0], 1))
-        tensor = sum((w * _plain(d, d.diffusion_tensor) for w, d in zip(weights, drives, strict=True)), _zeros(drives[0]))
+        tensor = sum(
+            (w * _plain(d, d.diffusion_tensor) for w, d in zip(weights, drives, strict=True)), _zeros(drives[0])
+        )
         return Model.from_sympy(drift, tensor, variables=drives[0].variables)
     return Model(_Mixed(drives, weights, "drift"), _Mixed(drives, weights, "diffusion"), dim=drives[0].dim)
 
@@ -297,11 +301,14 @@ def verify(system, grid=None, *, region=None, gamma=None):
     grid, rattling, volume = _setting(system, grid)
     region = _region(region, rattling.shape)
     gamma = _gamma(system, grid, gamma)
-    predicted = _law(gamma, rattling, volume)
+    log_q = _log_law(gamma, rattling, volume)
+    predicted = np.exp(log_q)
     state = steady_state(system, None if isinstance(system, Generator) else grid)
     scores = typicality(state.log_density, rattling, volume=volume, dim=None if grid is None else grid.dim)
-    inside = [float(q[region].sum()) if region is not None else math.nan for q in (predicted, state.probability, volume)]
-    log_p, log_q = np.log(volume) + state.log_density, np.log(predicted)
+    inside = [
+        float(q[region].sum()) if region is not None else math.nan for q in (predicted, state.probability, volume)
+    ]
+    log_p = np.log(volume) + state.log_density
     kl = float(np.sum(state.probability * (log_p - _log_sum(log_p) - log_q)))
     return Verification(
         predicted=predicted,
@@ -361,10 +368,10 @@ def _gamma(system, grid, gamma):
     return found if math.isfinite(found) else 1.0 if grid is None else 2.0 / grid.dim
 
 
-def _law(gamma, rattling, volume):
-    """exp(-γR)/Z as probabilities."""
+def _log_law(gamma, rattling, volume):
+    """Logarithms of the probabilities exp(-γR)/Z."""
     log_p = np.log(volume) - gamma * rattling
-    return np.exp(log_p - _log_sum(log_p))
+    return log_p - _log_sum(log_p)
 
 
 def _log_sum(log_p):
@@ -556,7 +563,8 @@ def _design(problem, objective, starts, box, constraints):
         best, n_evaluations = best_of(problem.by_solve, [starts[0], best.x])
     values = np.clip(best.x, *box.T)
     before, after = (
-        verify(problem.system(v), problem.solve_on, region=problem.region, gamma=problem.gamma) for v in (starts[0], values)
+        verify(problem.system(v), problem.solve_on, region=problem.region, gamma=problem.gamma)
+        for v in (starts[0], values)
     )
     return Design(
         values=values,
@@ -577,7 +585,7 @@ class _Problem:
 
     def by_law(self, values):
         rattling, slopes = self.rattling(values)
-        p = _law(self.gamma, rattling, self.volume)
+        p = np.exp(_log_law(self.gamma, rattling, self.volume))
         inside = p[self.region].sum()
         change = slopes[:, self.region] @ p[self.region] / inside - slopes.reshape(len(values), -1) @ p.ravel()
         return -math.log(inside), self.gamma * change
@@ -755,9 +763,19 @@ def melting(model, temperatures, grid, *, gamma=None) -> Melting:
     rows = []
     for t in temperatures:
         check = verify(heat(model, float(t)), grid, gamma=gamma)
-        p, share = check.predicted, grid.volumes / grid.volumes.sum()
+        share = grid.volumes / grid.volumes.sum()
+        log_q = _log_law(check.gamma, check.rattling, share)
         mean = np.sum(share * check.rattling)
         spread = math.sqrt(np.sum(share * (check.rattling - mean) ** 2))
-        predicted = float(np.sum(p * np.log(p / share)))
-        rows.append([predicted, check.scores.kl_uniform, check.gamma, check.scores.kl_explained, check.scores.correlation, spread])
+        predicted = float(np.sum(np.exp(log_q) * (log_q - np.log(share))))
+        rows.append(
+            [
+                predicted,
+                check.scores.kl_uniform,
+                check.gamma,
+                check.scores.kl_explained,
+                check.scores.correlation,
+                spread,
+            ]
+        )
     return Melting(temperatures, *np.array(rows).T.copy())

@@ -244,6 +244,8 @@ class _Errors:
         if scores.stderr is None and log_p_stderr is None:
             raise ValueError("source='errors' needs standard errors: give stderr= to typicality, or log_p_stderr=")
         self.log_p, self.rattling = scores.log_p.ravel(), scores.rattling.ravel()
+        if scores.stderr is not None:  # cells of unknown error are left out, as they were
+            self.rattling = np.where(np.isfinite(scores.stderr.ravel()), self.rattling, np.nan)
         self.stderr = [np.zeros(1) if scores.stderr is None else scores.stderr.ravel(), np.zeros(1)]
         if log_p_stderr is not None:
             given = real_array("log_p_stderr", log_p_stderr)
@@ -260,7 +262,8 @@ class _Errors:
     def __call__(self):
         on_r, on_p = (s * self.rng.standard_normal(self.log_p.size) for s in self.stderr)
         return [
-            _scores(self.log_p + scale * on_p, self.rattling + scale * on_r, *self.rest) for scale in (1.0, math.sqrt(2))
+            _scores(self.log_p + scale * on_p, self.rattling + scale * on_r, *self.rest)
+            for scale in (1.0, math.sqrt(2))
         ]
 
     def ends(self, estimate, replicates, confidence):
@@ -278,7 +281,9 @@ class _Errors:
 def _block(block, scores):
     shape = scores.log_p.shape
     if block is None:
-        return tuple(max(_reach(field, axis) for field in (scores.residual, scores.rattling)) for axis in range(len(shape)))
+        return tuple(
+            max(_reach(field, axis) for field in (scores.residual, scores.rattling)) for axis in range(len(shape))
+        )
     sizes = (block,) * len(shape) if np.ndim(block) == 0 else tuple(block)
     if len(sizes) != len(shape):
         raise ValueError(f"block must be one number or one for each of the {len(shape)} axes; got {block!r}")

@@ -93,6 +93,14 @@ def test_verify_with_drift_says_how_wrong_the_law_is():
     assert f"{check.region_obtained:.4g}" in check.summary()
 
 
+def test_probabilities_below_the_smallest_number():
+    """p over e^±1000: logarithms are compared, not numbers that have become 0."""
+    model = rt.Model.from_sympy("0", "exp(500*sin(x))", variables="x")
+    check = en.verify(model, rt.Grid((0, 2 * np.pi), 400, "periodic"), gamma=2)
+    assert check.predicted.min() == 0
+    assert check.kl_explained == pytest.approx(1, abs=1e-6)
+
+
 def test_verify_of_a_chain():
     chain = systems.wells_barriers_forces(1, 0, 0, size=6, rng=1)  # traps: p ∝ 1/q
     region = np.arange(64) < 20
@@ -119,7 +127,9 @@ def problems(grid=GRID):
 
 
 def differences(function, values, h=1e-4):
-    return np.array([(function(values + h * e)[0] - function(values - h * e)[0]) / (2 * h) for e in np.eye(len(values))])
+    return np.array(
+        [(function(values + h * e)[0] - function(values - h * e)[0]) / (2 * h) for e in np.eye(len(values))]
+    )
 
 
 @pytest.mark.parametrize("name", ["noise", "drives", "tensors", "chains"])
@@ -152,7 +162,7 @@ def test_designed_drives():
     assert design.predicted == pytest.approx(design.obtained, abs=1e-6), "no drift: the law is exact"
     assert design.start_obtained < design.obtained
     for weights in np.random.default_rng(1).dirichlet(np.ones(3), 200):
-        p = en._law(1.0, rt.exact_rattling(en.mix(drives, weights), GRID), GRID.volumes)
+        p = np.exp(en._log_law(1.0, rt.exact_rattling(en.mix(drives, weights), GRID), GRID.volumes))
         assert p[SPOT].sum() <= design.predicted + 1e-9
     again = en.design_drives(drives, SPOT, GRID, objective="solve")
     np.testing.assert_allclose(again.obtained, design.obtained, rtol=1e-4)
@@ -238,7 +248,11 @@ HALF = LINE.centres(0) < 3
         (lambda: en.verify(chains(1)[0], LINE), TypeError, "grid must be left out"),
         (lambda: en.verify(3, LINE), TypeError, "system must be"),
         (lambda: en.verify(MODEL, LINE, region=np.ones(64)), TypeError, "region must be a mask of booleans"),
-        (lambda: en.verify(MODEL, LINE, region=HALF[1:]), ValueError, r"region must have the shape of the states, \(64,\)"),
+        (
+            lambda: en.verify(MODEL, LINE, region=HALF[1:]),
+            ValueError,
+            r"region must have the shape of the states, \(64,\)",
+        ),
         (lambda: en.verify(MODEL, LINE, region=HALF | ~HALF), ValueError, "some of the states, and not all"),
         (lambda: en.verify(rt.Model(np.zeros_like, 0.0, dim=1), LINE), ValueError, "D must not be singular"),
         (lambda: en.design_drives([MODEL] * 2, HALF, LINE, bounds=(0, 0.3)), ValueError, "weights that add up to 1"),

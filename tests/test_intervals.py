@@ -66,7 +66,12 @@ def test_a_chain_needs_no_blocks():
 
 def test_cells_of_blocks():
     blocks = _cells_of_blocks((4, 5), (2, 3))
-    assert [b.tolist() for b in blocks] == [[0, 1, 2, 5, 6, 7], [3, 4, 8, 9], [10, 11, 12, 15, 16, 17], [13, 14, 18, 19]]
+    assert [b.tolist() for b in blocks] == [
+        [0, 1, 2, 5, 6, 7],
+        [3, 4, 8, 9],
+        [10, 11, 12, 15, 16, 17],
+        [13, 14, 18, 19],
+    ]
     assert len(_cells_of_blocks((4, 5), (1, 1))) == 20
 
 
@@ -92,6 +97,11 @@ def test_results(tmp_path):
     assert "Reliability" in errors.summary() and np.all(errors.high[[2, 3, 5, 6]] <= 1)
     exact = rt.typicality(log_p, np.ones(300)).intervals(n=5, rng=1)
     assert np.isnan(exact.estimate[:4]).all() and np.isnan(exact.low[:4]).all()
+    stderr = np.full(300, 0.1)
+    stderr[:20] = np.nan
+    some = rt.typicality(log_p, r, stderr=stderr).intervals(source="errors", n=20, rng=1)
+    rest = rt.typicality(log_p[20:], r[20:], stderr=0.1)
+    assert some.estimate[2] == pytest.approx(rest.correlation, abs=0.01) and np.isfinite(some.stderr).all()
     only_p = rt.typicality(log_p, r).intervals(source="errors", log_p_stderr=0.3, n=50, rng=1)
     assert 0.5 < only_p.stderr[0] / (0.3 / np.sqrt(300)) < 2
     seen = []
@@ -104,7 +114,11 @@ def test_results(tmp_path):
     [
         ({"source": "wells"}, ValueError, "source must be one of 'cells', 'errors'"),
         ({"source": "errors"}, ValueError, "needs standard errors"),
-        ({"source": "errors", "log_p_stderr": [1.0, 2.0]}, ValueError, r"log_p_stderr must have the shape of log_p, \(3,\)"),
+        (
+            {"source": "errors", "log_p_stderr": [1.0, 2.0]},
+            ValueError,
+            r"log_p_stderr must have the shape of log_p, \(3,\)",
+        ),
         ({"source": "errors", "log_p_stderr": -1.0}, ValueError, "log_p_stderr must be finite and not negative"),
         ({"n": 1}, ValueError, "n must be at least 2"),
         ({"block": (1, 2)}, ValueError, "one for each of the 1 axes"),
