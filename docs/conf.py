@@ -64,7 +64,7 @@ TOPICS = {  # by the module that defines the name; what is in none of them comes
     "Steady states and evolution": ["fokker_planck", "evolution", "thermodynamics", "_core"],
     "Trajectories and estimates": ["trajectories", "estimators", "density", "simulation", "datasets"],
     "Typicality": ["typicality", "intervals", "decomposition", "apriori", "blowtorch", "engineering"],
-    "Sweeps, results, pictures": ["sweeps", "results", "plotting", "plotting_paths"],
+    "Sweeps, results, pictures": ["sweeps", "results", "plotting", "plotting_paths", "plotting_sweeps"],
 }
 BESIDE = ["results.Result", "plotting"]  # public, though not in rattling.__all__
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from rattling.markov import Generator
 from rattling.models import exact_rattling
 from rattling.results import Result
 from rattling.typicality import typicality
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Certificate", "Comparison", "WeakDisorder", "certificate", "compare", "moment_closure", "weak_disorder"]
 
@@ -429,6 +433,21 @@ class Comparison(Result):
         if peclet > 0.3:
             lines.append("Péclet number above 0.3: what drift does at second order counts, also without divergence.")
         return "\n".join(lines)
+
+    def plot(self, ax=None) -> Axes:
+        """Predicted against true gamma, one point a draw.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from rattling.plotting_sweeps import plot_comparison
+
+        return plot_comparison(self, ax)
 
 
 def compare(family, n=20, *, rng=None) -> Comparison:

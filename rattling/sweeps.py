@@ -88,6 +88,23 @@ class Sweep(Result):
         rows += [[cells[k] for _, cells in columns] for k in range(len(self.points))]
         return "\n".join("  ".join(map(str.rjust, row, widths)).rstrip() for row in rows)
 
+    def plot(self, ax=None, name=None) -> Axes:
+        """Draw one value: a line over one axis, a map over two.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+        name : str, optional
+            Which of the values; the first number if not given.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from rattling.plotting_sweeps import plot_sweep
+
+        return plot_sweep(self, name, ax)
+
     def to_xarray(self) -> xarray.Dataset:
         """An :class:`xarray.Dataset` over the axes (over "point" without axes), which writes
         NetCDF by its ``to_netcdf``. Raises ImportError without xarray."""

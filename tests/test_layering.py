@@ -73,7 +73,7 @@ MAY_INCLUDE = {
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
     "_core _config _checks grids results _progress symbolic models markov fokker_planck distributions evolution trajectories _paths estimators density simulation thermodynamics "
-    "typicality intervals decomposition apriori blowtorch engineering random_systems active_systems systems datasets sweeps plotting plotting_paths demo report"
+    "typicality intervals decomposition apriori blowtorch engineering random_systems active_systems systems datasets sweeps plotting plotting_paths plotting_sweeps demo report"
 ).split()
 
 

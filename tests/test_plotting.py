@@ -180,6 +180,28 @@ def test_a_mode(ax):
     rattling.relaxation_times(rattling.systems.follmer_kirman(10, 0.1, 1.0), 1).plot(Figure().add_subplot())
 
 
+def test_sweep(ax):
+    one = rattling.sweep(lambda a: a**2, {"a": [1.0, 2.0, 4.0]})
+    assert one.plot(ax) is ax
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 1], [2, 4], [4, 16]])
+    two = rattling.sweep(lambda a, b: {"sum": a + b, "word": "w"}, {"a": [1.0, 2.0], "b": [0.0, 1.0, 5.0]})
+    ax = two.plot(Figure().add_subplot(), name="sum")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("$a$", "$b$")
+    np.testing.assert_array_equal(mesh(ax).get_array().T, [[1, 2, 6], [2, 3, 7]])
+    listed = rattling.sweep(lambda a: a, [{"a": 3}, {"a": 4}]).plot(Figure().add_subplot())
+    assert listed.get_xlabel() == "point"
+    with pytest.raises(ValueError, match="name must be one of 'sum'; got 'word'"):
+        two.plot(ax, name="word")
+
+
+def test_comparison(ax):
+    n = np.linspace(0.8, 1.2, 5)
+    fields = dict.fromkeys(rattling.apriori.Comparison.__dataclass_fields__, n)
+    fields["gamma_closure"] = np.where(n > 1.1, np.nan, n + 0.01)
+    rattling.apriori.Comparison(**fields).plot(ax)
+    assert [len(line.get_xdata()) for line in ax.lines] == [4, 5, 2]
+
+
 def test_own_axes():
     import matplotlib.pyplot as plt
 
