@@ -1,6 +1,6 @@
 """Steady states, rattling and typicality of driven stochastic systems."""
 
-from rattling import apriori, blowtorch, datasets, engineering, systems
+from rattling import apriori, blowtorch, datasets, engineering, systems, thermodynamics
 from rattling._config import show_config
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.decomposition import LocalGlobal, local_global
@@ -56,6 +56,7 @@ __all__ = [
     "steady_state",
     "sweep",
     "systems",
+    "thermodynamics",
     "typicality",
     "typicality_ensemble",
     "windowed_rattling",

@@ -155,7 +155,7 @@ class SteadyState(Result):
         """Cell-centred probability current J, (dim, \\*grid.shape); None for a chain."""
         if self.face_currents is None:
             return None
-        return np.array([0.5 * (np.delete(J, 0, k) + np.delete(J, -1, k)) for k, J in enumerate(self.face_currents)])
+        return cell_centred(self.face_currents)
 
     def distribution(self) -> GridDistribution:
         """The law as an object with ``rvs``, ``logpdf`` and ``pdf``, as in scipy.stats.
@@ -196,6 +196,11 @@ class SteadyState(Result):
         jumps = (self.exit_rates * self.probability).sum()
         current = self.current if self.entropy_production > _EQUILIBRIUM * jumps else None
         return plot_density(ax, self.grid, self.density, current, variables=self.variables)
+
+
+def cell_centred(face_currents):
+    """Mean of the two faces of each cell, (dim, \\*grid.shape)."""
+    return np.array([0.5 * (np.delete(J, 0, k) + np.delete(J, -1, k)) for k, J in enumerate(face_currents)])
 
 
 def steady_state(
