@@ -28,9 +28,7 @@ def timed(call):
 
 def peers(W, matrix, p0, t):
     def bdf():
-        solution = solve_ivp(
-            lambda _, p: matrix @ p, (0, t), p0, "BDF", [t], rtol=1e-6, atol=1e-12, jac=matrix
-        )
+        solution = solve_ivp(lambda _, p: matrix @ p, (0, t), p0, "BDF", [t], rtol=1e-6, atol=1e-12, jac=matrix)
         return solution.y[:, -1]
 
     yield "rattling.evolve, rtol 1e-6", lambda: rt.evolve(W, p0.reshape(W.shape), t).probability[0].ravel()

@@ -263,12 +263,16 @@ def detailed_balance(model):
     if drift is None:
         raise ValueError("model must be symbolic: for functions, test its generator on a grid with cycle_affinities")
     variables = _symbols(drift, tensor, model.variables)
-    values = {s: sp.Float(model.parameters[s.name], 30) for s in drift.free_symbols | tensor.free_symbols
-              if s not in variables and s.name in model.parameters}
+    values = {
+        s: sp.Float(model.parameters[s.name], 30)
+        for s in drift.free_symbols | tensor.free_symbols
+        if s not in variables and s.name in model.parameters
+    }
     if sp.simplify(tensor.det()) == 0:
         raise ValueError("the diffusion tensor is singular: without noise in all directions there is no such test")
-    force = tensor.LUsolve(drift - sp.Matrix([sum(tensor[i, j].diff(x) for j, x in enumerate(variables))
-                                              for i in range(len(variables))]))
+    force = tensor.LUsolve(
+        drift - sp.Matrix([sum(tensor[i, j].diff(x) for j, x in enumerate(variables)) for i in range(len(variables))])
+    )
     force = force.applyfunc(sp.simplify)
     rotation = _rotation(force, variables, values)
     if rotation > 1e-12:

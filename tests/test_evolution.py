@@ -127,7 +127,9 @@ class TestRelaxation:
         rates = sparse.block_diag([a.T, b.T]).tolil()
         rates[0, 1000] = rates[1000, 0] = 1e-9
         W = rt.Generator.from_rates(rates - sparse.diags_array(rates.diagonal()))
-        p, q = (rt.steady_state(rt.Generator.from_rates(m.T - sparse.diags_array(m.diagonal()))).probability for m in (a, b))
+        p, q = (
+            rt.steady_state(rt.Generator.from_rates(m.T - sparse.diags_array(m.diagonal()))).probability for m in (a, b)
+        )
         assert 1 / rt.relaxation_times(W, 1).times[0] == pytest.approx(1e-9 * (p[0] + q[0]), rel=1e-5)
 
     def test_several_steady_states(self):

@@ -11,7 +11,9 @@ import rattling as rt
 def random_rates(n, density, seed, sigma=1.0):
     """Sparse lognormal rates; a ring makes the chain irreducible."""
     rng = np.random.default_rng(seed)
-    rates = sparse.random_array((n, n), density=density, rng=rng, data_sampler=lambda size: rng.lognormal(0, sigma, size))
+    rates = sparse.random_array(
+        (n, n), density=density, rng=rng, data_sampler=lambda size: rng.lognormal(0, sigma, size)
+    )
     ring = sparse.coo_array((rng.lognormal(0, sigma, n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n))
     return (rates + ring).tocsr()
 
@@ -135,7 +137,9 @@ class TestSteadyState:
 
     def test_reducible(self):
         rates = linalg.block_diag(np.ones((2, 2)), np.ones((3, 3)))
-        with pytest.raises(rt.ReducibleError, match=r"2 recurrent classes, 2 states \(0, 1\); 3 states \(2, 3, 4\)") as caught:
+        with pytest.raises(
+            rt.ReducibleError, match=r"2 recurrent classes, 2 states \(0, 1\); 3 states \(2, 3, 4\)"
+        ) as caught:
             rt.steady_state(rt.Generator.from_rates(rates))
         assert [list(c) for c in caught.value.classes] == [[0, 1], [2, 3, 4]]
 
