@@ -90,6 +90,23 @@ def test_windows_of_brownian_motion():
         assert abs(c.mean() - expected) < 4 * c.std() / np.sqrt(len(c)) + 0.01 * expected, displacement
 
 
+def test_windows_of_increments_are_unbiased():
+    """Few rows: without the correction R would be a tenth too small, 30 sigma. And the bias and
+    scatter that the docstring states for displacements over the square root of time."""
+    x = random_walk(100_000, 3, seed=8)
+    result = windowed_rattling(x, 1.0, 21.0, stride=20, displacement="increments")
+    assert abs(result.rattling.mean()) < 4 * result.stderr / np.sqrt(len(result.rattling))
+    assert result.rattling.std() == pytest.approx(result.stderr, rel=0.05)
+    published = windowed_rattling(x, 1.0, 115.0, stride=114).rattling
+    assert published.mean() == pytest.approx(-2.3, abs=0.06) and published.std() == pytest.approx(0.45, abs=0.05)
+
+
+def test_windows_on_threads():
+    x = random_walk(30_000, 4, seed=9)
+    one, two = (windowed_rattling(x, 1.0, 60.0, threads=n).rattling for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
 def test_windows_that_stand_still_or_are_unknown():
     x = random_walk(60, 2, seed=4)
     x[20:40, 1] = x[20, 1]

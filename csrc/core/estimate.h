@@ -38,6 +38,7 @@ typedef struct {
     size_t rows;   /* of x in a window */
     size_t stride; /* rows from one window to the next */
     rtl_displacement_t displacement;
+    size_t n_threads;
 } rtl_estimate_windows_t;
 
 /* R of windows 0 .. n_windows-1, window i being rows i stride .. i stride + rows - 1.

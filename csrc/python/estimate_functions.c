@@ -4,18 +4,19 @@
 
 #include "estimate.h"
 
-/* windowed(x, dt, rows, stride, displacement, n_windows, progress) -> (n_windows,) */
+/* windowed(x, dt, rows, stride, displacement, n_windows, progress,
+ * threads=1) -> (n_windows,) */
 static PyObject *
 estimate_windowed(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *value, *progress;
-    Py_ssize_t rows, stride, n_windows;
+    Py_ssize_t rows, stride, n_windows, threads = 1;
     int displacement, status = 0;
     double dt;
     rtl_monitor_t monitor;
 
-    if (!PyArg_ParseTuple(args, "OdnninO", &value, &dt, &rows, &stride, &displacement,
-            &n_windows, &progress)) {
+    if (!PyArg_ParseTuple(args, "OdnninO|n", &value, &dt, &rows, &stride, &displacement,
+            &n_windows, &progress, &threads)) {
         return NULL;
     }
     if (rows < 1 || stride < 1 || n_windows < 0) {
@@ -36,6 +37,7 @@ estimate_windowed(PyObject *Py_UNUSED(module), PyObject *args)
         .rows = (size_t) rows,
         .stride = (size_t) stride,
         .displacement = displacement == RTL_INCREMENTS ? RTL_INCREMENTS : RTL_SQRT_TIME,
+        .n_threads = threads > 1 ? (size_t) threads : 1,
     };
     npy_intp n = n_windows;
     PyArrayObject *out = rtl_arrays_new(1, &n);
@@ -74,7 +76,8 @@ estimate_log_det_law(PyObject *Py_UNUSED(module), PyObject *args)
 
 PyMethodDef rtl_estimate_functions[] = {
     {"windowed", estimate_windowed, METH_VARARGS,
-        "windowed(x, dt, rows, stride, displacement, n_windows, progress)\n--\n\n"
+        "windowed(x, dt, rows, stride, displacement, n_windows, progress, "
+        "threads=1)\n--\n\n"
         "R of windows of one path (n_times, dim); displacement 0: over the square\n"
         "root of time, 1: increments."},
     {"log_det_law", estimate_log_det_law, METH_VARARGS,

@@ -17,7 +17,8 @@ def windowed(x, dt, window, stride=1, displacement="sqrt-time"):
         else:
             v = np.diff(rows, axis=0) / np.sqrt(dt)
         c = np.atleast_2d(np.cov(v.T))
-        out.append(0.5 * np.linalg.slogdet(c)[1])
+        bias = log_det_law(len(c), len(v) - 1)[0] if displacement == "increments" else 0.0
+        out.append(0.5 * np.linalg.slogdet(c)[1] - bias)
     return np.array(out)
 
 
