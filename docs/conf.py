@@ -61,12 +61,12 @@ copybutton_exclude = ".linenos, .gp, .go"
 TOPICS = {  # by the module that defines the name; what is in none of them comes under "More"
     "Models and systems": ["models", "systems", "random_systems", "active_systems"],
     "Grids and generators": ["grids", "markov"],
-    "Steady states and evolution": ["fokker_planck", "evolution", "thermodynamics", "_core"],
+    "Steady states and evolution": ["fokker_planck", "evolution", "thermodynamics", "distributions", "rattling"],
     "Trajectories and estimates": ["trajectories", "estimators", "density", "simulation", "datasets"],
     "Typicality": ["typicality", "intervals", "decomposition", "apriori", "blowtorch", "engineering"],
     "Sweeps, results, pictures": ["sweeps", "results", "plotting", "plotting_paths", "plotting_sweeps"],
 }
-BESIDE = ["results.Result", "plotting"]  # public, though not in rattling.__all__
+BESIDE = ["distributions.GridDistribution", "results.Result", "plotting"]  # public, though not in rattling.__all__
 
 
 def public_names():

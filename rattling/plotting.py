@@ -10,6 +10,8 @@ import numpy as np
 
 from rattling.results import import_extra, with_error
 
+__all__ = ["plot_agreement", "plot_chain", "plot_density", "plot_field", "plot_local_global", "plot_typicality"]
+
 _DENSITY_MAP = "magma_r"
 _FIELD_MAP = "cividis"
 _DIVERGING_MAP = "RdBu_r"
