@@ -67,6 +67,28 @@ class DensityField(Result):
     n_outside: int
     variables: tuple | None = None
 
+    def plot(self, ax=None):
+        """Draw the density on its grid.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            Where it was estimated at points that are no grid.
+        """
+        from rattling.plotting import plot_density
+
+        if self.grid is None:
+            raise ValueError("a density at points has no picture: give at=Grid(...) to estimate_density")
+        return plot_density(ax, self.grid, np.exp(self.log_density), variables=self.variables)
+
     @property
     def _dims(self):
         where = "point" if self.grid is None else "grid"
@@ -264,6 +286,21 @@ class GammaFit(Result):
             ("Reliability of R", f"{self.reliability:.4f}", "Replicates", f"{len(self.replicates)}"),
         ]  # fmt: skip
         return table("gamma from trajectories", rows)
+
+    def plot(self, ax=None):
+        """Log density of visits against R, with bars of one standard error of R, and the law fitted.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from rattling.plotting_paths import plot_gamma_fit
+
+        return plot_gamma_fit(self, ax)
 
 
 def fit_gamma(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rattling.plotting import current_axes, math_name, plot_field
-from rattling.results import import_extra
+from rattling.results import import_extra, with_error
 
 _RAW = "0.72"
 _MEAN = "C0"
@@ -69,6 +69,34 @@ def plot_rattling_field(field, ax=None):
     ax.errorbar(field.grid.centres(0), field.rattling, field.stderr, fmt="o", markersize=3, linewidth=0.8)
     name = math_name(field.variables[0] if field.variables else "x")
     ax.set(xlabel=name, ylabel="rattling $R$", xlim=field.grid.bounds[0])
+    return ax
+
+
+def plot_gamma_fit(fit, ax=None):
+    """Draw the log density of visits against R, cell by cell, and the fitted law.
+
+    Parameters
+    ----------
+    fit : GammaFit
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = current_axes(ax)
+    used = np.isfinite(fit.rattling) & (fit.counts > 0)
+    r, counts = fit.rattling[used], fit.counts[used]
+    log_p = np.log(counts / fit.counts.sum() / fit.grid.volumes[used])
+    bars = {"xerr": fit.rattling_stderr[used], "elinewidth": 0.5, "ecolor": _RAW}
+    ax.errorbar(r, log_p, fmt=".", color=_MEAN, markersize=3, **bars)
+    if r.size and np.isfinite(fit.gamma):
+        middle = np.average(log_p + fit.gamma * r, weights=counts)
+        ends = np.array([r.min(), r.max()])
+        text = with_error(fit.gamma, fit.stderr).replace("±", r"\pm")
+        ax.plot(ends, middle - fit.gamma * ends, color="C3", linewidth=2, label=rf"$\gamma = {text}$", zorder=3)
+        ax.legend(frameon=False)
+    ax.set(xlabel="rattling $R$", ylabel=r"$\log\, p$")
     return ax
 
 

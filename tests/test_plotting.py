@@ -202,6 +202,22 @@ def test_comparison(ax):
     assert [len(line.get_xdata()) for line in ax.lines] == [4, 5, 2]
 
 
+def test_density_and_gamma_from_paths(ax):
+    grid = Grid((0, 2 * np.pi), 16, "periodic")
+    paths = rattling.simulate(
+        rattling.systems.ring(), [1.0], 1e-2, 4000, n_paths=8, rng=1, boundary=grid
+    )
+    density = rattling.estimate_density(paths, at=grid)
+    density.plot(ax)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), np.exp(density.log_density))
+    fit = rattling.fit_gamma(paths, at=grid, n_replicates=20, rng=1)
+    ax = fit.plot(Figure().add_subplot())
+    x, y = ax.lines[-1].get_data()
+    assert np.diff(y)[0] / np.diff(x)[0] == pytest.approx(-fit.gamma)
+    with pytest.raises(ValueError, match="at points has no picture"):
+        rattling.estimate_density(paths, at=[[1.0]], method="knn").plot()
+
+
 def test_own_axes():
     import matplotlib.pyplot as plt
 
