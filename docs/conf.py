@@ -59,7 +59,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 # --- the API reference: one page for each public name, whatever there is -------------------
 
 TOPICS = {  # by the module that defines the name; what is in none of them comes under "More"
-    "Models and systems": ["models", "systems", "random_systems", "active_systems"],
+    "Models and systems": ["models", "maps", "systems", "random_systems", "active_systems"],
     "Grids and generators": ["grids", "markov"],
     "Steady states and evolution": ["fokker_planck", "evolution", "thermodynamics", "distributions", "rattling"],
     "Trajectories and estimates": ["trajectories", "estimators", "density", "simulation", "datasets"],

@@ -10,6 +10,8 @@ from rattling.evolution import Evolution, RelaxationModes, evolve, relaxation_ti
 from rattling.fokker_planck import AccuracyWarning, SteadyState, generator, steady_state
 from rattling.grids import Grid
 from rattling.intervals import Intervals
+from rattling.jumps import JumpPaths
+from rattling.maps import Map
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
 from rattling.simulation import Observation, Simulation
@@ -27,7 +29,9 @@ __all__ = [
     "Generator",
     "Grid",
     "Intervals",
+    "JumpPaths",
     "LocalGlobal",
+    "Map",
     "Model",
     "Observation",
     "RattlingField",

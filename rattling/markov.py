@@ -136,6 +136,48 @@ class Generator:
         bounds = np.searchsorted(labels[order], np.arange(number + 1))
         return np.split(order[bounds[0] :], bounds[1:-1] - bounds[0]), order[: bounds[0]]
 
+    def sample_paths(self, start, n_jumps, *, n_paths=None, rng=None, threads=None, progress=False):
+        """Paths of the chain, jump by jump (Gillespie's method).
+
+        Parameters
+        ----------
+        start : int or array_like of int, shape (n_paths,)
+            State they start from; on a grid, the number of the cell in C order.
+        n_jumps : int
+            Jumps of each path.
+        n_paths : int, optional
+            Number of paths; 1, or the number of starts, if not given.
+        rng : int, SeedSequence, Generator, BitGenerator or None
+            Seed, as for `simulate`.
+        threads : int, optional
+        progress : bool or callable
+            False; True for a bar (needs tqdm); or a function called with the share done.
+
+        Returns
+        -------
+        JumpPaths
+
+        Raises
+        ------
+        ValueError
+            For a start that is not a state, and arguments out of their range.
+
+        References
+        ----------
+        D. T. Gillespie, J. Phys. Chem. 81, 2340 (1977).
+
+        Examples
+        --------
+        >>> import rattling
+        >>> chain = rattling.Generator.from_rates([[0, 1], [2, 0]])
+        >>> paths = chain.sample_paths(0, 1000, rng=1)
+        >>> paths.states[0, :4]
+        array([0, 1, 0, 1], dtype=int32)
+        """
+        from rattling.jumps import sample_paths
+
+        return sample_paths(self, start, n_jumps, n_paths, rng, threads, progress)
+
     def __repr__(self):
         where = f"grid of shape {self.grid.shape}" if self.grid is not None else "chain"
         return f"Generator({where}, {self.n} states)"

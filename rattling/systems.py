@@ -17,6 +17,7 @@ from rattling._checks import number as _number
 from rattling._checks import positive as _positive
 from rattling._checks import real_array as _real_array
 from rattling.active_systems import active_ornstein_uhlenbeck, run_and_tumble
+from rattling.driven_systems import bouncing_ball, kicked_rotor, underdamped, web_map
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model
@@ -25,12 +26,14 @@ from rattling.random_systems import random_diffusion, random_force, random_rates
 __all__ = [
     "active_ornstein_uhlenbeck",
     "birth_death",
+    "bouncing_ball",
     "brownian_gyrator",
     "brusselator",
     "default_grid",
     "double_well",
     "follmer_kirman",
     "hot_spot_double_well",
+    "kicked_rotor",
     "list",
     "ornstein_uhlenbeck",
     "random_diffusion",
@@ -41,7 +44,9 @@ __all__ = [
     "sk_spins",
     "stuart_landau",
     "two_particles_on_ring",
+    "underdamped",
     "vortex_double_well",
+    "web_map",
     "wells_barriers_forces",
 ]
 
@@ -600,7 +605,7 @@ def list():  # noqa: A001
     --------
     >>> from rattling import systems
     >>> [name for name, *_ in systems.list()][:3]
-    ['active_ornstein_uhlenbeck', 'birth_death', 'brownian_gyrator']
+    ['active_ornstein_uhlenbeck', 'birth_death', 'bouncing_ball']
     """
     rows = []
     for name in __all__:

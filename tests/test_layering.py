@@ -67,13 +67,14 @@ MAY_INCLUDE = {
     "response": ["finite_volume"],
     "paths": ["generator"],
     "certificate": ["generator"],
+    "jumps": ["generator", "random", "elementary"],
     "closure": ["monitor", "sum"],
 }
 
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
-    "_core _config _checks grids results _progress symbolic models markov fokker_planck distributions evolution trajectories _paths estimators density simulation thermodynamics "
-    "typicality intervals decomposition apriori blowtorch engineering random_systems active_systems systems datasets sweeps plotting plotting_paths plotting_sweeps demo report"
+    "_core _config _checks grids results _progress symbolic models markov fokker_planck distributions evolution trajectories jumps maps _paths estimators density simulation thermodynamics "
+    "typicality intervals decomposition apriori blowtorch engineering random_systems active_systems driven_systems systems datasets sweeps plotting plotting_paths plotting_sweeps demo report"
 ).split()
 
 

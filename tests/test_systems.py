@@ -13,7 +13,9 @@ from rattling import systems
 
 CHAINS = ["run_and_tumble", "birth_death", "follmer_kirman", "two_particles_on_ring"]
 RANDOM = ["random_diffusion", "random_force", "random_rates", "sk_spins", "wells_barriers_forces"]
-MODELS = [name for name in systems.__all__ if name not in ["default_grid", "list", *CHAINS, *RANDOM]]
+MAPS = ["bouncing_ball", "kicked_rotor", "web_map"]
+MODELS = [name for name in systems.__all__ if name not in ["default_grid", "list", *CHAINS, *RANDOM, *MAPS]]
+INERTIAL = ["active_ornstein_uhlenbeck", "underdamped"]  # noise acts on v alone
 
 
 def symbols(model):
@@ -55,7 +57,7 @@ def test_every_system_evaluates_and_pickles(name):
     assert model.kind == "sympy"
     assert np.isfinite(model.drift(x)).all()
     smallest = np.linalg.eigvalsh(np.moveaxis(model.diffusion(x), -1, 0)).min()
-    assert smallest == 0 if name == "active_ornstein_uhlenbeck" else smallest > 0  # its noise acts on v alone
+    assert smallest == 0 if name in INERTIAL else smallest > 0
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).drift(x), model.drift(x))
     doc = getattr(systems, name).__doc__
     assert "Parameters\n" in doc and "Returns\n" in doc

@@ -119,6 +119,7 @@ extern PyMethodDef rtl_random_functions[];
 extern PyMethodDef rtl_selling_functions[];
 extern PyMethodDef rtl_estimate_functions[];
 extern PyMethodDef rtl_increment_functions[];
+extern PyMethodDef rtl_jump_functions[];
 extern PyMethodDef rtl_typicality_functions[];
 extern PyMethodDef rtl_decomposition_functions[];
 extern PyMethodDef rtl_analysis_functions[];

@@ -211,6 +211,7 @@ module_exec(PyObject *module)
         PyModule_AddFunctions(module, rtl_selling_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_estimate_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_increment_functions) < 0 ||
+        PyModule_AddFunctions(module, rtl_jump_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_typicality_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_decomposition_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_analysis_functions) < 0) {
