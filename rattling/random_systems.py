@@ -40,8 +40,8 @@ class GaussianField:
                 powers[:top] = powers[: top : -1].conj()
             factors = powers[self.index[:, k] + top]
             waves = factors if k == 0 else np.multiply(waves, factors, out=waves)  # noqa: F821
-        parts = waves.view(float)  # real and imaginary parts side by side: no copies
-        return (self.cosines @ parts)[:, ::2] + (self.sines @ parts)[:, 1::2]
+        # no matrix products: threads of BLAS stand in each other's way where processes share cores
+        return np.einsum("km,mn->kn", self.cosines, waves.real) + np.einsum("km,mn->kn", self.sines, waves.imag)
 
 
 def _modes(dim, length, correlation_length):
