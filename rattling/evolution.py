@@ -151,7 +151,7 @@ def _rough_steady_state(whole):
     there is none or it is not to be had."""
     if whole.killing.any() or irreducible_parts(whole)[0][1] is not None:
         return None
-    log_p, _, _, _ = whole._core.steady(1e-2, _KRYLOV, None, False, None)
+    log_p, _, _, _ = whole._core.steady(1e-2, _KRYLOV, None, False, 1, None)
     return log_p if np.isfinite(log_p).all() else None
 
 

@@ -26,7 +26,7 @@ _EQUILIBRIUM = 1e-12  # entropy produced per jump, below which a current is roun
 _LARGE_ERROR = 0.05  # of the L1 distance to the exact law, which is at most 2
 
 
-def generator(model, grid, *, progress=False) -> Generator:
+def generator(model, grid, *, threads=None, progress=False) -> Generator:
     """The Markov generator of a model on a grid.
 
     Finite volumes with exponential fitting on each face: rates are non-negative,
@@ -42,6 +42,9 @@ def generator(model, grid, *, progress=False) -> Generator:
         outweighs the rest of its row (in units of the cells).
     grid : Grid
         Of the model's dimension.
+    threads : int, optional
+        At most so many threads; as many as the process may use if not given. Models with
+        Python functions run on one. The answer does not depend on it.
     progress : bool or callable
         True shows a bar (tqdm); a callable is given the fraction done.
 
@@ -70,9 +73,10 @@ def generator(model, grid, *, progress=False) -> Generator:
         raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
     if model.dim not in (None, grid.dim):
         raise ValueError(f"the model has {model.dim} dimension(s), but the grid has {grid.dim}")
+    threads = _core.cores() if threads is None else count("threads", threads, 1)
     corner = np.array([grid.centres(axis)[:1] for axis in range(grid.dim)])
     with progress_hook(progress, "generator") as hook:
-        core = _core.Generator.from_model(model._compiled(corner), grid._core, hook)
+        core = _core.Generator.from_model(model._compiled(corner), grid._core, threads, hook)
     return Generator(core, grid, model.variables, model)
 
 
@@ -246,7 +250,8 @@ def steady_state(
         Return a list with the law of each recurrent class, zero outside it, instead of
         refusing a chain that has several.
     threads : int, optional
-        Largest number of threads. The solver runs on one, so this only bounds it.
+        At most so many threads; as many as the process may use if not given. The answer
+        is the same to the last bit for any number.
     progress : bool or callable
         True shows a bar (tqdm); a callable is given the fraction done.
 
@@ -279,8 +284,7 @@ def steady_state(
         raise ValueError(f"classes must be None or 'all'; got {classes!r}")
     if not 1e-13 <= number("rtol", rtol) < 1:
         raise ValueError(f"rtol must be at least 1e-13 and below 1; got {rtol!r}")
-    if threads is not None:
-        count("threads", threads, 1)
+    threads = _core.cores() if threads is None else count("threads", threads, 1)
     if isinstance(model, Generator):
         if grid is not None:
             raise TypeError("grid must be left out with a Generator: it has its own")
@@ -292,13 +296,13 @@ def steady_state(
             raise grid_missing(model)
         if flux == "log-mean" and initial is not None:
             raise ValueError("flux='log-mean' starts from coarser grids: leave out initial")
-        whole, log_mean = generator(model, grid), flux != "exponential"
+        whole, log_mean = generator(model, grid, threads=threads), flux != "exponential"
         if flux == "log-mean" and whole.killing.any():
             raise ValueError("flux='log-mean' is not there for absorbing walls: take flux='exponential'")
     parts = irreducible_parts(whole)
     if len(parts) > 1 and classes is None:
         raise not_unique(whole)
-    laws = [_solve(whole, *part, rtol, method, initial, log_mean, progress) for part in parts]
+    laws = [_solve(whole, *part, rtol, method, initial, log_mean, threads, progress) for part in parts]
     for state in laws:
         if flux == "log-mean" and state.info["flux"] != flux:
             raise _unsettled(state)
@@ -313,7 +317,7 @@ def grid_missing(model):
     return TypeError(f"model must be a rattling.Model or a rattling.Generator, not {type(model).__name__}")
 
 
-def _solve(whole, chain, states, rtol, method, initial, log_mean, progress):
+def _solve(whole, chain, states, rtol, method, initial, log_mean, threads, progress):
     log_volume = 0.0 if whole.grid is None else np.log(whole.grid.volumes)
     if initial is not None:
         initial = real_array("initial", initial)
@@ -324,7 +328,7 @@ def _solve(whole, chain, states, rtol, method, initial, log_mean, progress):
         if not np.isfinite(initial).all():
             raise ValueError("initial must be finite: it is a log density")
     with progress_hook(progress, "steady state") as hook:
-        log_p, converged, info, reweighted = chain.steady(rtol, _METHODS[method], initial, log_mean, hook)
+        log_p, converged, info, reweighted = chain.steady(rtol, _METHODS[method], initial, log_mean, threads, hook)
     if states is not None:
         part, log_p = log_p, np.full(whole.n, -np.inf)
         log_p[states] = part

@@ -89,11 +89,11 @@ ARRAYS = {
         np.array([1.0, 2, 3]),
     ),
     "Generator.apply": ("p", lambda a: chain().apply(a), np.array([1.0, 2, 4])),
-    "Generator.steady": ("initial", lambda a: chain().steady(1e-10, 0, a, False, None)[0], np.array([0.0, 1, 2])),
+    "Generator.steady": ("initial", lambda a: chain().steady(1e-10, 0, a, False, 1, None)[0], np.array([0.0, 1, 2])),
     "Generator.entropy_production": ("log_p", lambda a: chain().entropy_production(a), np.array([0.0, 1, 2])),
     "Generator.face_currents": (
         "log_p",
-        lambda a: _core.Generator.from_model(model(1), grid(3, 1), None).face_currents(a)[0],
+        lambda a: _core.Generator.from_model(model(1), grid(3, 1), 1, None).face_currents(a)[0],
         np.array([0.0, 1, 2]),
     ),
     "Simulation.x0": ("x0", lambda a: _core.Simulation(model(), None, 1, 0.1, a).run(2, 1, 1, None), np.ones((3, 2))),
@@ -569,9 +569,9 @@ def test_bad_rates(arguments, error, text):
 def test_generators_of_other_objects():
     for arguments in ((model(), None), (None, grid()), (grid(), model()), (model(1), grid())):
         with pytest.raises((TypeError, ValueError)):
-            _core.Generator.from_model(*arguments, None)
+            _core.Generator.from_model(*arguments, 1, None)
     with pytest.raises(ValueError, match="the model has 1 dimension, but the grid has 2"):
-        _core.Generator.from_model(model(1), grid(), None)
+        _core.Generator.from_model(model(1), grid(), 1, None)
     with pytest.raises(ValueError, match="without a grid"):
         chain().face_currents(np.zeros(3))
 
@@ -591,19 +591,19 @@ def test_restriction_to_strange_states(states):
 @pytest.mark.parametrize("method", [-1, 4, 17, 2**31 - 1, -(2**31)])
 def test_methods_of_no_number(method):
     with pytest.raises(ValueError, match="method"):
-        chain(50).steady(1e-10, method, None, False, None)
+        chain(50).steady(1e-10, method, None, False, 1, None)
 
 
 @pytest.mark.parametrize("rtol", [np.nan, 0.0, -1.0, -np.inf])
 def test_tolerances_out_of_range(rtol):
     with pytest.raises(ValueError, match="rtol"):
-        chain().steady(rtol, 0, None, False, None)
+        chain().steady(rtol, 0, None, False, 1, None)
 
 
 @pytest.mark.parametrize("rtol", [5e-324, np.inf])
 def test_tolerances_that_say_nothing(rtol, capfd):
     """An answer, converged or not; never a hang, and not a word on the terminal."""
-    log_p, *_ = chain(50).steady(rtol, 1, None, False, None)
+    log_p, *_ = chain(50).steady(rtol, 1, None, False, 1, None)
     assert np.isfinite(log_p).all()
     assert capfd.readouterr() == ("", "")
 
@@ -612,7 +612,7 @@ def test_tolerances_that_say_nothing(rtol, capfd):
 def test_strange_log_densities(value):
     """Garbage in, garbage out; but no crash and no hang."""
     y = np.array([0.0, value, 0.0])
-    whole = _core.Generator.from_model(model(1), grid(3, 1), None)
+    whole = _core.Generator.from_model(model(1), grid(3, 1), 1, None)
     for act in (chain().entropy_production, chain().apply, whole.face_currents, whole.entropy_production):
         try:
             act(y)
@@ -620,14 +620,14 @@ def test_strange_log_densities(value):
             pass
     for method in range(4):
         try:
-            chain().steady(1e-10, method, y, False, None)
+            chain().steady(1e-10, method, y, False, 1, None)
         except (ValueError, RuntimeError):
             pass
 
 
 def test_progress_that_is_no_function():
     with pytest.raises(TypeError, match="not callable"):
-        _core.Generator.from_model(model(), grid(), 3)
+        _core.Generator.from_model(model(), grid(), 1, 3)
     with pytest.raises(TypeError, match="not callable"):
         simulation().run(10, 1, 1, "text")
 
@@ -953,7 +953,7 @@ def test_objects_are_shared_between_threads():
         lambda: slow.drift(x),
         lambda: tape.evaluate(x)[0],
         lambda: ring.apply(y),
-        lambda: ring.steady(1e-10, 1, None, False, None)[0],
+        lambda: ring.steady(1e-10, 1, None, False, 1, None)[0],
         lambda: ring.entropy_production(y),
         lambda: _core.typicality(x[0], x[1], None, None, None, True)["residual"],
         lambda: _core.windowed(x[:, :2000].T, 0.1, 8, 3, 0, 100, None),

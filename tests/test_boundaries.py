@@ -283,11 +283,6 @@ class TestAbsorbing:
         with pytest.raises(ValueError, match="log-mean"):
             rt.steady_state(still(1, 1.0), rt.Grid((0, 1), 20, "absorbing"), flux="log-mean")
 
-    def test_no_paths_through_absorbing_walls(self):
-        grid = rt.Grid((-1, 1), 10, [("reflecting", "absorbing")])
-        with pytest.raises(ValueError, match="absorbing"):
-            rt.simulate(rt.Model(lambda x: -x, 1.0, dim=1), [0.0], 0.01, 10, boundary=grid)
-
 
 class TestChains:
     def test_logistic_epidemic(self):

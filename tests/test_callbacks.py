@@ -220,10 +220,10 @@ def test_nothing_leaks_where_functions_fail():
     "hold",
     [
         lambda model: model,
-        lambda model: _core.Generator.from_model(model, square(), None),
-        lambda model: _core.Generator.from_model(model, square(), None).steady(1e-10, 0, None, True, None)[3],
+        lambda model: _core.Generator.from_model(model, square(), 1, None),
+        lambda model: _core.Generator.from_model(model, square(), 1, None).steady(1e-10, 0, None, True, 1, None)[3],
         lambda model: _core.Evolution(
-            _core.Generator.from_model(model, square(), None), 0.0, np.full(400, 1 / 400), 1e-6, 1e-9
+            _core.Generator.from_model(model, square(), 1, None), 0.0, np.full(400, 1 / 400), 1e-6, 1e-9
         ),
         lambda model: _core.Simulation(model, None, 1, 0.1, np.zeros((3, 2))),
     ],

@@ -512,6 +512,29 @@ def test_convergence_error_carries_the_iterate():
     assert pickle.loads(pickle.dumps(error)).residual == error.residual
 
 
+@pytest.mark.parametrize("kind", ["symbols", "function", "tensor", "ring"])
+def test_threads_change_nothing(kind):
+    """The same bits for any number, on grids long enough to be shared among them."""
+    x, y = sp.symbols("x y")
+    drift, boundary = [2 * y - x**3, x - y - 2 * x], "reflecting"
+    if kind == "function":
+        model = rt.Model(lambda x: np.array([2 * x[1] - x[0] ** 3, -x[0] - x[1]]), [1.0, 0.5])
+    elif kind == "tensor":
+        model = rt.Model.from_sympy(drift, [[1, sp.Rational(1, 3)], [sp.Rational(1, 3), 1]], variables=(x, y))
+    elif kind == "ring":
+        boundary = "periodic"
+        model = rt.Model.from_sympy([sp.sin(x) + 1, sp.cos(x) - sp.sin(y)], 1, variables=(x, y))
+    else:
+        model = rt.Model.from_sympy(drift, [1 + x**2 / 9, 1], variables=(x, y))
+    grid = rt.Grid([(-np.pi, np.pi)] * 2, (264, 258), boundary)
+    one, three = (rt.steady_state(model, grid, threads=n) for n in (1, 3))
+    assert np.array_equal(one.log_density, three.log_density)
+    assert one.discretisation_error == three.discretisation_error
+    assert {k: v for k, v in one.info.items() if k != "seconds"} == {
+        k: v for k, v in three.info.items() if k != "seconds"
+    }
+
+
 def test_interrupt():
     """Ctrl-C is answered within 0.1 s and the next call works."""
 

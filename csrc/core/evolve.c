@@ -12,6 +12,7 @@
 
 #include "memory.h"
 #include "sum.h"
+#include "vector.h"
 
 enum { KRYLOV_VECTORS = 10 };
 static const long most_steps = 1000000;
@@ -113,7 +114,11 @@ solver_init(rtl_evolve_t *self, double t, double rtol, double atol)
                 CVodeSetLinearSolver(c, self->krylov, NULL) == CV_SUCCESS &&
                 CVodeSetPreconditioner(c, set_gamma, precondition) == CV_SUCCESS &&
                 CVodeSetJacTimes(c, NULL, jacobian_times) == CV_SUCCESS &&
-                CVodeSetEpsLin(c, 0.05) == CV_SUCCESS;
+                CVodeSetEpsLin(c, 0.05) == CV_SUCCESS &&
+                SUNLinSolInitialize(self->krylov) == 0;
+    if (self->sun.no_memory) {
+        return RTL_NO_MEMORY;
+    }
     return good ? 0 : RTL_SUNDIALS;
 }
 
@@ -127,7 +132,7 @@ rtl_evolve_init(rtl_evolve_t *self, const rtl_generator_t *chain, double t,
     self->info.smallest = INFINITY;
     int status = rtl_sun_init(&self->sun);
     if (status == 0) {
-        self->p = rtl_sun_vector(&self->sun, chain->n);
+        self->p = rtl_vector_new(&self->sun, chain->n, 1);
         status = self->p == NULL ? RTL_NO_MEMORY : 0;
     }
     if (status == 0) {

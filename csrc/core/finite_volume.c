@@ -23,6 +23,7 @@
 
 #include "finite_volume_tensor.h"
 #include "memory.h"
+#include "parallel.h"
 
 enum { BLOCK = 512, GAUSS = 3 };
 
@@ -120,16 +121,46 @@ face_rates(const face_t *face, double *up, double *down)
 
 /* --- assembly ------------------------------------------------------------------- */
 
+enum { CHUNK = 16 * BLOCK }; /* cells of one task */
+
+/* What the task of a chunk leaves. */
+typedef struct {
+    double peclet;
+    rtl_fault_t fault;
+} chunk_t;
+
 typedef struct {
     const rtl_model_t *model;
     const rtl_grid_t *grid;
-    double *diagonal;  /* (dim, n_cells) D at the centres */
-    double *up;        /* (dim, n_cells) rate from a cell to its upper neighbour */
-    double *down;      /* (dim, n_cells) rate back */
-    double *killing;   /* (n_cells,) rate out through absorbing walls, NULL if none */
-    double *x, *f, *d; /* (dim, BLOCK * GAUSS) work */
-    double peclet;
+    double *diagonal; /* (dim, n_cells) D at the centres */
+    double *up;       /* (dim, n_cells) rate from a cell to its upper neighbour */
+    double *down;     /* (dim, n_cells) rate back */
+    double *killing;  /* (n_cells,) rate out through absorbing walls, NULL if none */
+    size_t n_chunks;
+    chunk_t *chunk;
 } assembly_t;
+
+/* Room to evaluate the model in. */
+typedef struct {
+    double *x, *f, *d; /* (dim, BLOCK * GAUSS) */
+} work_t;
+
+static void
+work_free(work_t *self)
+{
+    rtl_memory_free(self->x);
+    rtl_memory_free(self->f);
+    rtl_memory_free(self->d);
+}
+
+static int
+work_init(work_t *self, size_t dim)
+{
+    self->x = rtl_memory_alloc(dim * BLOCK * GAUSS, sizeof(double));
+    self->f = rtl_memory_alloc(dim * BLOCK * GAUSS, sizeof(double));
+    self->d = rtl_memory_alloc(dim * BLOCK * GAUSS, sizeof(double));
+    return self->x == NULL || self->f == NULL || self->d == NULL ? RTL_NO_MEMORY : 0;
+}
 
 static void
 assembly_free(assembly_t *self)
@@ -138,9 +169,7 @@ assembly_free(assembly_t *self)
     rtl_memory_free(self->up);
     rtl_memory_free(self->down);
     rtl_memory_free(self->killing);
-    rtl_memory_free(self->x);
-    rtl_memory_free(self->f);
-    rtl_memory_free(self->d);
+    rtl_memory_free(self->chunk);
 }
 
 static int
@@ -151,14 +180,13 @@ assembly_init(assembly_t *self, const rtl_model_t *model, const rtl_grid_t *grid
     memset(self, 0, sizeof *self);
     self->model = model;
     self->grid = grid;
+    self->n_chunks = (n + CHUNK - 1) / CHUNK;
     self->diagonal = rtl_memory_alloc(dim * n, sizeof(double));
     self->up = rtl_memory_alloc(dim * n, sizeof(double));
     self->down = rtl_memory_alloc(dim * n, sizeof(double));
-    self->x = rtl_memory_alloc(dim * BLOCK * GAUSS, sizeof(double));
-    self->f = rtl_memory_alloc(dim * BLOCK * GAUSS, sizeof(double));
-    self->d = rtl_memory_alloc(dim * BLOCK * GAUSS, sizeof(double));
+    self->chunk = rtl_memory_alloc(self->n_chunks * dim, sizeof *self->chunk);
     if (self->diagonal == NULL || self->up == NULL || self->down == NULL ||
-        self->x == NULL || self->f == NULL || self->d == NULL) {
+        self->chunk == NULL) {
         return RTL_NO_MEMORY;
     }
     if (rtl_grid_has_absorbing(grid)) {
@@ -170,56 +198,80 @@ assembly_init(assembly_t *self, const rtl_model_t *model, const rtl_grid_t *grid
     return 0;
 }
 
+/* Drift and diffusion at n points of work->x. */
+static int
+evaluate(const assembly_t *self, work_t *work, size_t n, rtl_fault_t *fault)
+{
+    int status = rtl_model_drift(self->model, work->x, n, work->f, fault);
+    return status == 0 ? rtl_model_diagonal(self->model, work->x, n, work->d, fault)
+                       : status;
+}
+
 /* D at the centres of cells first .. first + n - 1. */
 static int
-centre_diffusion(assembly_t *self, size_t first, size_t n, rtl_fault_t *fault)
+centre_diffusion(
+    assembly_t *self, work_t *work, size_t first, size_t n, rtl_fault_t *fault)
 {
-    rtl_grid_points(self->grid, first, n, self->x);
-    int status = rtl_model_diagonal(self->model, self->x, n, self->d, fault);
+    rtl_grid_points(self->grid, first, n, work->x);
+    int status = rtl_model_diagonal(self->model, work->x, n, work->d, fault);
     if (status != 0) {
         return status;
     }
     for (size_t k = 0; k < self->grid->dim; k++) {
-        memcpy(self->diagonal + k * self->grid->n_cells + first, self->d + k * n,
+        memcpy(self->diagonal + k * self->grid->n_cells + first, work->d + k * n,
             n * sizeof(double));
     }
     return 0;
 }
 
-/* The upper faces along `axis` of cells first .. first + n - 1. */
-static int
-axis_faces(assembly_t *self, size_t axis, size_t first, size_t n, rtl_fault_t *fault)
+/* The Gauss points, in work->x, of the upper faces of cells first .. first + n - 1;
+ * distance and cell behind each, 0 at a wall. */
+static void
+face_points(const rtl_grid_t *grid, size_t axis, size_t first, size_t n, work_t *work,
+    double *distance, size_t *next)
 {
-    const rtl_grid_t *grid = self->grid;
-    size_t n_points = n * GAUSS, next = 0;
+    size_t n_points = n * GAUSS;
     double upper = grid->edges[axis][grid->shape[axis]];
     double lower = grid->edges[axis][0];
-    double h = 0.0;
 
-    for (size_t g = 0; g < GAUSS; g++) {
-        for (size_t k = 0; k < grid->dim; k++) {
-            double *x = self->x + k * n_points + g * n;
+    rtl_grid_points(grid, first, n, work->d); /* nothing else is there yet */
+    for (size_t i = 0; i < n; i++) {
+        if (!rtl_grid_next(grid, first + i, axis, &next[i], &distance[i])) {
+            distance[i] = 0.0;
+        }
+    }
+    for (size_t k = 0; k < grid->dim; k++) {
+        const double *centre = work->d + k * n;
+        for (size_t g = 0; g < GAUSS; g++) {
+            double *x = work->x + k * n_points + g * n;
+            double share = k == axis ? gauss_node[g] : 0.0;
             for (size_t i = 0; i < n; i++) {
-                x[i] = rtl_grid_centre(grid, k, rtl_grid_index(grid, first + i, k));
-                if (k == axis && rtl_grid_next(grid, first + i, k, &next, &h)) {
-                    x[i] += gauss_node[g] * h;
-                    x[i] -= x[i] > upper ? upper - lower : 0.0;
-                }
+                x[i] = centre[i] + share * distance[i];
+                x[i] -= x[i] > upper && k == axis ? upper - lower : 0.0;
             }
         }
     }
-    int status = rtl_model_drift(self->model, self->x, n_points, self->f, fault);
-    if (status == 0) {
-        status = rtl_model_diagonal(self->model, self->x, n_points, self->d, fault);
-    }
+}
+
+/* The upper faces along `axis` of cells first .. first + n - 1. */
+static int
+axis_faces(
+    assembly_t *self, work_t *work, size_t axis, size_t first, size_t n, chunk_t *chunk)
+{
+    const rtl_grid_t *grid = self->grid;
+    size_t n_points = n * GAUSS, next[BLOCK];
+    double distance[BLOCK];
+
+    face_points(grid, axis, first, n, work, distance, next);
+    int status = evaluate(self, work, n_points, &chunk->fault);
     if (status != 0) {
         return status;
     }
-    const double *f = self->f + axis * n_points, *d = self->d + axis * n_points;
+    const double *f = work->f + axis * n_points, *d = work->d + axis * n_points;
     size_t offset = axis * grid->n_cells + first;
     for (size_t i = 0; i < n; i++) {
-        face_t face;
-        if (!rtl_grid_next(grid, first + i, axis, &next, &face.distance)) {
+        face_t face = {.distance = distance[i]};
+        if (!(distance[i] > 0.0)) {
             continue;
         }
         for (size_t g = 0; g < GAUSS; g++) {
@@ -227,14 +279,48 @@ axis_faces(assembly_t *self, size_t axis, size_t first, size_t n, rtl_fault_t *f
             face.diffusion[g] = d[g * n + i];
         }
         face.d_low = self->diagonal[offset + i];
-        face.d_high = self->diagonal[axis * grid->n_cells + next];
+        face.d_high = self->diagonal[axis * grid->n_cells + next[i]];
         face.width_low =
             rtl_grid_width(grid, axis, rtl_grid_index(grid, first + i, axis));
-        face.width_high = rtl_grid_width(grid, axis, rtl_grid_index(grid, next, axis));
+        face.width_high =
+            rtl_grid_width(grid, axis, rtl_grid_index(grid, next[i], axis));
         double z = face_rates(&face, self->up + offset + i, self->down + offset + i);
-        self->peclet = fmax(self->peclet, z);
+        chunk->peclet = fmax(chunk->peclet, z);
     }
     return 0;
+}
+
+/* Task k of `centres`: D at the centres of chunk k; else the faces of chunk
+ * k % n_chunks along axis k / n_chunks. */
+static int
+run_chunk(assembly_t *self, size_t task, bool centres)
+{
+    size_t n = self->grid->n_cells, begin = task % self->n_chunks * CHUNK;
+    size_t end = n - begin < CHUNK ? n : begin + CHUNK;
+    chunk_t *chunk = &self->chunk[task];
+    work_t work;
+    int status = work_init(&work, self->grid->dim);
+
+    for (size_t first = begin; status == 0 && first < end; first += BLOCK) {
+        size_t count = end - first < BLOCK ? end - first : BLOCK;
+        status = centres ? centre_diffusion(self, &work, first, count, &chunk->fault)
+                         : axis_faces(
+                               self, &work, task / self->n_chunks, first, count, chunk);
+    }
+    work_free(&work);
+    return status;
+}
+
+static int
+centres_task(void *data, size_t task)
+{
+    return run_chunk(data, task, true);
+}
+
+static int
+faces_task(void *data, size_t task)
+{
+    return run_chunk(data, task, false);
 }
 
 /* A wall's cells in the order of their numbers: the j-th of them. */
@@ -249,8 +335,8 @@ wall_cell(const rtl_grid_t *grid, size_t axis, bool upper, size_t j)
 /* Wall cells first .. first + n - 1 of an absorbing side, where p = 0: the rate through
  * half a cell, from the centre to the wall. */
 static int
-wall_rates(assembly_t *self, size_t axis, bool upper, size_t first, size_t n,
-    rtl_fault_t *fault)
+wall_rates(assembly_t *self, work_t *work, size_t axis, bool upper, size_t first,
+    size_t n, rtl_fault_t *fault)
 {
     enum { POINTS = GAUSS + 1 }; /* the last one lies on the wall */
     const rtl_grid_t *grid = self->grid;
@@ -266,20 +352,17 @@ wall_rates(assembly_t *self, size_t axis, bool upper, size_t first, size_t n,
         for (size_t i = 0; i < n; i++) {
             size_t cell = wall_cell(grid, axis, upper, first + i);
             for (size_t k = 0; k < grid->dim; k++) {
-                self->x[k * n_points + g * n + i] =
+                work->x[k * n_points + g * n + i] =
                     k == axis ? x
                               : rtl_grid_centre(grid, k, rtl_grid_index(grid, cell, k));
             }
         }
     }
-    int status = rtl_model_drift(self->model, self->x, n_points, self->f, fault);
-    if (status == 0) {
-        status = rtl_model_diagonal(self->model, self->x, n_points, self->d, fault);
-    }
+    int status = evaluate(self, work, n_points, fault);
     if (status != 0) {
         return status;
     }
-    const double *f = self->f + axis * n_points, *d = self->d + axis * n_points;
+    const double *f = work->f + axis * n_points, *d = work->d + axis * n_points;
     for (size_t i = 0; i < n; i++) {
         size_t cell = wall_cell(grid, axis, upper, first + i);
         face_t face = {
@@ -299,7 +382,7 @@ wall_rates(assembly_t *self, size_t axis, bool upper, size_t first, size_t n,
 
 /* All absorbing sides of an axis. */
 static int
-axis_walls(assembly_t *self, size_t axis, rtl_fault_t *fault)
+axis_walls(assembly_t *self, work_t *work, size_t axis, rtl_fault_t *fault)
 {
     enum { WALL_BLOCK = BLOCK * GAUSS / (GAUSS + 1) };
     const rtl_grid_t *grid = self->grid;
@@ -311,10 +394,23 @@ axis_walls(assembly_t *self, size_t axis, rtl_fault_t *fault)
             continue;
         }
         for (size_t first = 0; status == 0 && first < n; first += WALL_BLOCK) {
-            status = wall_rates(self, axis, upper != 0, first,
+            status = wall_rates(self, work, axis, upper != 0, first,
                 n - first < WALL_BLOCK ? n - first : WALL_BLOCK, fault);
         }
     }
+    return status;
+}
+
+static int
+all_walls(assembly_t *self, rtl_fault_t *fault)
+{
+    work_t work;
+    int status = work_init(&work, self->grid->dim);
+
+    for (size_t k = 0; status == 0 && k < self->grid->dim; k++) {
+        status = axis_walls(self, &work, k, fault);
+    }
+    work_free(&work);
     return status;
 }
 
@@ -349,45 +445,69 @@ fill_rows(rtl_generator_t *self, const assembly_t *assembly, rtl_monitor_t *moni
     return status;
 }
 
+/* Progress of one part of the work. */
+typedef struct {
+    rtl_monitor_t *whole;
+    double begin, share;
+} part_t;
+
+static int
+poll_part(void *data, double done)
+{
+    const part_t *part = data;
+    return rtl_monitor_poll(part->whole, part->begin + part->share * done);
+}
+
+static int
+run_part(assembly_t *self, rtl_task_fn task, size_t n_tasks, double begin,
+    size_t n_threads, rtl_monitor_t *monitor, rtl_fault_t *fault)
+{
+    part_t part = {monitor, begin, (double) n_tasks};
+    part.begin /= (double) ((1 + self->grid->dim) * self->n_chunks);
+    part.share /= (double) ((1 + self->grid->dim) * self->n_chunks);
+    rtl_monitor_t scaled = {.poll = poll_part, .data = &part};
+    size_t threads = rtl_model_thread_safe(self->model) ? n_threads : 1;
+    int status = rtl_parallel_run(task, self, n_tasks, threads, &scaled);
+
+    for (size_t t = n_tasks; fault != NULL && status != 0 && t-- > 0;) {
+        if (self->chunk[t].fault.what != NULL) { /* the first one stays */
+            *fault = self->chunk[t].fault;
+        }
+    }
+    return status;
+}
+
 static int
 assemble_diagonal(rtl_generator_t *self, const rtl_model_t *model,
-    const rtl_grid_t *grid, double *peclet, rtl_monitor_t *monitor, rtl_fault_t *fault)
+    const rtl_grid_t *grid, double *peclet, size_t n_threads, rtl_monitor_t *monitor,
+    rtl_fault_t *fault)
 {
-    int status = 0;
     assembly_t assembly = {0};
-    size_t n = grid->n_cells;
-    double n_passes = (double) (grid->dim + 1), pass = 0.0;
+    int status = assembly_init(&assembly, model, grid);
+    size_t n_chunks = assembly.n_chunks, n_faces = grid->dim * n_chunks;
 
-    status = assembly_init(&assembly, model, grid);
-    for (size_t first = 0; status == 0 && first < n; first += BLOCK) {
-        status = centre_diffusion(
-            &assembly, first, n - first < BLOCK ? n - first : BLOCK, fault);
-        if (status == 0) {
-            status = rtl_monitor_poll(monitor, (double) first / (double) n / n_passes);
-        }
-    }
-    for (size_t k = 0; k < grid->dim; k++) {
-        pass += 1.0;
-        for (size_t first = 0; status == 0 && first < n; first += BLOCK) {
-            status = axis_faces(
-                &assembly, k, first, n - first < BLOCK ? n - first : BLOCK, fault);
-            if (status == 0) {
-                status = rtl_monitor_poll(
-                    monitor, (pass + (double) first / (double) n) / n_passes);
-            }
-        }
-        if (status == 0) {
-            status = axis_walls(&assembly, k, fault);
-        }
+    if (status == 0) {
+        status =
+            run_part(&assembly, centres_task, n_chunks, 0.0, n_threads, monitor, fault);
     }
     if (status == 0) {
-        status = rtl_generator_init(self, n, 2 * grid->dim * n);
+        status = run_part(&assembly, faces_task, n_faces, (double) n_chunks, n_threads,
+            monitor, fault);
+    }
+    if (status == 0) {
+        status = all_walls(&assembly, fault);
+    }
+    if (status == 0) {
+        status = rtl_generator_init(self, grid->n_cells, 2 * grid->dim * grid->n_cells);
     }
     if (status == 0) {
         status = fill_rows(self, &assembly, monitor);
         rtl_generator_kill(self, assembly.killing);
         assembly.killing = NULL;
-        *peclet = assembly.peclet;
+        *peclet = 0.0;
+        for (size_t k = 0; k < n_faces; k++) {
+            *peclet = fmax(*peclet, assembly.chunk[k].peclet);
+        }
     }
     assembly_free(&assembly);
     if (status != 0) {
@@ -398,13 +518,15 @@ assemble_diagonal(rtl_generator_t *self, const rtl_model_t *model,
 
 int
 rtl_finite_volume_assemble(rtl_generator_t *self, const rtl_model_t *model,
-    const rtl_grid_t *grid, double *peclet, rtl_monitor_t *monitor, rtl_fault_t *fault)
+    const rtl_grid_t *grid, double *peclet, size_t n_threads, rtl_monitor_t *monitor,
+    rtl_fault_t *fault)
 {
     memset(self, 0, sizeof *self);
     if (model->dim != grid->dim) {
         return RTL_BAD_ARGUMENT;
     }
-    int status = assemble_diagonal(self, model, grid, peclet, monitor, fault);
+    int status =
+        assemble_diagonal(self, model, grid, peclet, n_threads, monitor, fault);
     if (status == RTL_NOT_DIAGONAL) { /* mostly seen at the first cells */
         status = rtl_finite_volume_tensor_assemble(
             self, model, grid, peclet, monitor, fault);

@@ -7,36 +7,33 @@
 
 #include <string.h>
 
-#include "balance.h"
 #include "memory.h"
+#include "parallel.h"
 
-enum { RESIDUAL, RHS, CORRECTION, WORK };
+enum { RESIDUAL, RHS, CORRECTION, SECOND, WORK };
 
 static double *
 vector(const rtl_geometric_level_t *level, int which)
 {
-    return level->work + (size_t) which * level->chain->n;
+    return level->work + (size_t) which * level->balance.chain->n;
 }
 
 static int
-level_init(rtl_geometric_level_t *level, const rtl_generator_t *chain)
+level_init(rtl_geometric_level_t *level, const rtl_generator_t *chain, size_t n_threads)
 {
-    level->chain = chain;
-    level->reach = rtl_balance_reach(chain);
     level->y = rtl_memory_alloc(chain->n, sizeof(double));
-    level->value = rtl_memory_alloc(chain->n_entries, sizeof(double));
     level->work = rtl_memory_alloc(WORK * chain->n, sizeof(double));
-    if (level->y == NULL || level->value == NULL || level->work == NULL) {
+    if (level->y == NULL || level->work == NULL) {
         return RTL_NO_MEMORY;
     }
-    return 0;
+    return rtl_balance_init(&level->balance, chain, n_threads);
 }
 
 static void
 level_free(rtl_geometric_level_t *level)
 {
+    rtl_balance_free(&level->balance);
     rtl_memory_free(level->y);
-    rtl_memory_free(level->value);
     rtl_memory_free(level->work);
     rtl_memory_free(level->parent);
     rtl_memory_free(level->restriction);
@@ -45,14 +42,16 @@ level_free(rtl_geometric_level_t *level)
 }
 
 int
-rtl_geometric_init(rtl_geometric_t *self, const rtl_generator_t *chain, const double *y)
+rtl_geometric_init(rtl_geometric_t *self, const rtl_generator_t *chain, const double *y,
+    size_t n_threads)
 {
     memset(self, 0, sizeof *self);
-    int status = level_init(&self->level[0], chain);
+    self->n_threads = n_threads;
+    int status = level_init(&self->level[0], chain, n_threads);
     if (status == 0) {
         memcpy(self->level[0].y, y, chain->n * sizeof *y);
         self->n_levels = 1;
-        status = rtl_multilevel_init(&self->coarsest, chain, y);
+        status = rtl_multilevel_init(&self->coarsest, chain, y, n_threads);
     }
     if (status != 0) {
         rtl_geometric_free(self);
@@ -68,7 +67,7 @@ rtl_geometric_push(rtl_geometric_t *self, const rtl_generator_t *chain,
         return RTL_TOO_LARGE;
     }
     rtl_geometric_level_t *level = &self->level[self->n_levels];
-    int status = level_init(level, chain);
+    int status = level_init(level, chain, self->n_threads);
     if (status == 0) {
         status = rtl_interpolate_init(&level->interpolate, coarse, fine, false);
     }
@@ -86,6 +85,9 @@ rtl_geometric_push(rtl_geometric_t *self, const rtl_generator_t *chain,
         memset(level, 0, sizeof *level);
         return status;
     }
+    level->n_slabs = coarse->shape[0];
+    level->slab = coarse->stride[0];
+    level->fine_slab = fine->stride[0] * (fine->shape[0] > coarse->shape[0] ? 2 : 1);
     rtl_interpolate_parents(&level->interpolate, coarse, fine, level->parent);
     self->n_levels++;
     return 0;
@@ -105,82 +107,157 @@ rtl_geometric_free(rtl_geometric_t *self)
 void
 rtl_geometric_replace(rtl_geometric_t *self, const rtl_generator_t *chain)
 {
-    self->level[self->n_levels - 1].chain = chain;
+    self->level[self->n_levels - 1].balance.chain = chain;
     self->level[self->n_levels - 1].updated = false;
+}
+
+/* --- loops over slabs: coarse cells of some indices along axis 0, and the fine cells
+ * in them ------------------------------------------------------------------------ */
+
+typedef struct {
+    rtl_geometric_level_t *fine;
+    const double *exit_rate; /* of the coarse chain */
+    double *total;           /* a vector of the coarse level */
+    const double *scratch;
+} slabs_t;
+
+static size_t
+last_cell(const rtl_geometric_level_t *fine, size_t last_slab)
+{
+    size_t n = fine->balance.chain->n, end = last_slab * fine->fine_slab;
+    return end < n ? end : n;
+}
+
+/* p_i q_i / (P_I Q_I), P_I the sum of p over the coarse cell; all p relative to that of
+ * the coarse cell's most probable one. */
+static void
+restriction_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    slabs_t *slabs = data;
+    rtl_geometric_level_t *fine = slabs->fine;
+    const double *y = fine->y, *exit_rate = fine->balance.chain->exit_rate;
+    const int32_t *parent = fine->parent;
+    double *total = slabs->total, *restriction = fine->restriction;
+    size_t begin = first * fine->fine_slab, end = last_cell(fine, last);
+    int32_t *top = fine->top;
+
+    (void) piece;
+    for (size_t c = first * fine->slab; c < last * fine->slab; c++) {
+        top[c] = -1;
+        total[c] = 0.0;
+    }
+    for (size_t i = begin; i < end; i++) {
+        int32_t *best = &top[parent[i]];
+        *best = *best < 0 || y[i] > y[*best] ? (int32_t) i : *best;
+    }
+    for (size_t i = begin; i < end; i++) {
+        restriction[i] = rtl_balance_ratio(
+            slabs->scratch, fine->balance.chain->n, i, (size_t) top[parent[i]]);
+        total[parent[i]] += restriction[i];
+    }
+    for (size_t c = first * fine->slab; c < last * fine->slab; c++) {
+        total[c] = 1.0 / (total[c] * slabs->exit_rate[c]);
+    }
+    for (size_t i = begin; i < end; i++) {
+        restriction[i] *= exit_rate[i] * total[parent[i]];
+    }
 }
 
 void
 rtl_geometric_update(rtl_geometric_t *self, const double *y)
 {
     rtl_geometric_level_t *fine = &self->level[self->n_levels - 1];
-    const rtl_generator_t *chain = fine->chain;
+    size_t n = fine->balance.chain->n;
 
     if (self->n_levels == 1 ||
-        (fine->updated && memcmp(fine->y, y, chain->n * sizeof *y) == 0)) {
+        (fine->updated && memcmp(fine->y, y, n * sizeof *y) == 0)) {
         return;
     }
-    memcpy(fine->y, y, chain->n * sizeof *y);
+    memcpy(fine->y, y, n * sizeof *y);
     fine->updated = true;
-    rtl_balance_values(chain, y, fine->value, self->scratch);
-    /* p_i q_i / (P_I Q_I), P_I the sum of p over the coarse cell; all p relative to
-     * that of the coarse cell's most probable one */
-    const rtl_generator_t *coarse = (fine - 1)->chain;
-    double *total = vector(fine - 1, RHS);
-    int32_t *top = fine->top;
-    for (size_t c = 0; c < coarse->n; c++) {
-        top[c] = -1;
-        total[c] = 0.0;
-    }
-    for (size_t i = 0; i < chain->n; i++) {
-        int32_t *best = &top[fine->parent[i]];
-        *best = *best < 0 || y[i] > y[*best] ? (int32_t) i : *best;
-    }
-    for (size_t i = 0; i < chain->n; i++) {
-        size_t best = (size_t) top[fine->parent[i]];
-        fine->restriction[i] = rtl_balance_ratio(self->scratch, chain->n, i, best);
-        total[fine->parent[i]] += fine->restriction[i];
-    }
-    for (size_t c = 0; c < coarse->n; c++) {
-        total[c] = 1.0 / (total[c] * coarse->exit_rate[c]);
-    }
-    for (size_t i = 0; i < chain->n; i++) {
-        fine->restriction[i] *= chain->exit_rate[i] * total[fine->parent[i]];
+    rtl_balance_update(&fine->balance, y, self->scratch);
+    slabs_t slabs = {.fine = fine,
+        .exit_rate = (fine - 1)->balance.chain->exit_rate,
+        .total = vector(fine - 1, RHS),
+        .scratch = self->scratch};
+    rtl_parallel_loop(
+        restriction_piece, &slabs, fine->n_slabs, fine->fine_slab, self->n_threads);
+}
+
+/* Restrict the residual: sum of shares over each coarse cell. */
+static void
+restrict_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    slabs_t *slabs = data;
+    rtl_geometric_level_t *fine = slabs->fine;
+    const double *r = vector(fine, RESIDUAL);
+    double *rhs = slabs->total;
+
+    (void) piece;
+    memset(rhs + first * fine->slab, 0, (last - first) * fine->slab * sizeof *rhs);
+    for (size_t i = first * fine->fine_slab; i < last_cell(fine, last); i++) {
+        rhs[fine->parent[i]] += fine->restriction[i] * r[i];
     }
 }
 
-void
-rtl_geometric_apply(const rtl_geometric_t *self, const double *x, double *out)
-{
-    const rtl_geometric_level_t *fine = &self->level[self->n_levels - 1];
+/* --- the cycle -------------------------------------------------------------------- */
 
-    rtl_balance_apply(fine->chain, fine->value, x, out);
+static void cycle(rtl_geometric_t *self, size_t l, const double *b, double *x);
+
+static void
+add_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    const rtl_geometric_level_t *level = data;
+    double *x = vector(level, CORRECTION);
+    const double *second = vector(level, SECOND);
+
+    (void) piece;
+    for (size_t i = first; i < last; i++) {
+        x[i] += second[i];
+    }
+}
+
+/* CORRECTION of level l from its RHS, by two cycles: coarse operators of strong drift
+ * are too stiff by a factor up to 2, and one would leave half of the error. */
+static void
+correct(rtl_geometric_t *self, size_t l)
+{
+    rtl_geometric_level_t *level = &self->level[l];
+    double *b = vector(level, RHS), *x = vector(level, CORRECTION);
+
+    if (l == 0) {
+        rtl_multilevel_cycle(&self->coarsest, b, x);
+        return;
+    }
+    cycle(self, l, b, x);
+    rtl_balance_reduce(&level->balance, x, b);
+    cycle(self, l, b, vector(level, SECOND));
+    rtl_parallel_loop(add_piece, level, level->balance.chain->n, 1, self->n_threads);
 }
 
 static void
 cycle(rtl_geometric_t *self, size_t l, const double *b, double *x)
 {
     rtl_geometric_level_t *fine = &self->level[l], *coarse = fine - 1;
-    double *r = vector(fine, RESIDUAL);
+    slabs_t slabs = {.fine = fine, .total = vector(coarse, RHS)};
 
-    if (l == 0) {
-        rtl_multilevel_cycle(&self->coarsest, b, x);
-        return;
-    }
-    double *rhs = vector(coarse, RHS), *correction = vector(coarse, CORRECTION);
-    rtl_balance_forward(fine->chain, fine->value, fine->reach, b, x, r);
-    memset(rhs, 0, coarse->chain->n * sizeof *rhs);
-    for (size_t i = 0; i < fine->chain->n; i++) {
-        rhs[fine->parent[i]] += fine->restriction[i] * r[i];
-    }
-    cycle(self, l - 1, rhs, correction);
-    rtl_interpolate_add(&fine->interpolate, correction, x, self->scratch);
-    rtl_balance_backward(fine->chain, fine->value, b, x);
+    rtl_balance_forward(&fine->balance, b, x, vector(fine, RESIDUAL));
+    rtl_parallel_loop(
+        restrict_piece, &slabs, fine->n_slabs, fine->fine_slab, self->n_threads);
+    correct(self, l - 1);
+    rtl_interpolate_add(&fine->interpolate, vector(coarse, CORRECTION), x,
+        self->scratch, self->n_threads);
+    rtl_balance_backward(&fine->balance, b, x);
 }
 
 void
 rtl_geometric_cycle(rtl_geometric_t *self, const double *b, double *x)
 {
-    cycle(self, self->n_levels - 1, b, x);
+    if (self->n_levels == 1) {
+        rtl_multilevel_cycle(&self->coarsest, b, x);
+    } else {
+        cycle(self, self->n_levels - 1, b, x);
+    }
 }
 
 size_t
@@ -189,9 +266,10 @@ rtl_geometric_bytes(const rtl_geometric_t *self)
     size_t bytes = rtl_multilevel_bytes(&self->coarsest);
 
     for (size_t l = 0; l < self->n_levels; l++) {
-        const rtl_generator_t *chain = self->level[l].chain;
+        const rtl_generator_t *chain = self->level[l].balance.chain;
         bytes += chain->n_entries * sizeof(double);
         bytes += chain->n * ((WORK + 2) * sizeof(double) + sizeof(int32_t));
     }
-    return bytes + 2 * self->level[self->n_levels - 1].chain->n * sizeof(double);
+    return bytes +
+           2 * self->level[self->n_levels - 1].balance.chain->n * sizeof(double);
 }

@@ -11,22 +11,22 @@
 
 #include <stdbool.h>
 
-#include "generator.h"
+#include "balance.h"
 #include "interpolate.h"
 #include "multilevel.h"
 
 typedef struct {
-    const rtl_generator_t *chain; /* borrowed */
-    size_t reach;                 /* of the chain's entries, see balance.h */
-    double *y;                    /* (n,) log p; owned */
-    double *value;                /* (n_entries,) A off the diagonal; owned */
-    double *work;                 /* (3, n): residual, right side, correction; owned */
+    rtl_balance_t balance; /* A at y */
+    double *y;             /* (n,) log p; owned */
+    double *work;          /* vectors of the cycle; owned */
     /* between this level and the next coarser one; unused on the coarsest: */
     rtl_interpolate_t interpolate;
-    int32_t *parent;     /* (n,) coarse cell; owned */
-    double *restriction; /* (n,) p_i q_i / (P_I Q_I); owned */
-    int32_t *top;        /* (n_coarse,) most probable cell of each coarse one; owned */
-    bool updated;        /* value and restriction are those of y */
+    size_t n_slabs;         /* coarse cells along axis 0 */
+    size_t slab, fine_slab; /* cells in one, and in the fine ones of one */
+    int32_t *parent;        /* (n,) coarse cell; owned */
+    double *restriction;    /* (n,) p_i q_i / (P_I Q_I); owned */
+    int32_t *top; /* (n_coarse,) most probable cell of each coarse one; owned */
+    bool updated; /* balance and restriction are those of y */
 } rtl_geometric_level_t;
 
 enum { RTL_GEOMETRIC_MAX = 32 };
@@ -35,12 +35,13 @@ typedef struct {
     size_t n_levels;
     rtl_geometric_level_t level[RTL_GEOMETRIC_MAX]; /* 0 is the coarsest */
     rtl_multilevel_t coarsest;                      /* solves level 0 */
-    double *scratch;                                /* (2, n of the finest); owned */
+    size_t n_threads;
+    double *scratch; /* (2, n of the finest); owned */
 } rtl_geometric_t;
 
 /* One level, whose chain is small, at log p = y. Chains are borrowed for good. */
 int rtl_geometric_init(rtl_geometric_t *self, const rtl_generator_t *chain,
-    const double *y) RTL_MUST_CHECK;
+    const double *y, size_t n_threads) RTL_MUST_CHECK;
 
 /* Add a finer level on top; `coarse` is the grid of the level that was the finest.
  * rtl_geometric_update must follow. */
@@ -55,10 +56,7 @@ void rtl_geometric_replace(rtl_geometric_t *self, const rtl_generator_t *chain);
 /* New probabilities on the finest level. */
 void rtl_geometric_update(rtl_geometric_t *self, const double *y);
 
-/* out = A x on the finest level. */
-void rtl_geometric_apply(const rtl_geometric_t *self, const double *x, double *out);
-
-/* x = M b, one V-cycle. */
+/* x = M b, one W-cycle. */
 void rtl_geometric_cycle(rtl_geometric_t *self, const double *b, double *x);
 
 size_t rtl_geometric_bytes(const rtl_geometric_t *self);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "parallel.h"
 
 enum { SHORTEST_AXIS = 8 };
 
@@ -147,38 +148,87 @@ rtl_interpolate_parents(const rtl_interpolate_t *self, const rtl_grid_t *coarse,
     }
 }
 
-void
-rtl_interpolate_add(
-    const rtl_interpolate_t *self, const double *coarse, double *fine, double *work)
-{
-    size_t outer = 1, inner = 1, n_fine = 1;
-    const double *from = coarse;
+/* One axis: axes before it are fine already (outer), those after still coarse (inner).
+ */
+typedef struct {
+    const rtl_interpolate_t *self;
+    size_t axis, outer, inner;
+    const double *from;
+    double *to;
+    bool add;
+} pass_t;
 
-    for (size_t k = 0; k < self->dim; k++) {
-        inner *= self->coarse_shape[k];
-        n_fine *= self->fine_shape[k];
+static void
+interpolate_row(const pass_t *pass, size_t o, size_t i)
+{
+    const rtl_interpolate_t *self = pass->self;
+    size_t k = pass->axis, m = self->coarse_shape[k], n = self->fine_shape[k];
+    size_t inner = pass->inner;
+    const double *a = pass->from + (o * m + (size_t) self->low[k][i]) * inner;
+    const double *b = pass->from + (o * m + (size_t) self->high[k][i]) * inner;
+    double t = self->share[k][i], *out = pass->to + (o * n + i) * inner;
+
+    for (size_t s = 0; s < inner; s++) {
+        out[s] = (pass->add ? out[s] : 0.0) + (a[s] + t * (b[s] - a[s]));
     }
-    /* axes 0 .. k-1 are fine already (outer), those after k still coarse (inner) */
-    for (size_t k = 0; k < self->dim; k++) {
-        size_t m = self->coarse_shape[k], n = self->fine_shape[k];
-        bool last = k + 1 == self->dim;
-        double *to = last ? fine : work + (k % 2) * n_fine;
-        inner /= m;
-        for (size_t o = 0; o < outer; o++) {
+}
+
+/* The last axis, inner = 1. */
+static void
+interpolate_line(const pass_t *pass, size_t o)
+{
+    const rtl_interpolate_t *self = pass->self;
+    size_t k = pass->axis, n = self->fine_shape[k];
+    const double *from = pass->from + o * self->coarse_shape[k];
+    double *out = pass->to + o * n;
+
+    for (size_t i = 0; i < n; i++) {
+        double a = from[self->low[k][i]], b = from[self->high[k][i]];
+        out[i] += a + self->share[k][i] * (b - a);
+    }
+}
+
+/* Pieces of the first axis go through its indices, of the others through `outer`. */
+static void
+pass_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    const pass_t *pass = data;
+    size_t n = pass->self->fine_shape[pass->axis];
+
+    (void) piece;
+    for (size_t r = first; r < last; r++) {
+        if (pass->axis == 0) {
+            interpolate_row(pass, 0, r);
+        } else if (pass->inner == 1) {
+            interpolate_line(pass, r);
+        } else {
             for (size_t i = 0; i < n; i++) {
-                const double *a = from + (o * m + (size_t) self->low[k][i]) * inner;
-                const double *b = from + (o * m + (size_t) self->high[k][i]) * inner;
-                double t = self->share[k][i], *out = to + (o * n + i) * inner;
-                if (last) { /* inner = 1 */
-                    *out += *a + t * (*b - *a);
-                    continue;
-                }
-                for (size_t s = 0; s < inner; s++) {
-                    out[s] = a[s] + t * (b[s] - a[s]);
-                }
+                interpolate_row(pass, r, i);
             }
         }
-        outer *= n;
-        from = to;
+    }
+}
+
+void
+rtl_interpolate_add(const rtl_interpolate_t *self, const double *coarse, double *fine,
+    double *work, size_t n_threads)
+{
+    pass_t pass = {.self = self, .outer = 1, .inner = 1, .from = coarse};
+    size_t n_fine = 1;
+
+    for (size_t k = 0; k < self->dim; k++) {
+        pass.inner *= self->coarse_shape[k];
+        n_fine *= self->fine_shape[k];
+    }
+    for (size_t k = 0; k < self->dim; k++) {
+        size_t n = self->fine_shape[k];
+        pass.axis = k;
+        pass.inner /= self->coarse_shape[k];
+        pass.add = k + 1 == self->dim;
+        pass.to = pass.add ? fine : work + (k % 2) * n_fine;
+        rtl_parallel_loop(pass_piece, &pass, k == 0 ? n : pass.outer,
+            k == 0 ? pass.inner : n * pass.inner, n_threads);
+        pass.outer *= n;
+        pass.from = pass.to;
     }
 }

@@ -34,7 +34,7 @@ void rtl_interpolate_parents(const rtl_interpolate_t *self, const rtl_grid_t *co
     const rtl_grid_t *fine, int32_t *parent);
 
 /* fine += the interpolated coarse field. `work` is (2, n_fine). */
-void rtl_interpolate_add(
-    const rtl_interpolate_t *self, const double *coarse, double *fine, double *work);
+void rtl_interpolate_add(const rtl_interpolate_t *self, const double *coarse,
+    double *fine, double *work, size_t n_threads);
 
 #endif

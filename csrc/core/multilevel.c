@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "aggregate.h"
-#include "balance.h"
 #include "direct.h"
 #include "memory.h"
+#include "parallel.h"
 
 /* vectors of one level; the finest needs two, the coarsest solve takes IMAGE_1 and the
  * next */
@@ -23,7 +23,7 @@ static const double good_enough = 0.25;
 static double *
 vector(const rtl_level_t *level, int which)
 {
-    return level->work + (size_t) which * level->chain->n;
+    return level->work + (size_t) which * level->balance.chain->n;
 }
 
 /* exp that stays finite: far from the solution log p may jump by thousands. */
@@ -38,7 +38,7 @@ bounded_exp(double x)
 static void
 update_coarse(rtl_level_t *fine, rtl_level_t *coarse)
 {
-    const rtl_generator_t *chain = fine->chain;
+    const rtl_generator_t *chain = fine->balance.chain;
 
     rtl_aggregate_rates(chain, fine->y, fine->aggregate, fine->target, &coarse->own,
         coarse->y, fine->share, vector(coarse, RHS));
@@ -52,13 +52,13 @@ static int
 update_dense(rtl_multilevel_t *self)
 {
     const rtl_level_t *last = &self->level[self->n_levels - 1];
-    size_t n = last->chain->n;
+    size_t n = last->balance.chain->n;
     int status = rtl_direct_order(n, last->y, self->order);
 
     if (status != 0) {
         return status;
     }
-    rtl_direct_gather(last->chain, self->order, self->order + n, self->dense);
+    rtl_direct_gather(last->balance.chain, self->order, self->order + n, self->dense);
     status = rtl_direct_eliminate(n, NULL, self->dense);
     for (size_t i = 0; i < n; i++) {
         double y = last->y[self->order[i]];
@@ -74,10 +74,10 @@ update_dense(rtl_multilevel_t *self)
 int
 rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
 {
-    memcpy(self->level[0].y, y, self->level[0].chain->n * sizeof *y);
+    memcpy(self->level[0].y, y, self->level[0].balance.chain->n * sizeof *y);
     for (size_t l = 0; l < self->n_levels; l++) {
-        rtl_balance_values(self->level[l].chain, self->level[l].y, self->level[l].value,
-            self->level[l].work);
+        rtl_balance_update(
+            &self->level[l].balance, self->level[l].y, self->level[l].work);
         if (l + 1 < self->n_levels) {
             update_coarse(&self->level[l], &self->level[l + 1]);
         }
@@ -88,25 +88,23 @@ rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
 /* --- hierarchy -------------------------------------------------------------------- */
 
 static int
-level_init(rtl_level_t *level, const rtl_generator_t *chain, size_t n_vectors)
+level_init(rtl_level_t *level, const rtl_generator_t *chain, size_t n_vectors,
+    size_t n_threads)
 {
-    level->chain = chain;
-    level->reach = rtl_balance_reach(chain);
     level->y = rtl_memory_alloc(chain->n, sizeof(double));
-    level->value = rtl_memory_alloc(chain->n_entries, sizeof(double));
     level->work = rtl_memory_alloc(n_vectors * chain->n, sizeof(double));
-    if (level->y == NULL || level->value == NULL || level->work == NULL) {
+    if (level->y == NULL || level->work == NULL) {
         return RTL_NO_MEMORY;
     }
-    return 0;
+    return rtl_balance_init(&level->balance, chain, n_threads);
 }
 
 static void
 level_free(rtl_level_t *level)
 {
     rtl_generator_free(&level->own);
+    rtl_balance_free(&level->balance);
     rtl_memory_free(level->y);
-    rtl_memory_free(level->value);
     rtl_memory_free(level->aggregate);
     rtl_memory_free(level->target);
     rtl_memory_free(level->share);
@@ -118,28 +116,29 @@ level_free(rtl_level_t *level)
 static int
 add_level(rtl_level_t *fine, rtl_level_t *coarse, bool *grew)
 {
-    size_t n = fine->chain->n, n_groups = 0;
+    size_t n = fine->balance.chain->n, n_groups = 0;
     int status = RTL_NO_MEMORY;
 
     fine->aggregate = rtl_memory_alloc(n, sizeof(int32_t));
-    fine->target = rtl_memory_alloc(fine->chain->n_entries, sizeof(int32_t));
+    fine->target = rtl_memory_alloc(fine->balance.chain->n_entries, sizeof(int32_t));
     fine->share = rtl_memory_alloc(n, sizeof(double));
     fine->restriction = rtl_memory_alloc(n, sizeof(double));
     if (fine->aggregate == NULL || fine->target == NULL || fine->share == NULL ||
         fine->restriction == NULL) {
         return status;
     }
-    status = rtl_aggregate_match(fine->chain, fine->y, fine->aggregate, &n_groups);
+    status =
+        rtl_aggregate_match(fine->balance.chain, fine->y, fine->aggregate, &n_groups);
     *grew = (double) n_groups < 0.8 * (double) n;
     if (status != 0 || !*grew) {
         return status;
     }
     status = rtl_aggregate_pattern(
-        fine->chain, fine->aggregate, n_groups, &coarse->own, fine->target);
+        fine->balance.chain, fine->aggregate, n_groups, &coarse->own, fine->target);
     if (status != 0) {
         return status;
     }
-    status = level_init(coarse, &coarse->own, WORK);
+    status = level_init(coarse, &coarse->own, WORK, fine->balance.n_threads);
     if (status == 0) {
         update_coarse(fine, coarse);
     }
@@ -147,21 +146,21 @@ add_level(rtl_level_t *fine, rtl_level_t *coarse, bool *grew)
 }
 
 int
-rtl_multilevel_init(
-    rtl_multilevel_t *self, const rtl_generator_t *chain, const double *y)
+rtl_multilevel_init(rtl_multilevel_t *self, const rtl_generator_t *chain,
+    const double *y, size_t n_threads)
 {
     int status;
     bool grew = true;
     rtl_level_t *last = &self->level[0];
 
     memset(self, 0, sizeof *self);
-    status = level_init(last, chain, CORRECTION);
+    status = level_init(last, chain, CORRECTION, n_threads);
     if (status != 0) {
         goto out;
     }
     memcpy(last->y, y, chain->n * sizeof *y);
     self->n_levels = 1;
-    while (last->chain->n > SMALLEST && self->n_levels < RTL_MULTILEVEL_MAX) {
+    while (last->balance.chain->n > SMALLEST && self->n_levels < RTL_MULTILEVEL_MAX) {
         status = add_level(last, last + 1, &grew);
         if (status != 0) {
             goto out;
@@ -172,9 +171,10 @@ rtl_multilevel_init(
         last++;
         self->n_levels++;
     }
-    if (last->chain->n <= LARGEST_DENSE) {
-        self->dense = rtl_memory_alloc(last->chain->n * last->chain->n, sizeof(double));
-        self->order = rtl_memory_alloc(2 * last->chain->n, sizeof(int32_t));
+    if (last->balance.chain->n <= LARGEST_DENSE) {
+        self->dense = rtl_memory_alloc(
+            last->balance.chain->n * last->balance.chain->n, sizeof(double));
+        self->order = rtl_memory_alloc(2 * last->balance.chain->n, sizeof(int32_t));
         if (self->dense == NULL || self->order == NULL) {
             status = RTL_NO_MEMORY;
             goto out;
@@ -205,7 +205,7 @@ rtl_multilevel_bytes(const rtl_multilevel_t *self)
     size_t bytes = 0;
 
     for (size_t l = 0; l < self->n_levels; l++) {
-        const rtl_generator_t *chain = self->level[l].chain;
+        const rtl_generator_t *chain = self->level[l].balance.chain;
         size_t vectors = l == 0 ? CORRECTION + 3 : WORK + 3;
         bytes += chain->n * (vectors * sizeof(double) + sizeof(int32_t));
         bytes += chain->n_entries * (sizeof(double) + sizeof(int32_t));
@@ -219,27 +219,10 @@ rtl_multilevel_bytes(const rtl_multilevel_t *self)
 
 /* --- the cycle -------------------------------------------------------------------- */
 
-static void
-apply(const rtl_level_t *level, const double *x, double *out)
-{
-    rtl_balance_apply(level->chain, level->value, x, out);
-}
-
 static double
-dot(size_t n, const double *a, const double *b)
+dot(const rtl_level_t *level, const double *x, const double *y)
 {
-    double sum[4] = {0.0, 0.0, 0.0, 0.0}; /* four chains hide the latency of adding */
-    size_t i = 0;
-
-    for (; i + 4 <= n; i += 4) {
-        for (size_t k = 0; k < 4; k++) {
-            sum[k] += a[i + k] * b[i + k];
-        }
-    }
-    for (; i < n; i++) {
-        sum[0] += a[i] * b[i];
-    }
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    return rtl_parallel_dot(x, y, level->balance.chain->n, level->balance.n_threads);
 }
 
 /* Solve on the coarsest level: eliminate downwards, x = 0 at the most probable state,
@@ -247,7 +230,7 @@ dot(size_t n, const double *a, const double *b)
 static void
 solve_dense(const rtl_multilevel_t *self, const double *b, double *x, double *work)
 {
-    const rtl_generator_t *chain = self->level[self->n_levels - 1].chain;
+    const rtl_generator_t *chain = self->level[self->n_levels - 1].balance.chain;
     const double *w = self->dense;
     size_t n = chain->n;
     double *rhs = work, *solution = work + n;
@@ -266,7 +249,8 @@ solve_dense(const rtl_multilevel_t *self, const double *b, double *x, double *wo
     for (size_t k = 1; k < n; k++) {
         double pivot = w[k * n + k];
         solution[k] =
-            (pivot > 0.0 ? dot(k, w + k * n, solution) / pivot : 0.0) - rhs[k];
+            (pivot > 0.0 ? rtl_parallel_dot(w + k * n, solution, k, 1) / pivot : 0.0) -
+            rhs[k];
     }
     for (size_t k = 0; k < n; k++) {
         x[self->order[k]] = solution[k];
@@ -279,14 +263,14 @@ static void
 cycle(rtl_multilevel_t *self, size_t l, const double *b, double *x)
 {
     rtl_level_t *fine = &self->level[l], *coarse = &self->level[l + 1];
-    size_t n = fine->chain->n;
+    size_t n = fine->balance.chain->n;
     double *r = vector(fine, RESIDUAL), *rhs, *correction;
 
-    rtl_balance_forward(fine->chain, fine->value, fine->reach, b, x, r);
+    rtl_balance_forward(&fine->balance, b, x, r);
     if (l + 1 < self->n_levels) {
         rhs = vector(coarse, RHS);
         correction = vector(coarse, CORRECTION);
-        memset(rhs, 0, coarse->chain->n * sizeof *rhs);
+        memset(rhs, 0, coarse->balance.chain->n * sizeof *rhs);
         for (size_t i = 0; i < n; i++) {
             rhs[fine->aggregate[i]] += fine->restriction[i] * r[i];
         }
@@ -295,7 +279,7 @@ cycle(rtl_multilevel_t *self, size_t l, const double *b, double *x)
             x[i] += correction[fine->aggregate[i]];
         }
     }
-    rtl_balance_backward(fine->chain, fine->value, b, x);
+    rtl_balance_backward(&fine->balance, b, x);
 }
 
 /* CORRECTION of level l from its RHS: directly on the last, else by at most two steps
@@ -304,7 +288,7 @@ static void
 correct(rtl_multilevel_t *self, size_t l)
 {
     rtl_level_t *level = &self->level[l];
-    size_t n = level->chain->n;
+    size_t n = level->balance.chain->n;
     double *b = vector(level, RHS), *x = vector(level, CORRECTION);
     double *image_1 = vector(level, IMAGE_1), *image_2 = vector(level, IMAGE_2);
     double *second = vector(level, SECOND);
@@ -313,39 +297,33 @@ correct(rtl_multilevel_t *self, size_t l)
         solve_dense(self, b, x, vector(level, IMAGE_1));
         return;
     }
-    double before = dot(n, b, b);
+    double before = dot(level, b, b);
     cycle(self, l, b, x);
-    apply(level, x, image_1);
-    double norm_1 = dot(n, image_1, image_1);
+    rtl_balance_apply(&level->balance, x, image_1);
+    double norm_1 = dot(level, image_1, image_1);
     if (!(norm_1 > 0.0)) {
         return;
     }
-    double step_1 = dot(n, image_1, b) / norm_1;
+    double step_1 = dot(level, image_1, b) / norm_1;
     for (size_t i = 0; i < n; i++) {
         b[i] -= step_1 * image_1[i];
         x[i] *= step_1;
     }
-    if (dot(n, b, b) <= good_enough * good_enough * before) {
+    if (dot(level, b, b) <= good_enough * good_enough * before) {
         return;
     }
     cycle(self, l, b, second);
-    apply(level, second, image_2);
-    double overlap = dot(n, image_2, image_1) / norm_1;
-    double norm_2 = dot(n, image_2, image_2) - overlap * overlap * norm_1;
+    rtl_balance_apply(&level->balance, second, image_2);
+    double overlap = dot(level, image_2, image_1) / norm_1;
+    double norm_2 = dot(level, image_2, image_2) - overlap * overlap * norm_1;
     if (!(norm_2 > 0.0)) {
         return;
     }
-    double step_2 = dot(n, image_2, b) / norm_2;
+    double step_2 = dot(level, image_2, b) / norm_2;
     double back = overlap * step_2 / (step_1 != 0.0 ? step_1 : 1.0);
     for (size_t i = 0; i < n; i++) { /* x holds step_1 times the first direction */
         x[i] += step_2 * second[i] - back * x[i];
     }
-}
-
-void
-rtl_multilevel_apply(const rtl_multilevel_t *self, const double *x, double *out)
-{
-    apply(&self->level[0], x, out);
 }
 
 void
@@ -362,11 +340,11 @@ static int
 solve_coarsest(rtl_level_t *last)
 {
     const double *old = vector(last, RESIDUAL);
-    int status = rtl_direct_dense(last->chain, NULL, last->y);
+    int status = rtl_direct_dense(last->balance.chain, NULL, last->y);
 
-    for (size_t i = 0; i < last->chain->n; i++) {
+    for (size_t i = 0; i < last->balance.chain->n; i++) {
         if (!isfinite(last->y[i])) {
-            memcpy(last->y, old, last->chain->n * sizeof *old);
+            memcpy(last->y, old, last->balance.chain->n * sizeof *old);
             break;
         }
     }
@@ -378,7 +356,7 @@ rtl_multilevel_multiply(rtl_multilevel_t *self, int sweeps, double *y)
 {
     for (size_t l = 1; l < self->n_levels; l++) {
         rtl_level_t *level = &self->level[l];
-        memcpy(vector(level, RESIDUAL), level->y, level->chain->n * sizeof *y);
+        memcpy(vector(level, RESIDUAL), level->y, level->balance.chain->n * sizeof *y);
     }
     if (self->dense != NULL && self->n_levels > 1) {
         int status = solve_coarsest(&self->level[self->n_levels - 1]);
@@ -389,15 +367,15 @@ rtl_multilevel_multiply(rtl_multilevel_t *self, int sweeps, double *y)
     for (size_t l = self->n_levels - 1; l-- > 0;) {
         rtl_level_t *fine = &self->level[l], *coarse = &self->level[l + 1];
         const double *old = vector(coarse, RESIDUAL);
-        for (size_t i = 0; i < fine->chain->n; i++) {
+        for (size_t i = 0; i < fine->balance.chain->n; i++) {
             size_t c = (size_t) fine->aggregate[i];
             fine->y[i] += coarse->y[c] - old[c];
         }
         for (int s = 0; s < sweeps; s++) {
-            rtl_generator_sweep(fine->chain, fine->y);
+            rtl_generator_sweep(fine->balance.chain, fine->y);
         }
     }
-    memcpy(y, self->level[0].y, self->level[0].chain->n * sizeof *y);
+    memcpy(y, self->level[0].y, self->level[0].balance.chain->n * sizeof *y);
     return rtl_multilevel_update(self, y);
 }
 
@@ -412,8 +390,8 @@ rtl_multilevel_project(rtl_multilevel_t *self, double *z)
     for (size_t l = 0; l + 1 < self->n_levels; l++) { /* means, level by level */
         const rtl_level_t *fine = &self->level[l];
         double *mean = vector(&self->level[l + 1], RHS);
-        memset(mean, 0, self->level[l + 1].chain->n * sizeof *mean);
-        for (size_t i = 0; i < fine->chain->n; i++) {
+        memset(mean, 0, self->level[l + 1].balance.chain->n * sizeof *mean);
+        for (size_t i = 0; i < fine->balance.chain->n; i++) {
             mean[fine->aggregate[i]] += fine->share[i] * fine_mean[i];
         }
         fine_mean = mean;
@@ -422,7 +400,7 @@ rtl_multilevel_project(rtl_multilevel_t *self, double *z)
         const rtl_level_t *fine = &self->level[l];
         const double *mean = vector(&self->level[l + 1], RHS);
         double *out = l == 0 ? z : vector(&self->level[l], RHS);
-        for (size_t i = 0; i < fine->chain->n; i++) {
+        for (size_t i = 0; i < fine->balance.chain->n; i++) {
             out[i] = (l == 0 ? out[i] : 0.0) +
                      (l == 0 ? -1.0 : 1.0) * mean[fine->aggregate[i]];
         }

@@ -12,14 +12,12 @@
 #ifndef RTL_MULTILEVEL_H
 #define RTL_MULTILEVEL_H
 
-#include "generator.h"
+#include "balance.h"
 
 typedef struct {
-    const rtl_generator_t *chain; /* finest: borrowed; coarser: points to `own` */
+    rtl_balance_t balance; /* A at y; its chain: finest, borrowed; coarser, `own` */
     rtl_generator_t own;
-    size_t reach;        /* of the chain's entries, see balance.h */
     double *y;           /* (n,) log p; owned */
-    double *value;       /* (n_entries,) A off the diagonal; owned */
     int32_t *aggregate;  /* (n,) state of the next level; owned, NULL on the last */
     int32_t *target;     /* (n_entries,) entry of the next level, -1 inside; owned */
     double *share;       /* (n,) p_i / P_I; owned */
@@ -40,14 +38,11 @@ typedef struct {
 /* Aggregates chosen for probabilities e^y. `chain` is borrowed and must outlive self.
  */
 int rtl_multilevel_init(rtl_multilevel_t *self, const rtl_generator_t *chain,
-    const double *y) RTL_MUST_CHECK;
+    const double *y, size_t n_threads) RTL_MUST_CHECK;
 void rtl_multilevel_free(rtl_multilevel_t *self);
 
 /* New probabilities, same aggregates. */
 int rtl_multilevel_update(rtl_multilevel_t *self, const double *y) RTL_MUST_CHECK;
-
-/* out = A x on the finest level. */
-void rtl_multilevel_apply(const rtl_multilevel_t *self, const double *x, double *out);
 
 /* x = M b, one cycle. */
 void rtl_multilevel_cycle(rtl_multilevel_t *self, const double *b, double *x);

@@ -69,7 +69,7 @@ add_log_volume(const rtl_grid_t *grid, double sign, double *y)
 /* Log probabilities on `fine` from those on `coarse`, densities interpolated. The old y
  * is replaced. */
 static int
-refine(nest_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine)
+refine(nest_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine, size_t n_threads)
 {
     rtl_interpolate_t interpolate = {0};
     double *y = rtl_memory_alloc(fine->n_cells, sizeof *y);
@@ -81,7 +81,7 @@ refine(nest_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine)
     }
     if (status == 0) {
         add_log_volume(coarse, -1.0, self->y);
-        rtl_interpolate_add(&interpolate, self->y, y, work);
+        rtl_interpolate_add(&interpolate, self->y, y, work, n_threads);
         add_log_volume(fine, 1.0, y);
         double *swap = self->y;
         self->y = y;
@@ -128,8 +128,8 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
     rtl_geometric_t *multigrid = NULL;
     double peclet;
 
-    int status = rtl_finite_volume_assemble(
-        &level->chain, model, &level->grid, &peclet, options->monitor, fault);
+    int status = rtl_finite_volume_assemble(&level->chain, model, &level->grid, &peclet,
+        options->n_threads, options->monitor, fault);
     if (status == RTL_ANISOTROPIC) { /* cells of other shapes than the finest */
         *has_guess = false;
         rtl_geometric_free(&self->multigrid);
@@ -163,7 +163,8 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
         rtl_geometric_update(&self->multigrid, self->y);
         return 0;
     }
-    return rtl_geometric_init(&self->multigrid, &level->chain, self->y);
+    return rtl_geometric_init(
+        &self->multigrid, &level->chain, self->y, options->n_threads);
 }
 
 /* --- the logarithmic-mean flux ------------------------------------------------------
@@ -334,6 +335,27 @@ estimate_error(
 /* --- all levels ---------------------------------------------------------------------
  */
 
+/* From the coarsest level to a guess for the finest in self->y. */
+static int
+solve_coarse_levels(nest_t *self, const rtl_model_t *model, const rtl_grid_t *grid,
+    const rtl_steady_options_t *options, bool log_mean, bool *has_guess,
+    rtl_steady_info_t *work, rtl_fault_t *fault)
+{
+    int status = 0;
+
+    for (size_t l = self->n_levels - 1; status == 0 && l > 0; l--) {
+        const rtl_grid_t *finer = l > 1 ? &self->level[l - 1].grid : grid;
+        status = solve_coarse(self, l, model, options, has_guess, work, fault);
+        if (status == 0 && l == 1 && *has_guess) {
+            status = keep_reference(self, model, options, log_mean, work, fault);
+        }
+        if (status == 0) {
+            status = refine(self, &self->level[l].grid, finer, options->n_threads);
+        }
+    }
+    return status;
+}
+
 int
 rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     const rtl_grid_t *grid, const rtl_steady_options_t *options, double *y,
@@ -359,19 +381,10 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
         status = RTL_NO_MEMORY;
         goto out;
     }
-    for (size_t l = coarsest; l > 0; l--) {
-        const rtl_grid_t *finer = l > 1 ? &self->level[l - 1].grid : grid;
-        status = solve_coarse(self, l, model, options, &has_guess, &work, fault);
-        if (status == 0 && l == 1 && has_guess) {
-            status =
-                keep_reference(self, model, options, reweighted != NULL, &work, fault);
-        }
-        if (status == 0) {
-            status = refine(self, &self->level[l].grid, finer);
-        }
-        if (status != 0) {
-            goto out;
-        }
+    status = solve_coarse_levels(
+        self, model, grid, options, reweighted != NULL, &has_guess, &work, fault);
+    if (status != 0) {
+        goto out;
     }
     if (has_guess) {
         memcpy(y, self->y, grid->n_cells * sizeof *y);
@@ -387,7 +400,8 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
         status = improve(
             chain, model, grid, multigrid, options, y, reweighted, flux, &work, fault);
         if (flux->log_mean) {
-            info->residual = rtl_steady_residual(reweighted, y, &info->worst);
+            info->residual =
+                rtl_steady_residual(reweighted, y, options->n_threads, &info->worst);
         }
     }
     if (status == 0 && self->reference != NULL) {

@@ -31,7 +31,7 @@ refine(const rtl_grid_t *coarse, double *coarse_y, const rtl_grid_t *fine, doubl
     if (status == 0) {
         add_log_volume(coarse, -1.0, coarse_y);
         memset(y, 0, fine->n_cells * sizeof *y);
-        rtl_interpolate_add(&interpolate, coarse_y, y, work);
+        rtl_interpolate_add(&interpolate, coarse_y, y, work, 1);
         add_log_volume(fine, 1.0, y);
     }
     rtl_interpolate_free(&interpolate);
@@ -69,8 +69,8 @@ guess(const rtl_model_t *model, const rtl_grid_t *grid,
     }
     status = guess(model, &coarse, options, coarse_y, has_guess, work, fault);
     if (status == 0) {
-        status = rtl_finite_volume_assemble(
-            &chain, model, &coarse, &peclet, options->monitor, fault);
+        status = rtl_finite_volume_assemble(&chain, model, &coarse, &peclet,
+            options->n_threads, options->monitor, fault);
     }
     if (status != 0) {
         *has_guess = false;

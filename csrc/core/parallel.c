@@ -12,7 +12,7 @@
 #include <sched.h>
 #endif
 
-enum { MAX_THREADS = 64 };
+enum { MAX_THREADS = 64, SHORTEST_PIECE = 2048, SHORTEST_LOOP = 1 << 16 };
 
 typedef struct {
     rtl_task_fn run;
@@ -90,6 +90,75 @@ rtl_parallel_run(rtl_task_fn run, void *data, size_t n_tasks, size_t n_threads,
     }
     pthread_mutex_destroy(&pool.lock);
     return pool.status;
+}
+
+typedef struct {
+    rtl_piece_fn run;
+    void *data;
+    size_t n, length;
+} loop_t;
+
+static int
+run_piece(void *data, size_t piece)
+{
+    const loop_t *loop = data;
+    size_t first = piece * loop->length, rest = loop->n - first;
+
+    loop->run(
+        loop->data, piece, first, first + (rest < loop->length ? rest : loop->length));
+    return 0;
+}
+
+void
+rtl_parallel_loop(rtl_piece_fn run, void *data, size_t n, size_t size, size_t n_threads)
+{
+    loop_t loop = {run, data, n, n / RTL_PARALLEL_PIECES + 1};
+
+    if (loop.length * size < SHORTEST_PIECE) {
+        loop.length = SHORTEST_PIECE / size + 1;
+    }
+    size_t n_pieces = (n + loop.length - 1) / loop.length;
+    int status = rtl_parallel_run(
+        run_piece, &loop, n_pieces, n * size < SHORTEST_LOOP ? 1 : n_threads, NULL);
+    (void) status; /* pieces cannot fail */
+}
+
+typedef struct {
+    const double *x, *y;
+    double sum[RTL_PARALLEL_PIECES];
+} dot_t;
+
+/* Four sums hide the latency of adding. */
+static void
+dot_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    dot_t *dot = data;
+    const double *x = dot->x, *y = dot->y;
+    double sum[4] = {0.0, 0.0, 0.0, 0.0};
+    size_t i = first;
+
+    for (; i + 4 <= last; i += 4) {
+        for (size_t k = 0; k < 4; k++) {
+            sum[k] += x[i + k] * y[i + k];
+        }
+    }
+    for (; i < last; i++) {
+        sum[0] += x[i] * y[i];
+    }
+    dot->sum[piece] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+double
+rtl_parallel_dot(const double *x, const double *y, size_t n, size_t n_threads)
+{
+    dot_t dot = {.x = x, .y = y};
+    double sum = 0.0;
+
+    rtl_parallel_loop(dot_piece, &dot, n, 1, n_threads);
+    for (size_t k = 0; k < RTL_PARALLEL_PIECES; k++) {
+        sum += dot.sum[k];
+    }
+    return sum;
 }
 
 size_t

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The only file that knows threads: run independent tasks on a few of them. */
+/* The only file that knows threads: run independent tasks, or pieces of a loop, on a
+ * few of them. */
 #ifndef RTL_PARALLEL_H
 #define RTL_PARALLEL_H
 
@@ -15,6 +16,22 @@ typedef int (*rtl_task_fn)(void *data, size_t task);
  * created and tasks run in order. */
 int rtl_parallel_run(rtl_task_fn run, void *data, size_t n_tasks, size_t n_threads,
     rtl_monitor_t *monitor) RTL_MUST_CHECK;
+
+/* A piece of a loop: elements first .. last - 1. It writes only what belongs to them,
+ * or to `piece`. */
+typedef void (*rtl_piece_fn)(void *data, size_t piece, size_t first, size_t last);
+
+enum { RTL_PARALLEL_PIECES = 64 };
+
+/* Run a loop over n elements in pieces, at most RTL_PARALLEL_PIECES, which depend on n
+ * and `size` alone: sums formed piece by piece have the same bits for any n_threads. An
+ * element stands for the work on `size` numbers; what is short runs on the calling
+ * thread. */
+void rtl_parallel_loop(
+    rtl_piece_fn run, void *data, size_t n, size_t size, size_t n_threads);
+
+/* sum x_i y_i */
+double rtl_parallel_dot(const double *x, const double *y, size_t n, size_t n_threads);
 
 /* Processors this process may run on, at least 1. */
 size_t rtl_parallel_cores(void);

@@ -8,6 +8,7 @@
 #include <sunlinsol/sunlinsol_spfgmr.h>
 
 #include "memory.h"
+#include "vector.h"
 
 enum { KRYLOV_VECTORS = 20, KRYLOV_RESTARTS = 10 };
 
@@ -56,6 +57,9 @@ krylov_init(rtl_resolve_t *self)
         SUNLinSolSetPreconditioner(self->krylov, self, NULL, precondition) == 0 &&
         SUNLinSolSetScalingVectors(self->krylov, NULL, NULL) == 0 &&
         SUNLinSolInitialize(self->krylov) == 0;
+    if (self->sun.no_memory) {
+        return RTL_NO_MEMORY;
+    }
     return good ? 0 : RTL_SUNDIALS;
 }
 
@@ -74,8 +78,8 @@ rtl_resolve_init(rtl_resolve_t *self, const rtl_generator_t *chain, double gamma
     }
     if (status == 0) {
         self->law = rtl_memory_alloc(chain->n, sizeof(double));
-        self->x = rtl_sun_vector(&self->sun, chain->n);
-        self->b = rtl_sun_vector(&self->sun, chain->n);
+        self->x = rtl_vector_new(&self->sun, chain->n, 1);
+        self->b = rtl_vector_new(&self->sun, chain->n, 1);
         bool all = self->law != NULL && self->x != NULL && self->b != NULL;
         status = all ? krylov_init(self) : RTL_NO_MEMORY;
     }

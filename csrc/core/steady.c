@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "direct.h"
+#include "parallel.h"
 #include "steady_newton.h"
 
 enum { DIRECT_LARGEST = 1000 };
@@ -13,7 +14,7 @@ enum { DIRECT_LARGEST = 1000 };
 rtl_steady_options_t
 rtl_steady_defaults(void)
 {
-    return (rtl_steady_options_t) {.rtol = 1e-10, .max_steps = 300};
+    return (rtl_steady_options_t) {.rtol = 1e-10, .max_steps = 300, .n_threads = 1};
 }
 
 void
@@ -25,13 +26,22 @@ rtl_steady_add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
     sum->products += part->products;
 }
 
-double
-rtl_steady_residual(const rtl_generator_t *chain, const double *y, size_t *worst)
-{
-    double largest = 0.0;
+typedef struct {
+    const rtl_generator_t *chain;
+    const double *y;
+    double largest[RTL_PARALLEL_PIECES];
+    size_t worst[RTL_PARALLEL_PIECES];
+} residual_t;
 
-    *worst = 0;
-    for (size_t i = 0; i < chain->n; i++) {
+static void
+residual_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    residual_t *self = data;
+    const rtl_generator_t *chain = self->chain;
+    const double *y = self->y;
+    double largest = -1.0;
+
+    for (size_t i = first; i < last; i++) {
         double sum = 0.0;
         for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
             sum += chain->rate[e] * exp(y[chain->source[e]] - y[i]);
@@ -39,10 +49,28 @@ rtl_steady_residual(const rtl_generator_t *chain, const double *y, size_t *worst
         double r = fabs(sum / chain->exit_rate[i] - 1.0);
         if (!(r <= largest)) {
             largest = r;
-            *worst = i;
+            self->worst[piece] = i;
         }
         if (isnan(r)) { /* nothing is worse */
             break;
+        }
+    }
+    self->largest[piece] = largest;
+}
+
+double
+rtl_steady_residual(
+    const rtl_generator_t *chain, const double *y, size_t n_threads, size_t *worst)
+{
+    residual_t self = {.chain = chain, .y = y};
+    double largest = 0.0;
+
+    *worst = 0;
+    rtl_parallel_loop(residual_piece, &self, chain->n, 1, n_threads);
+    for (size_t k = 0; k < RTL_PARALLEL_PIECES && !isnan(largest); k++) {
+        if (!(self.largest[k] <= largest)) {
+            largest = self.largest[k];
+            *worst = self.worst[k];
         }
     }
     return largest;
@@ -53,7 +81,7 @@ static int
 verify(const rtl_generator_t *chain, const rtl_steady_options_t *options,
     const double *y, rtl_steady_info_t *info)
 {
-    info->residual = rtl_steady_residual(chain, y, &info->worst);
+    info->residual = rtl_steady_residual(chain, y, options->n_threads, &info->worst);
     return info->residual <= options->rtol ? 0 : RTL_NOT_CONVERGED;
 }
 

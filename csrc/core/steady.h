@@ -26,6 +26,7 @@ typedef struct {
     double rtol;                /* bound on max |r_i| / q_i */
     rtl_steady_method_t method; /* AUTO: closed form for rings, direct for small n */
     int max_steps;          /* steps in p, and at most 20 Newton steps, to give up */
+    size_t n_threads;       /* at most; the answer does not depend on them */
     rtl_monitor_t *monitor; /* borrowed; NULL for none */
 } rtl_steady_options_t;
 
@@ -43,7 +44,8 @@ typedef struct {
     char message[RTL_SUN_MESSAGE]; /* SUNDIALS' last words, "" if none */
 } rtl_steady_info_t;
 
-/* The options everybody starts from: rtol 1e-10, AUTO, 300 steps. */
+/* The options everybody starts from: rtol 1e-10, AUTO, 300 steps, one
+ * thread. */
 rtl_steady_options_t rtl_steady_defaults(void);
 
 /* log p of a chain that is irreducible. `geometric` is multigrid whose finest level
@@ -58,6 +60,6 @@ void rtl_steady_add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part);
 
 /* max |r_i| / q_i and where. */
 double rtl_steady_residual(
-    const rtl_generator_t *chain, const double *y, size_t *worst);
+    const rtl_generator_t *chain, const double *y, size_t n_threads, size_t *worst);
 
 #endif

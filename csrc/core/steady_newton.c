@@ -17,17 +17,25 @@
 #include <string.h>
 #include <sunlinsol/sunlinsol_spfgmr.h>
 
-#include "balance.h"
 #include "direct.h"
 #include "memory.h"
 #include "multilevel.h"
+#include "steady_step.h"
+#include "vector.h"
 
-enum { KRYLOV_VECTORS = 12, KRYLOV_RESTARTS = 3, NEWTON_STEPS = 20, MOST_ROUNDS = 10 };
+enum {
+    KRYLOV_VECTORS = 12,
+    KRYLOV_RESTARTS = 3,
+    NEWTON_STEPS = 20,
+    MOST_ROUNDS = 10,
+    SWEEPS = 4
+};
 
-static const double warm_floor = 0.05;     /* smallest factor of p in one warm step */
+static const double warm_floor = 1e-3;     /* smallest factor of p in one warm step */
 static const double warm_until = 1e-2;     /* residual at which KINSOL takes over */
-static const double far_off = 0.5;         /* residual that sweeps repair first */
-static const double warm_tolerance = 0.02; /* of the linear solves */
+static const double sweeps_from = 0.1;     /* residual that sweeps repair first */
+static const double far_off = 0.5;         /* residual of no use */
+static const double warm_tolerance = 2e-3; /* of the linear solves */
 static const double newton_tolerance = 1e-3;
 static const double settled = 1e-9; /* change of log p that no longer matters */
 
@@ -73,18 +81,19 @@ update(solver_t *self, const double *y)
         return 0;
     }
     if (self->aggregation.n_levels == 0) {
-        return rtl_multilevel_init(&self->aggregation, self->chain, y);
+        return rtl_multilevel_init(
+            &self->aggregation, self->chain, y, self->options->n_threads);
     }
     return rtl_multilevel_update(&self->aggregation, y);
 }
 
-/* A off the diagonal at the y of the last update. */
-static double *
-values(solver_t *self)
+/* A at the y of the last update. */
+static const rtl_balance_t *
+balance(const solver_t *self)
 {
     return self->geometric != NULL
-               ? self->geometric->level[self->geometric->n_levels - 1].value
-               : self->aggregation.level[0].value;
+               ? &self->geometric->level[self->geometric->n_levels - 1].balance
+               : &self->aggregation.level[0].balance;
 }
 
 /* Update to y and return the largest relative residual there. */
@@ -95,7 +104,7 @@ residual_at(solver_t *self, const double *y, double *r)
     if (self->status == 0) {
         self->status = update(self, y);
     }
-    return self->status != 0 ? NAN : rtl_balance_residual(self->chain, values(self), r);
+    return self->status != 0 ? NAN : rtl_balance_residual(balance(self), r);
 }
 
 static int
@@ -104,8 +113,7 @@ krylov_times(void *data, N_Vector v, N_Vector out)
     solver_t *self = data;
 
     self->info->products++;
-    rtl_balance_apply(
-        self->chain, values(self), N_VGetArrayPointer(v), N_VGetArrayPointer(out));
+    rtl_balance_apply(balance(self), N_VGetArrayPointer(v), N_VGetArrayPointer(out));
     return poll(self, 0.0);
 }
 
@@ -134,8 +142,10 @@ warm_init(solver_t *self)
     bool good = SUNLinSolSetATimes(self->krylov, self, krylov_times) == 0 &&
                 SUNLinSolSetPreconditioner(
                     self->krylov, self, NULL, krylov_precondition) == 0 &&
-                SUNLinSolSetScalingVectors(self->krylov, NULL, NULL) == 0 &&
                 SUNLinSolInitialize(self->krylov) == 0;
+    if (self->sun.no_memory) {
+        return RTL_NO_MEMORY;
+    }
     return good ? 0 : RTL_SUNDIALS;
 }
 
@@ -177,29 +187,6 @@ redistribute(solver_t *self, int sweeps)
                        : status;
 }
 
-/* y += log(1 + z), bounded below. A (1 + z) = 0 leaves the scale of 1 + z open, even
- * its sign: it is fixed by sum p (1 + z) = sum p. */
-static void
-step_in_p(size_t n, double *y, const double *z)
-{
-    double top = -INFINITY, sum = 0.0, mean = 0.0;
-
-    for (size_t i = 0; i < n; i++) {
-        top = fmax(top, y[i]);
-    }
-    for (size_t i = 0; i < n; i++) {
-        double p = exp(y[i] - top);
-        sum += p;
-        mean += p * (1.0 + z[i]);
-    }
-    mean /= sum;
-    for (size_t i = 0; i < n; i++) {
-        double factor =
-            fabs(mean) > warm_floor ? (1.0 + z[i]) / mean : 2.0 + z[i] - mean;
-        y[i] += log(fmax(factor, warm_floor));
-    }
-}
-
 /* Steps in p until the residual is below `until`. With `exchange` the masses of the
  * coarsest aggregates are left to multiplicative cycles. */
 static int
@@ -217,13 +204,13 @@ warm_up(solver_t *self, double until, bool exchange)
     }
     while (status == 0 && self->status == 0 && residual > until &&
            self->info->warm_steps < self->options->max_steps) {
-        if (residual > far_off) {
-            rtl_generator_sweep(self->chain, y);
+        if (residual > sweeps_from) {
+            rtl_steady_step_sweep(balance(self), SWEEPS, y, z);
         }
         if (exchange) {
             status = redistribute(self, 0);
         }
-        if (status == 0 && (residual > far_off || exchange)) {
+        if (status == 0 && (residual > sweeps_from || exchange)) {
             residual = residual_at(self, y, r);
             status = self->status;
         }
@@ -239,7 +226,7 @@ warm_up(solver_t *self, double until, bool exchange)
         if (exchange) {
             rtl_multilevel_project(&self->aggregation, z);
         }
-        step_in_p(n, y, z);
+        rtl_steady_step_in_p(n, z, warm_floor, self->options->n_threads, y);
         if (exchange) {
             status = redistribute(self, 0);
         }
@@ -330,6 +317,9 @@ finish_init(solver_t *self)
         KINSetLinearSolver(k, self->krylov, NULL) == KIN_SUCCESS &&
         KINSetPreconditioner(k, kinsol_setup, kinsol_precondition) == KIN_SUCCESS &&
         KINSetJacTimesVecFn(k, kinsol_times) == KIN_SUCCESS;
+    if (self->sun.no_memory) {
+        return RTL_NO_MEMORY;
+    }
     return good ? 0 : RTL_SUNDIALS;
 }
 
@@ -399,20 +389,6 @@ refine(solver_t *self, double enough)
     return error <= enough && residual <= self->options->rtol;
 }
 
-/* Largest difference of two log laws, both normalised here. */
-static double
-largest_change(size_t n, double *a, double *b)
-{
-    double largest = 0.0;
-
-    rtl_direct_normalise(n, a);
-    rtl_direct_normalise(n, b);
-    for (size_t i = 0; i < n; i++) {
-        largest = fmax(largest, fabs(a[i] - b[i]));
-    }
-    return largest;
-}
-
 /* Let the metastable parts exchange mass until that no longer changes log p. */
 static int
 polish(solver_t *self)
@@ -435,7 +411,7 @@ polish(solver_t *self)
         }
         double new_residual = residual_at(self, y, r);
         bool worse = !(new_residual <= fmax(residual, rtol));
-        bool same = largest_change(n, y, before) <= enough;
+        bool same = rtl_steady_step_change(n, y, before) <= enough;
         if (residual <= rtol && worse && (same || new_residual > far_off)) {
             /* nothing to exchange, or so steep that coarse rates underflow */
             memcpy(y, before, n * sizeof *before);
@@ -484,10 +460,10 @@ solver_init(solver_t *self)
     if (status != 0) {
         return status;
     }
-    self->y = rtl_sun_vector(&self->sun, n);
-    self->scale = rtl_sun_vector(&self->sun, n);
-    self->step = rtl_sun_vector(&self->sun, n);
-    self->rhs = rtl_sun_vector(&self->sun, n);
+    self->y = rtl_vector_new(&self->sun, n, self->options->n_threads);
+    self->scale = rtl_vector_new(&self->sun, n, self->options->n_threads);
+    self->step = rtl_vector_new(&self->sun, n, self->options->n_threads);
+    self->rhs = rtl_vector_new(&self->sun, n, self->options->n_threads);
     if (self->y == NULL || self->scale == NULL || self->step == NULL ||
         self->rhs == NULL) {
         return RTL_NO_MEMORY;
@@ -496,9 +472,12 @@ solver_init(solver_t *self)
     self->krylov =
         SUNLinSol_SPFGMR(self->y, SUN_PREC_RIGHT, KRYLOV_VECTORS, self->sun.context);
     if (self->krylov == NULL ||
-        SUNLinSol_SPFGMRSetMaxRestarts(self->krylov, KRYLOV_RESTARTS) != 0) {
+        SUNLinSol_SPFGMRSetMaxRestarts(self->krylov, KRYLOV_RESTARTS) != 0 ||
+        SUNLinSol_SPFGMRSetGSType(self->krylov, SUN_CLASSICAL_GS) != 0) {
         return RTL_NO_MEMORY;
     }
+    /* KINSOL's scales are 1: let the solver not multiply and divide by them */
+    self->krylov->ops->setscalingvectors = NULL;
     return 0;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The only file that knows SUNDIALS' versions (6 and 7): contexts, vectors over our
- * own memory, and the last message SUNDIALS wanted to print. */
+/* The only file that knows SUNDIALS' versions (6 and 7): contexts, and the last
+ * message SUNDIALS wanted to print. */
 #ifndef RTL_SUN_H
 #define RTL_SUN_H
 
 #include <nvector/nvector_serial.h>
+#include <stdbool.h>
 #include <sundials/sundials_config.h>
 #include <sundials/sundials_types.h>
 
@@ -15,6 +16,7 @@ enum { RTL_SUN_MESSAGE = 256 };
 typedef struct {
     SUNContext context;            /* owned */
     char message[RTL_SUN_MESSAGE]; /* the last one captured; "" if none */
+    bool no_memory;                /* a vector could not be cloned, see vector.h */
 } rtl_sun_t;
 
 int rtl_sun_init(rtl_sun_t *self) RTL_MUST_CHECK;
@@ -23,10 +25,6 @@ void rtl_sun_free(rtl_sun_t *self);
 /* Send the solver's messages to self->message instead of standard error. */
 int rtl_sun_capture_kinsol(rtl_sun_t *self, void *kinsol) RTL_MUST_CHECK;
 int rtl_sun_capture_cvode(rtl_sun_t *self, void *cvode) RTL_MUST_CHECK;
-
-/* A vector of n zeros, owned by the caller (N_VDestroy); NULL when memory is short or
- * n is too large for SUNDIALS' index type. */
-N_Vector rtl_sun_vector(rtl_sun_t *self, size_t n);
 
 /* "6.4.1": the version compiled against. */
 const char *rtl_sun_version(void);

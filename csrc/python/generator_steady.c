@@ -122,24 +122,26 @@ raise_unsolved(int status, const rtl_fault_t *fault)
     return rtl_module_raise(status, fault);
 }
 
-/* steady(rtol, method, initial or None, log_mean, progress)
+/* steady(rtol, method, initial or None, log_mean, threads, progress)
  * -> (log_p, converged, info, the reweighted chain or None) */
 PyObject *
 rtl_generator_steady(PyObject *self, PyObject *args)
 {
     const rtl_generator_t *chain = rtl_generator_type_get(self);
     PyObject *initial, *progress;
+    Py_ssize_t threads;
     int method, log_mean, status;
     rtl_monitor_t monitor = {0};
     run_t run = {.options = rtl_steady_defaults(), .flux = {.gain = NAN, .error = NAN}};
 
-    if (!PyArg_ParseTuple(args, "diOpO", &run.options.rtol, &method, &initial,
-            &log_mean, &progress)) {
+    if (!PyArg_ParseTuple(args, "diOpnO", &run.options.rtol, &method, &initial,
+            &log_mean, &threads, &progress)) {
         return NULL;
     }
     if (!(run.options.rtol > 0.0) || method < RTL_STEADY_AUTO ||
-        method > RTL_STEADY_CLOSED_FORM) {
-        PyErr_SetString(PyExc_ValueError, "rtol or method is out of its range");
+        method > RTL_STEADY_CLOSED_FORM || threads < 1) {
+        PyErr_SetString(
+            PyExc_ValueError, "rtol, method or threads is out of its range");
         return NULL;
     }
     PyArrayObject *y = guess_input(initial, (npy_intp) chain->n);
@@ -147,6 +149,7 @@ rtl_generator_steady(PyObject *self, PyObject *args)
         return NULL;
     }
     run.options.method = (rtl_steady_method_t) method;
+    run.options.n_threads = (size_t) threads;
     run.options.monitor = &monitor;
     run.has_guess = initial != Py_None;
     run.log_mean = log_mean != 0;

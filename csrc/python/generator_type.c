@@ -29,19 +29,24 @@ rtl_generator_type_empty(PyTypeObject *type)
     return (rtl_generator_object_t *) type->tp_alloc(type, 0);
 }
 
-/* from_model(model, grid, progress) */
+/* from_model(model, grid, threads, progress) */
 static PyObject *
 generator_from_model(PyObject *type, PyObject *args)
 {
     PyObject *model, *grid, *progress;
+    Py_ssize_t threads;
     rtl_state_t *state;
     rtl_monitor_t monitor = {0};
     rtl_fault_t fault = {0};
     int status;
 
     state = PyType_GetModuleState((PyTypeObject *) type);
-    if (state == NULL || !PyArg_ParseTuple(args, "O!O!O", state->model_type, &model,
-                             state->grid_type, &grid, &progress)) {
+    if (state == NULL || !PyArg_ParseTuple(args, "O!O!nO", state->model_type, &model,
+                             state->grid_type, &grid, &threads, &progress)) {
+        return NULL;
+    }
+    if (threads < 1) {
+        PyErr_SetString(PyExc_ValueError, "threads must be at least 1");
         return NULL;
     }
     const rtl_model_t *m = rtl_model_type_get(model);
@@ -59,8 +64,8 @@ generator_from_model(PyObject *type, PyObject *args)
     self->grid = Py_NewRef(grid);
     rtl_callbacks_monitor(&monitor, progress);
     Py_BEGIN_ALLOW_THREADS
-    status =
-        rtl_finite_volume_assemble(&self->chain, m, g, &self->peclet, &monitor, &fault);
+    status = rtl_finite_volume_assemble(
+        &self->chain, m, g, &self->peclet, (size_t) threads, &monitor, &fault);
     Py_END_ALLOW_THREADS
     if (status == 0 && self->chain.oblique && rtl_grid_largest_ratio(g) > 1.25) {
         status = RTL_UNEVEN;
@@ -270,7 +275,7 @@ generator_size(PyObject *self, void *Py_UNUSED(closure))
 
 static PyMethodDef generator_methods[] = {
     {"from_model", generator_from_model, METH_VARARGS | METH_CLASS,
-        "from_model(model, grid, progress)"},
+        "from_model(model, grid, threads, progress)"},
     {"from_rates", generator_from_rates, METH_VARARGS | METH_CLASS,
         "from_rates(n, source, target, rates, killing=None)"},
     {"rows", generator_rows, METH_NOARGS, "(start, source, rate) of W by rows."},
@@ -281,7 +286,8 @@ static PyMethodDef generator_methods[] = {
         "(labels, number of recurrent classes); -1 labels transient states."},
     {"restrict", generator_restrict, METH_O, "restrict(states): the chain on them."},
     {"steady", rtl_generator_steady, METH_VARARGS,
-        "steady(rtol, method, initial, log_mean, progress) -> (log_p, converged, info, "
+        "steady(rtol, method, initial, log_mean, threads, progress) -> (log_p, "
+        "converged, info, "
         "reweighted)"},
     {"entropy_production", rtl_generator_steady_entropy_production, METH_O,
         "entropy_production(log_p): by state, (n,)."},

@@ -25,7 +25,8 @@ test_ring(void)
     rtl_model_t model = model_of(1, unit_drift, NULL, constant_diffusion, &d);
 
     make_grid(&grid, 1, 10, 1.0, RTL_PERIODIC);
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(rtl_direct_ring(&chain, y) == 0);
     rtl_current_faces(&chain, &grid, y, 0, faces);
     rtl_current_centres(&grid, 0, faces, centres);
@@ -55,7 +56,8 @@ test_well(double c)
     rtl_model_t model = model_of(2, well_drift, &c, constant_diffusion, &d);
 
     make_grid(&grid, 2, N, 2.2, RTL_REFLECTING);
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
     rtl_current_faces(&chain, &grid, y, 0, jx);
     rtl_current_faces(&chain, &grid, y, 1, jy);
@@ -97,7 +99,8 @@ test_absorbing(void)
 
     make_grid(&grid, 2, N, 2.0, RTL_ABSORBING);
     grid.upper[0] = RTL_REFLECTING;
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     for (size_t i = 0; i < N * N; i++) {
         y[i] = 0.01 * (double) i;
         p[i] = exp(y[i]);

@@ -32,8 +32,8 @@ test_equilibrium(void)
         rtl_model_t model = model_of(dim, ou_drift, &dim, constant_diffusion, &d);
 
         make_grid(&grid, dim, 9, 3.0, RTL_REFLECTING);
-        CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) ==
-              0);
+        CHECK(rtl_finite_volume_assemble(
+                  &chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
         double *y = calloc(grid.n_cells, sizeof *y),
                *r = calloc(grid.n_cells, sizeof *r);
         CHECK(y != NULL && r != NULL);
@@ -84,7 +84,8 @@ test_upwinding(void)
     rtl_model_t model = model_of(1, ou_drift, &dim, step_diffusion, NULL);
 
     make_grid(&grid, 1, 10, 1.0, RTL_REFLECTING);
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     /* cells 1 and 2 at -.7 and -.5: the face at -.6 has f = .6 */
     CHECK_CLOSE(chain.rate[chain.start[2]], 0.6 / 0.2, 1e-12);
     CHECK(chain.rate[chain.start[1] + 1] == 0.0);
@@ -125,8 +126,8 @@ test_jump(void)
         rtl_model_t model = model_of(1, no_drift, NULL, jump_diffusion, &factors[k]);
 
         make_grid(&grid, 1, 10, 1.0, RTL_REFLECTING);
-        CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) ==
-              0);
+        CHECK(rtl_finite_volume_assemble(
+                  &chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
         /* the jump is between cells 4 and 5 */
         CHECK_CLOSE(chain.rate[chain.start[5]] * h * h, 1.0, 1e-12);
         CHECK_CLOSE(
@@ -158,7 +159,8 @@ test_periodic(void)
     rtl_model_t model = model_of(1, unit_drift, NULL, constant_diffusion, &d);
 
     make_grid(&grid, 1, 7, 1.0, RTL_PERIODIC);
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(chain.n_entries == 14);
     CHECK(chain.source[0] == 6 && chain.source[1] == 1);
     rtl_generator_balance(&chain, y, r);
@@ -180,7 +182,8 @@ test_absorbing(void)
     rtl_model_t model = model_of(1, unit_drift, NULL, constant_diffusion, &d);
 
     make_grid(&grid, 1, 10, 1.0, RTL_ABSORBING);
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     double z = h / (2.0 * d);
     CHECK_CLOSE(
         chain.killing[9], 2.0 * d / (h * h) * rtl_finite_volume_bernoulli(-z), 1e-12);
@@ -192,7 +195,8 @@ test_absorbing(void)
     rtl_generator_free(&chain);
     /* without noise: f / h at the outflow, nothing at the inflow */
     d = 0.0;
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK_CLOSE(chain.killing[9], 1.0 / h, 1e-12);
     CHECK(chain.killing[0] == 0.0);
     rtl_generator_free(&chain);
@@ -211,7 +215,8 @@ test_absorbing_corners(void)
 
     make_grid(&grid, 2, 5, 1.0, RTL_ABSORBING);
     grid.lower[1] = RTL_REFLECTING;
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(chain.killing[0] > 0.0 && chain.killing[10] == 0.0);
     CHECK_CLOSE(chain.killing[4], 2.0 * chain.killing[0], 1e-12);
     CHECK_CLOSE(chain.killing[14], chain.killing[0], 1e-12);
@@ -258,18 +263,18 @@ test_failures(void)
     rtl_model_t model = model_of(1, bad_drift, NULL, constant_diffusion, &d);
 
     make_grid(&grid, 1, 10, 1.0, RTL_REFLECTING);
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, &fault) ==
+    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 2, NULL, &fault) ==
           RTL_NOT_FINITE);
     CHECK(strcmp(fault.what, "drift") == 0 && isnan(fault.value));
     CHECK(fabs(fault.x[0] - 0.4) < 0.1);
     model.drift.evaluate = failing_drift;
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, &fault) ==
+    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 2, NULL, &fault) ==
           RTL_CALLBACK);
     model.drift.evaluate = unit_drift;
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, &monitor, NULL) ==
-          RTL_INTERRUPTED);
+    CHECK(rtl_finite_volume_assemble(
+              &chain, &model, &grid, &peclet, 1, &monitor, NULL) == RTL_INTERRUPTED);
     model.dim = 2;
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) ==
+    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) ==
           RTL_BAD_ARGUMENT);
     rtl_grid_free(&grid);
 }
@@ -280,7 +285,8 @@ assemble(void *data)
     rtl_generator_t chain;
     double d = 1.0, c = 1.0, peclet;
     rtl_model_t model = model_of(2, well_drift, &c, constant_diffusion, &d);
-    int status = rtl_finite_volume_assemble(&chain, &model, data, &peclet, NULL, NULL);
+    int status =
+        rtl_finite_volume_assemble(&chain, &model, data, &peclet, 1, NULL, NULL);
 
     rtl_generator_free(&chain);
     return status;

@@ -53,7 +53,8 @@ test_generator(double c, rtl_boundary_t side)
     rtl_model_t model = tensor_model(&c);
 
     make_grid(&grid, 2, N, 1.5, side);
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(chain.oblique && chain.added_diffusion == 0.0 && peclet > 0.1);
     for (size_t i = 0; i < N * N; i++) {
         rtl_grid_points(&grid, i, 1, x);
@@ -90,7 +91,8 @@ test_moments(void)
     rtl_model_t model = tensor_model(&c);
 
     make_grid(&grid, 2, N, 1.0, RTL_REFLECTING);
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     rtl_grid_points(&grid, middle, 1, x);
     tensor_drift(x, f, 1, &c);
     for (size_t i = 0; i < N * N; i++) {

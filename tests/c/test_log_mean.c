@@ -31,7 +31,8 @@ test_equilibrium_is_kept(void)
     rtl_model_t model = model_of(2, well_drift, &c, constant_diffusion, &d);
 
     make_grid(&grid, 2, N, 2.0, RTL_REFLECTING);
-    CHECK(rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
     CHECK(rtl_log_mean_init(&log_mean, &chain, &model, &grid, NULL) == 0);
     rtl_log_mean_reweigh(&log_mean, y, -1e300);
@@ -84,7 +85,7 @@ main(void)
     test_equilibrium_is_kept();
     make_grid(&well.grid, 2, 6, 2.0, RTL_REFLECTING);
     CHECK(rtl_finite_volume_assemble(
-              &well.chain, &well.model, &well.grid, &peclet, NULL, NULL) == 0);
+              &well.chain, &well.model, &well.grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(check_every_allocation_failure(make, &well) >= 7);
     rtl_generator_free(&well.chain);
     rtl_grid_free(&well.grid);

@@ -12,7 +12,8 @@ make_well(rtl_generator_t *chain, double **y)
     rtl_model_t model = model_of(2, well_drift, &c, constant_diffusion, &d);
 
     make_grid(&grid, 2, 32, 2.2, RTL_REFLECTING);
-    CHECK(rtl_finite_volume_assemble(chain, &model, &grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     *y = calloc(chain->n, sizeof **y);
     CHECK(*y != NULL);
     for (size_t i = 0; i < chain->n; i++) {
@@ -49,7 +50,7 @@ test_cycle_contracts(void)
     r = calloc(n, sizeof *r);
     z = calloc(n, sizeof *z);
     CHECK(b != NULL && x != NULL && r != NULL && z != NULL);
-    CHECK(rtl_multilevel_init(&levels, &chain, y) == 0);
+    CHECK(rtl_multilevel_init(&levels, &chain, y, 1) == 0);
     CHECK(levels.n_levels >= 3);
     CHECK(rtl_multilevel_bytes(&levels) > n * sizeof(double));
     rtl_generator_balance(&chain, y, b);
@@ -63,7 +64,7 @@ test_cycle_contracts(void)
         for (size_t i = 0; i < n; i++) {
             x[i] += z[i];
         }
-        rtl_multilevel_apply(&levels, x, r);
+        rtl_balance_apply(&levels.level[0].balance, x, r);
         for (size_t i = 0; i < n; i++) {
             r[i] = b[i] - r[i];
         }
@@ -91,11 +92,11 @@ test_apply(void)
     a = calloc(n, sizeof *a);
     b = calloc(n, sizeof *b);
     CHECK(x != NULL && a != NULL && b != NULL);
-    CHECK(rtl_multilevel_init(&levels, &chain, y) == 0);
+    CHECK(rtl_multilevel_init(&levels, &chain, y, 1) == 0);
     for (size_t i = 0; i < n; i++) {
         x[i] = cos((double) i);
     }
-    rtl_multilevel_apply(&levels, x, a);
+    rtl_balance_apply(&levels.level[0].balance, x, a);
     for (size_t i = 0; i < n; i++) {
         x[i] *= exp(y[i]);
     }
@@ -123,7 +124,7 @@ test_start(void)
 
     make_random_chain(&chain, N, 4, 5);
     CHECK(rtl_direct_dense(&chain, NULL, exact) == 0);
-    CHECK(rtl_multilevel_init(&levels, &chain, y) == 0);
+    CHECK(rtl_multilevel_init(&levels, &chain, y, 1) == 0);
     double uniform = 0.0, started = 0.0;
     for (int i = 0; i < N; i++) {
         uniform += fabs(exp(exact[i]) - 1.0 / N);
@@ -148,7 +149,7 @@ make(void *data)
 {
     well_t *well = data;
     rtl_multilevel_t levels;
-    int status = rtl_multilevel_init(&levels, &well->chain, well->y);
+    int status = rtl_multilevel_init(&levels, &well->chain, well->y, 1);
 
     if (status == 0) {
         status = rtl_multilevel_multiply(&levels, 2, well->y);

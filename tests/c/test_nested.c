@@ -22,7 +22,8 @@ solve_well(
     double c = 5.0, d = 1.0, peclet;
     rtl_model_t model = model_of(2, well_drift, &c, constant_diffusion, &d);
     rtl_steady_options_t options = rtl_steady_defaults();
-    int status = rtl_finite_volume_assemble(&chain, &model, grid, &peclet, NULL, NULL);
+    int status =
+        rtl_finite_volume_assemble(&chain, &model, grid, &peclet, 1, NULL, NULL);
 
     options.method = RTL_STEADY_KRYLOV;
     if (status == 0) {
@@ -72,7 +73,8 @@ solve_box(rtl_grid_t *grid, double *y, double *kappa)
     rtl_model_t model = model_of(2, no_drift, NULL, constant_diffusion, &d);
     rtl_steady_options_t options = rtl_steady_defaults();
     rtl_steady_info_t info;
-    int status = rtl_finite_volume_assemble(&chain, &model, grid, &peclet, NULL, NULL);
+    int status =
+        rtl_finite_volume_assemble(&chain, &model, grid, &peclet, 1, NULL, NULL);
 
     if (status == 0) {
         status =

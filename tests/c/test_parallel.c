@@ -26,6 +26,43 @@ stop(void *data, double done)
     return 1;
 }
 
+static void
+fill(void *data, size_t piece, size_t first, size_t last)
+{
+    double *out = data;
+
+    for (size_t i = first; i < last; i++) {
+        out[i] += (double) (1 + piece * 0);
+    }
+}
+
+/* Every element once; sums with the same bits for any number of threads. */
+static void
+test_loops(void)
+{
+    size_t lengths[] = {0, 1, 100, 2048, 2049, 70000, 200001};
+
+    for (size_t k = 0; k < sizeof lengths / sizeof *lengths; k++) {
+        size_t n = lengths[k];
+        double *x = calloc(n + 1, sizeof *x), sum = 0.0;
+        CHECK(x != NULL);
+        for (size_t threads = 1; threads <= 3; threads++) {
+            rtl_parallel_loop(fill, x, n, 1, threads);
+        }
+        rtl_parallel_loop(fill, x, n, 100000, 3);
+        for (size_t i = 0; i < n; i++) {
+            CHECK(x[i] == 4.0);
+            x[i] = 1.0 / (double) (i + 1);
+            sum += x[i] * x[i];
+        }
+        CHECK(x[n] == 0.0);
+        double dot = rtl_parallel_dot(x, x, n, 1);
+        CHECK_CLOSE(dot, sum, 1e-13 * sum);
+        CHECK(rtl_parallel_dot(x, x, n, 3) == dot);
+        free(x);
+    }
+}
+
 int
 main(void)
 {
@@ -46,5 +83,6 @@ main(void)
     }
     CHECK(rtl_parallel_run(square, out, 0, 4, NULL) == 0);
     CHECK(rtl_parallel_cores() >= 1);
+    test_loops();
     return 0;
 }

@@ -72,7 +72,8 @@ product(const rtl_grid_t *grid, bump_t *bump, const double *p, const double *a)
     double peclet, flow[ALL], sum = 0.0;
     rtl_model_t model = bumped_model(bump);
 
-    CHECK(rtl_finite_volume_assemble(&chain, &model, grid, &peclet, NULL, NULL) == 0);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, grid, &peclet, 1, NULL, NULL) == 0);
     rtl_generator_apply(&chain, p, flow);
     for (size_t i = 0; i < ALL; i++) {
         sum -= a[i] * flow[i];
