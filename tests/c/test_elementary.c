@@ -15,6 +15,16 @@ ulps(double got, long double expected)
     return (double) fabsl(((long double) got - expected) / (long double) ulp);
 }
 
+/* What the reference may add: long double is no wider than double on some processors
+ * and under valgrind. */
+static double
+slack(void)
+{
+    volatile long double small = 0x1p-60L;
+
+    return 1.0L + small > 1.0L ? 0.0 : 3.0;
+}
+
 /* A number in (0, 1) that walks about evenly. */
 static double
 fraction(size_t i)
@@ -42,9 +52,9 @@ test_accuracy(void)
         worst_tanh =
             fmax(worst_tanh, ulps(rtl_elementary_tanh(4.0 * v), tanhl(4.0 * v)));
     }
-    CHECK(worst_exp < 1.0);
-    CHECK(worst_log < 1.0);
-    CHECK(worst_tanh < 1.5);
+    CHECK(worst_exp < 1.0 + slack());
+    CHECK(worst_log < 1.0 + slack());
+    CHECK(worst_tanh < 1.5 + slack());
 }
 
 static void
@@ -66,8 +76,8 @@ test_sine(void)
             worst_far = fmax(worst_far, ulps(rtl_elementary_sine(zero, q), c));
         }
     }
-    CHECK(worst < 1.0);
-    CHECK(worst_far < 1.1);
+    CHECK(worst < 1.0 + slack());
+    CHECK(worst_far < 1.1 + slack());
 }
 
 static void
