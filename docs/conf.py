@@ -99,6 +99,9 @@ def write_reference(_app):
     by_topic = {topic: [] for topic in (*TOPICS, "More")}
     for name, entry in public_names():
         by_topic[topic_of(name, entry)].append(name)
+    for page in folder.glob("*.rst"):
+        if not any(page.stem in names for names in by_topic.values()):
+            page.unlink()
     text = ["# API reference\n\nEverything public, by topic.\n"]
     for topic, names in by_topic.items():
         if names:
