@@ -220,7 +220,9 @@ class Setup:
     @classmethod
     def read(cls, model, x0, dt, n_paths, method, rng, boundary, threads):
         if not isinstance(model, Model):
-            raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
+            hint = {"Generator": "; its paths come from sample_paths()", "Map": "; it has iterate()"}
+            name = type(model).__name__
+            raise TypeError(f"model must be a rattling.Model, not {name}{hint.get(name, '')}")
         if method not in _METHODS:
             raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
         dt = float(positive("dt", dt))
