@@ -86,6 +86,7 @@ class Resolvent:
     def __new__(cls, generator: Generator, gamma: float, guess: ArrayLike | None) -> Resolvent: ...
     def solve(self, b: ArrayLike, rtol: float, /) -> tuple[_Floats, float]: ...
 
+@final
 class Simulation:
     def __new__(
         cls, model: Model, walls: tuple[Any, ...], key: int, dt: float, x0: ArrayLike, scheme: int = 0, second: object = None,
