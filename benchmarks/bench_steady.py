@@ -1,12 +1,13 @@
 """Steady states on grids: cost in products with the generator, and against what a user
 would write with SciPy on the same generator.
 
-    python benchmarks/bench_steady.py work        # cost in products
+    python benchmarks/bench_steady.py work        # cost in products; two threads against one
     python benchmarks/bench_steady.py peers       # SciPy, pyamg, pypardiso where installed
+    python benchmarks/bench_steady.py packages    # fplanck, FiPy, pychangcooper where installed
     python benchmarks/bench_steady.py accuracy    # the two fluxes and central differences
 
 Every answer is checked (largest relative residual, negative cells) before its time is
-printed. One thread; set OMP_NUM_THREADS=1 for the peers.
+printed. One thread where nothing else is said; set OMP_NUM_THREADS=1 for the peers.
 """
 
 import argparse
@@ -72,7 +73,7 @@ def residual(W, p):
 
 
 def work(large):
-    print(f"{'problem':<16}{'cells':>10}{'product ms':>12}{'solve s':>9}{'products':>10}{'residual':>10}")
+    print(f"{'problem':<16}{'cells':>10}{'product ms':>12}{'solve s':>9}{'products':>10}{'residual':>10}{'2 threads':>11}")
     cases = [("S2 c=1", *s2(1), n) for n in (256, 512, 1024)]
     cases += [("S2 c=20", *s2(20), n) for n in (256, 512, 1024)]
     cases += [("S2 c=20 rough D", *s2(20, rough()), n) for n in (256, 512)]
@@ -84,11 +85,13 @@ def work(large):
         W = rt.generator(model, grid)
         p = np.full(W.n, 1 / W.n)
         product, _ = median_time(lambda W=W, p=p: W._core.apply(p), 9)
-        seconds, state = median_time(lambda W=W: rt.steady_state(W), 3)
+        seconds, state = median_time(lambda W=W: rt.steady_state(W, threads=1), 3)
+        both, again = median_time(lambda W=W: rt.steady_state(W, threads=2), 3)
         assert state.residual <= 1e-10
+        assert np.array_equal(state.log_density, again.log_density)
         print(
             f"{name:<16}{W.n:>10}{1e3 * product:>12.3f}{seconds:>9.3f}{seconds / product:>10.0f}"
-            f"{state.residual:>10.1e}  {state.info['peak_bytes'] / W.n:.0f} bytes a cell"
+            f"{state.residual:>10.1e}{seconds / both:>9.2f} x  {state.info['peak_bytes'] / W.n:.0f} bytes a cell"
         )
 
 
@@ -147,7 +150,7 @@ def peers(large):
         cases += [("S2 c=1, 1024^2", *s2(1), 1024), ("S3, 64^3", *s3(), 64)]
     for title, model, half, n in cases:
         W = rt.generator(model, grid_of(model, half, n))
-        ours, state = median_time(lambda W=W: rt.steady_state(W), 3)
+        ours, state = median_time(lambda W=W: rt.steady_state(W, threads=1), 3)
         print(f"\n{title}\n  {'rattling':<20}{ours:>9.3f} s   residual {state.residual:.1e}, 0 negative cells")
         best = np.inf
         for name, solve in peers_of(W).items():
@@ -166,6 +169,97 @@ def peers(large):
                 f"   {seconds / ours:.1f} x ours{'' if good else ', not counted'}"
             )
         print(f"  best right peer / ours: {best / ours:.1f}")
+
+
+# --- packages -----------------------------------------------------------------------------
+
+
+def error_of(p, model, grid):
+    """L1 error of cell probabilities, and cells that are not positive."""
+    exact = np.exp(model.exact_log_density(grid.points().T)).reshape(grid.shape)
+    return np.abs(p / p.sum() - exact / exact.sum()).sum(), int((p <= 0).sum())
+
+
+def with_fplanck(model, half, n):
+    import fplanck
+    from scipy import constants
+
+    np.product = getattr(np, "product", np.prod)  # which it still calls
+    solver = fplanck.fokker_planck(
+        temperature=1 / constants.k, drag=1.0, extent=[2 * half] * 2, resolution=2 * half / n,
+        force=lambda x, y: model.drift(np.array([x.ravel(), y.ravel()])).reshape(2, *x.shape),
+    )  # fmt: skip
+    return solver.steady_state()
+
+
+def with_fipy(model, half, n):
+    import fipy
+
+    mesh = fipy.Grid2D(nx=n, ny=n, dx=2 * half / n, dy=2 * half / n) + ((-half,), (-half,))
+    p = fipy.CellVariable(mesh=mesh, value=1.0)
+    drift = fipy.FaceVariable(mesh=mesh, rank=1, value=model.drift(np.array(mesh.faceCenters)))
+    drift.setValue(0.0, where=mesh.exteriorFaces)
+    equation = fipy.TransientTerm() == fipy.DiffusionTerm(1.0) - fipy.ExponentialConvectionTerm(coeff=drift)
+    for _ in range(4):  # implicit steps far longer than the relaxation
+        equation.solve(var=p, dt=1e4, solver=fipy.LinearLUSolver(tolerance=1e-12))
+    return np.array(p.value).reshape(n, n).T
+
+
+def packages(large):
+    import importlib.util
+
+    for n in (128, 256) if large else (64, 128):
+        model, half = s2(1)
+        grid = grid_of(model, half, n)
+        ours, state = median_time(lambda grid=grid, model=model: rt.steady_state(model, grid, threads=1), 3)
+        error, negative = error_of(state.probability, model, grid)
+        print(f"\nS2 c=1, {n}^2\n  {'rattling':<15}{ours:>9.3f} s   L1 error {error:.5f}, {negative} cells not positive")
+        for name, solve in (("fplanck", with_fplanck), ("fipy", with_fipy)):
+            if importlib.util.find_spec(name) is None:
+                print(f"  {name} is not installed: left out")
+                continue
+            seconds, p = median_time(lambda solve=solve, n=n, model=model: solve(model, half, n), 1)
+            error, negative = error_of(p, model, grid)
+            print(
+                f"  {name:<15}{seconds:>9.3f} s   L1 error {error:.5f}, {negative} cells not positive"
+                f"   {seconds / ours:.0f} x ours"
+            )
+    if importlib.util.find_spec("pychangcooper") is None:
+        print("  pychangcooper is not installed: left out")
+    else:
+        against_pychangcooper(2000)
+
+
+def against_pychangcooper(n):
+    """Its logarithmic grid from 1 to 30: dp/dt = d/dx ((x - 10) p + 4 dp/dx)."""
+    from pychangcooper import ChangCooper
+
+    class Relaxation(ChangCooper):
+        def _define_terms(self):
+            self._heating_term = self._half_grid - 10
+            self._dispersion_term = np.full(self._n_grid_points - 1, 4.0)
+
+    def peer():
+        solver = Relaxation(n, 30.0, 1e6, np.ones(n))
+        for _ in range(4):
+            solver.solve_time_step()
+        return solver
+
+    seconds, solver = median_time(peer, 3)
+    middle = np.sqrt(solver.grid[1:] * solver.grid[:-1])
+    edges = np.concatenate([[2 * solver.grid[0] - middle[0]], middle, [2 * solver.grid[-1] - middle[-1]]])
+    x = sp.Symbol("x")
+    model = rt.Model.from_sympy([10 - x], 4, variables=[x])
+    grid = rt.Grid([edges])
+    ours, state = median_time(lambda: rt.steady_state(model, grid, threads=1), 3)
+    theirs = solver.n[1:-1]
+    exact = np.exp(-((solver.grid[1:-1] - 10) ** 2) / 8)
+    width = np.diff(edges)[1:-1]
+    mine = state.density[1:-1]
+    print(f"\n1-D, {n} cells from 1 to 30, evenly spaced in log x")
+    for name, p, time_ in (("rattling", mine, ours), ("pychangcooper", theirs, seconds)):
+        error = (np.abs(p / (p * width).sum() - exact / (exact * width).sum()) * width).sum()
+        print(f"  {name:<15}{time_:>9.4f} s   L1 error {error:.6f}, {int((p <= 0).sum())} cells not positive")
 
 
 # --- accuracy -----------------------------------------------------------------------------
@@ -215,7 +309,7 @@ def accuracy(large):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["work", "peers", "accuracy"])
+    parser.add_argument("part", choices=["work", "peers", "packages", "accuracy"])
     parser.add_argument("--large", action="store_true", help="the largest cases too")
     arguments = parser.parse_args()
-    {"work": work, "peers": peers, "accuracy": accuracy}[arguments.part](arguments.large)
+    {"work": work, "peers": peers, "packages": packages, "accuracy": accuracy}[arguments.part](arguments.large)
