@@ -12,6 +12,7 @@ printed. One thread where nothing else is said; set OMP_NUM_THREADS=1 for the pe
 
 import argparse
 import statistics
+import sys
 import time
 import warnings
 
@@ -144,7 +145,7 @@ def peers_of(W):
     return table
 
 
-def peers(large):
+def peers(large, only=""):
     cases = [("S2 c=1, 256^2", *s2(1), 256), ("S3, 32^3", *s3(), 32)]
     if large:
         cases += [("S2 c=1, 1024^2", *s2(1), 1024), ("S3, 64^3", *s3(), 64)]
@@ -154,6 +155,8 @@ def peers(large):
         print(f"\n{title}\n  {'rattling':<20}{ours:>9.3f} s   residual {state.residual:.1e}, 0 negative cells")
         best = np.inf
         for name, solve in peers_of(W).items():
+            if only not in name:
+                continue
             try:
                 seconds, p = median_time(solve, 1)
             except (MemoryError, RuntimeError, linalg.ArpackError) as error:
@@ -311,5 +314,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["work", "peers", "packages", "accuracy"])
     parser.add_argument("--large", action="store_true", help="the largest cases too")
+    parser.add_argument("--only", default="", help="of the peers, those whose name has this in it")
     arguments = parser.parse_args()
-    {"work": work, "peers": peers, "packages": packages, "accuracy": accuracy}[arguments.part](arguments.large)
+    if arguments.part == "peers":
+        peers(arguments.large, arguments.only)
+        sys.exit()
+    {"work": work, "packages": packages, "accuracy": accuracy}[arguments.part](arguments.large)
