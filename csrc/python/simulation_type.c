@@ -380,19 +380,20 @@ static PyMethodDef simulation_methods[] = {
         "Go on for n_steps steps; the present state and each thin-th after it,\n"
         "(n_paths, n_steps // thin + 1, dim), or None for thin = 0."},
     {"state", rtl_simulation_state, METH_NOARGS,
-        "state()\n--\n\nThe present state, (n_paths, dim)."},
-    {"n_steps", rtl_simulation_n_steps, METH_NOARGS, "n_steps()\n--\n\nSteps made."},
+        "state($self, /)\n--\n\nThe present state, (n_paths, dim)."},
+    {"n_steps", rtl_simulation_n_steps, METH_NOARGS,
+        "n_steps($self, /)\n--\n\nSteps made."},
     {"exit_times", rtl_simulation_exit_times, METH_NOARGS,
-        "exit_times()\n--\n\n"
+        "exit_times($self, /)\n--\n\n"
         "When each path met an absorbing wall, (n_paths,), NaN where it has not;\n"
         "None where no wall absorbs."},
     {"observed", rtl_simulation_observed, METH_NOARGS,
-        "observed()\n--\n\n"
+        "observed($self, /)\n--\n\n"
         "None, or visits (n_cells + 1,), the last outside, and sums (n_cells, size)."},
     {"dump", rtl_simulation_dump, METH_NOARGS,
-        "dump()\n--\n\nSteps made and all arrays of the state, a tuple."},
+        "dump($self, /)\n--\n\nSteps made and all arrays of the state, a tuple."},
     {"restore", rtl_simulation_restore, METH_VARARGS,
-        "restore(*dumped)\n--\n\nGo back to what dump() gave."},
+        "restore($self, *dumped)\n--\n\nGo back to what dump() gave."},
     {NULL, NULL, 0, NULL},
 };
 
