@@ -117,6 +117,22 @@ class TestSteadyState:
         assert np.ptp(direct.log_density) > 20
         np.testing.assert_allclose(krylov.log_density, direct.log_density, atol=1e-7)
 
+    def test_large_random_graphs(self):
+        """Aggregates of a random graph fill in; two such graphs coupled at 1e-8 at one place
+        exchange no net flow there."""
+        n, rng = 12000, np.random.default_rng(8)
+        source = np.tile(np.repeat(np.arange(n), 6), 2)
+        target = rng.integers(0, n, len(source))
+        target[::6] = (source[::6] + 1) % n
+        second = np.repeat([0, n], 6 * n)
+        rates = sparse.coo_array(
+            (rng.lognormal(0, 2, len(source)), (source + second, target + second)), shape=(2 * n, 2 * n)
+        )
+        links = sparse.coo_array(([1e-8, 3e-8], ([5, n + 7], [n + 7, 5])), shape=(2 * n, 2 * n))
+        state = rt.steady_state(rt.Generator.from_rates(rates.tocsr() + links.tocsr()))
+        assert state.residual < 1e-10 and state.info["levels"] == 2
+        assert state.probability[5] == pytest.approx(3 * state.probability[n + 7], rel=1e-8)
+
     def test_nearly_reducible(self):
         """Two blocks coupled at 1e-12: both masses right, block by block."""
         rng = np.random.default_rng(0)

@@ -12,6 +12,10 @@ enum { LARGEST_GROUP = 3, LONGEST_SEARCH = 64 };
 /* A partner must be this strong compared with the state's strongest neighbour. */
 static const double threshold = 0.25;
 
+/* Flows weaker than this, relative to the strongest of a state, hold no part together.
+ */
+static const double weak = 1e-3;
+
 /* Flow i -> j, per p_i: looked up in row j unless that row is long. */
 static double
 rate_back(const rtl_generator_t *chain, size_t i, size_t j)
@@ -114,6 +118,56 @@ out:
     rtl_memory_free(pairs_y);
     rtl_memory_free(share);
     rtl_memory_free(work);
+    return status;
+}
+
+/* The root of a tree of states, whose branches are halved on the way. */
+static int32_t
+root_of(int32_t *parent, int32_t i)
+{
+    while (parent[i] != i) {
+        parent[i] = parent[parent[i]];
+        i = parent[i];
+    }
+    return i;
+}
+
+int
+rtl_aggregate_strong(
+    const rtl_generator_t *chain, const double *y, int32_t *aggregate, size_t *n_groups)
+{
+    size_t n = chain->n;
+    double *strongest = rtl_memory_alloc(n, sizeof *strongest); /* log of the flow */
+    int32_t *parent = rtl_memory_alloc(n, sizeof *parent);
+    int status = strongest == NULL || parent == NULL ? RTL_NO_MEMORY : 0;
+
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        strongest[i] = -INFINITY;
+        parent[i] = (int32_t) i;
+    }
+    for (int pass = 0; status == 0 && pass < 2; pass++) {
+        for (size_t i = 0; i < n; i++) {
+            for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+                size_t j = (size_t) chain->source[e];
+                double flow = log(chain->rate[e]) + y[j];
+                if (pass == 0) {
+                    strongest[i] = fmax(strongest[i], flow);
+                    strongest[j] = fmax(strongest[j], flow);
+                } else if (flow >= fmin(strongest[i], strongest[j]) + log(weak)) {
+                    int32_t a = root_of(parent, (int32_t) i);
+                    int32_t b = root_of(parent, (int32_t) j);
+                    parent[a < b ? b : a] = a < b ? a : b;
+                }
+            }
+        }
+    }
+    *n_groups = 0;
+    for (size_t i = 0; status == 0 && i < n; i++) { /* roots come before their trees */
+        int32_t root = root_of(parent, (int32_t) i);
+        aggregate[i] = (size_t) root == i ? (int32_t) (*n_groups)++ : aggregate[root];
+    }
+    rtl_memory_free(strongest);
+    rtl_memory_free(parent);
     return status;
 }
 

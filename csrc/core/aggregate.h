@@ -12,6 +12,11 @@
 int rtl_aggregate_match(const rtl_generator_t *chain, const double *y,
     int32_t *aggregate, size_t *n_groups) RTL_MUST_CHECK;
 
+/* Groups linked by flows that are not weak for one of the two states: at least 1e-3 of
+ * its strongest. The parts of a metastable chain, in time linear in its entries. */
+int rtl_aggregate_strong(const rtl_generator_t *chain, const double *y,
+    int32_t *aggregate, size_t *n_groups) RTL_MUST_CHECK;
+
 /* The chain of groups with all rates zero, and for each entry of `chain` the entry of
  * `coarse` it adds to, -1 inside a group. The caller frees coarse. */
 int rtl_aggregate_pattern(const rtl_generator_t *chain, const int32_t *aggregate,

@@ -20,6 +20,10 @@ enum { SMALLEST = 64, LARGEST_DENSE = 512 };
 /* The second GCR step is skipped if the first reduced the residual by this much. */
 static const double good_enough = 0.25;
 
+/* Levels that keep this share of the entries are given up, from so many states on. */
+static const double filled = 0.6;
+enum { LARGE = 20000 };
+
 static double *
 vector(const rtl_level_t *level, int which)
 {
@@ -74,7 +78,13 @@ update_dense(rtl_multilevel_t *self)
 int
 rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
 {
-    memcpy(self->level[0].y, y, self->level[0].balance.chain->n * sizeof *y);
+    size_t bytes = self->level[0].balance.chain->n * sizeof *y;
+
+    if (self->is_current && memcmp(self->level[0].y, y, bytes) == 0) {
+        return 0;
+    }
+    memcpy(self->level[0].y, y, bytes);
+    self->is_current = false;
     for (size_t l = 0; l < self->n_levels; l++) {
         rtl_balance_update(
             &self->level[l].balance, self->level[l].y, self->level[l].work);
@@ -82,7 +92,9 @@ rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
             update_coarse(&self->level[l], &self->level[l + 1]);
         }
     }
-    return self->dense != NULL ? update_dense(self) : 0;
+    int status = self->dense != NULL ? update_dense(self) : 0;
+    self->is_current = status == 0;
+    return status;
 }
 
 /* --- hierarchy -------------------------------------------------------------------- */
@@ -112,29 +124,56 @@ level_free(rtl_level_t *level)
     rtl_memory_free(level->work);
 }
 
+/* Where each level has nearly as many entries as the one before (random graphs, which
+ * mix fast), levels are dear and of little use: take metastable parts as the last one
+ * if they are few. */
+static int
+take_parts(rtl_level_t *fine, rtl_level_t *coarse)
+{
+    size_t n_parts = 0;
+    int32_t *part = rtl_memory_alloc(fine->balance.chain->n, sizeof *part);
+    int status = part == NULL ? RTL_NO_MEMORY : 0;
+
+    if (status == 0) {
+        status = rtl_aggregate_strong(fine->balance.chain, fine->y, part, &n_parts);
+    }
+    if (status == 0 && n_parts <= LARGEST_DENSE) {
+        rtl_generator_free(&coarse->own);
+        memcpy(fine->aggregate, part, fine->balance.chain->n * sizeof *part);
+        status = rtl_aggregate_pattern(
+            fine->balance.chain, part, n_parts, &coarse->own, fine->target);
+    }
+    rtl_memory_free(part);
+    return status;
+}
+
 /* Add the next level below `fine`; *grew is false if matching no longer shrinks it. */
 static int
 add_level(rtl_level_t *fine, rtl_level_t *coarse, bool *grew)
 {
-    size_t n = fine->balance.chain->n, n_groups = 0;
+    const rtl_generator_t *chain = fine->balance.chain;
+    size_t n = chain->n, n_groups = 0;
     int status = RTL_NO_MEMORY;
 
     fine->aggregate = rtl_memory_alloc(n, sizeof(int32_t));
-    fine->target = rtl_memory_alloc(fine->balance.chain->n_entries, sizeof(int32_t));
+    fine->target = rtl_memory_alloc(chain->n_entries, sizeof(int32_t));
     fine->share = rtl_memory_alloc(n, sizeof(double));
     fine->restriction = rtl_memory_alloc(n, sizeof(double));
     if (fine->aggregate == NULL || fine->target == NULL || fine->share == NULL ||
         fine->restriction == NULL) {
         return status;
     }
-    status =
-        rtl_aggregate_match(fine->balance.chain, fine->y, fine->aggregate, &n_groups);
+    status = rtl_aggregate_match(chain, fine->y, fine->aggregate, &n_groups);
     *grew = (double) n_groups < 0.8 * (double) n;
     if (status != 0 || !*grew) {
         return status;
     }
     status = rtl_aggregate_pattern(
-        fine->balance.chain, fine->aggregate, n_groups, &coarse->own, fine->target);
+        chain, fine->aggregate, n_groups, &coarse->own, fine->target);
+    if (status == 0 && n > LARGE &&
+        (double) coarse->own.n_entries > filled * (double) chain->n_entries) {
+        status = take_parts(fine, coarse);
+    }
     if (status != 0) {
         return status;
     }
@@ -354,6 +393,7 @@ solve_coarsest(rtl_level_t *last)
 int
 rtl_multilevel_multiply(rtl_multilevel_t *self, int sweeps, double *y)
 {
+    self->is_current = false; /* level[0].y is about to change */
     for (size_t l = 1; l < self->n_levels; l++) {
         rtl_level_t *level = &self->level[l];
         memcpy(vector(level, RESIDUAL), level->y, level->balance.chain->n * sizeof *y);

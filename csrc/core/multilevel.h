@@ -12,6 +12,8 @@
 #ifndef RTL_MULTILEVEL_H
 #define RTL_MULTILEVEL_H
 
+#include <stdbool.h>
+
 #include "balance.h"
 
 typedef struct {
@@ -29,6 +31,7 @@ enum { RTL_MULTILEVEL_MAX = 40 };
 
 typedef struct {
     size_t n_levels;
+    bool is_current; /* updated since `init`, and y not changed from within */
     rtl_level_t level[RTL_MULTILEVEL_MAX];
     int32_t *order; /* (2, n) coarsest states by falling p, and the inverse; owned */
     double *dense;  /* (n, n) eliminated coarsest chain, entries times p_j / p_i; owned.

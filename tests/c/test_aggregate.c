@@ -89,15 +89,58 @@ match(void *data)
     return status;
 }
 
+/* Two rings whose only links are weak: two groups. A single strong link joins them. */
+static void
+test_strong_parts(void)
+{
+    rtl_generator_t chain;
+    int64_t source[N + 2], target[N + 2];
+    double rate[N + 2], y[N] = {0.0};
+    int32_t group[N];
+    size_t half = N / 2, n_groups, bad;
+
+    for (size_t i = 0; i < N; i++) {
+        source[i] = (int64_t) i;
+        target[i] = (int64_t) (i < half ? (i + 1) % half : i + 1 < N ? i + 1 : half);
+        rate[i] = 1.0;
+    }
+    source[N] = target[N + 1] = 3;
+    target[N] = source[N + 1] = (int64_t) half + 1;
+    for (int strong = 0; strong < 2; strong++) {
+        rate[N] = rate[N + 1] = strong == 1 ? 0.01 : 1e-6;
+        CHECK(rtl_generator_from_rates(
+                  &chain, N, N + 2, source, target, rate, &bad, NULL) == 0);
+        CHECK(rtl_aggregate_strong(&chain, y, group, &n_groups) == 0);
+        CHECK(n_groups == (strong == 1 ? 1 : 2));
+        for (size_t i = 0; i < N; i++) {
+            CHECK(group[i] == (i < half || strong == 1 ? 0 : 1));
+        }
+        rtl_generator_free(&chain);
+    }
+}
+
+static int
+strong(void *data)
+{
+    const rtl_generator_t *chain = data;
+    int32_t group[N];
+    double y[N] = {0.0};
+    size_t n_groups;
+
+    return rtl_aggregate_strong(chain, y, group, &n_groups);
+}
+
 int
 main(void)
 {
     rtl_generator_t chain;
 
+    test_strong_parts();
     test_match_line();
     test_coarse_chain();
     make_random_chain(&chain, N, 4, 3);
     CHECK(check_every_allocation_failure(match, &chain) >= 15);
+    CHECK(check_every_allocation_failure(strong, &chain) == 2);
     rtl_generator_free(&chain);
     return 0;
 }
