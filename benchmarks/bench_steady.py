@@ -171,7 +171,7 @@ def peers(large, only=""):
                 f"  {name:<20}{seconds:>9.3f} s   residual {residual(W, p):.1e}, {negative} negative cells"
                 f"   {seconds / ours:.1f} x ours{'' if good else ', not counted'}"
             )
-        print(f"  best right peer / ours: {best / ours:.1f}")
+        print(f"  best right peer / ours: {best / ours:.1f}" if np.isfinite(best) else "  no right peer")
 
 
 # --- packages -----------------------------------------------------------------------------
