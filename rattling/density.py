@@ -20,7 +20,7 @@ _FITS = ("poisson", "regression", "split-halves")
 _NOISE = ("none", "covariance")
 _BLOCKS = 32
 _LEAST_STATES = 2.0  # independent ones behind an estimate of log p
-_LEAST_INCREMENTS = 10  # a dimension, behind an R that is used for gamma
+_LEAST_INCREMENTS = 2  # a dimension, and 2 more, behind an R that is used for gamma
 _NEIGHBOURS_AT_ONCE = 1 << 21
 
 
@@ -358,7 +358,10 @@ def fit_gamma(
     gamma s²>`` under ``q ∝ V exp(-gamma R - gamma² s²/2)``; for "regression" by the method of
     moments (Fuller 1987); "split-halves" needs no variances, only that the halves err
     independently. Errors of the counts and of R are independent, though made of the same
-    data: increments do not know how often their cell was visited.
+    data: increments do not know how often their cell was visited. Cells with fewer than 2 dim
+    + 2 independent increments are left out; where these are many, gamma comes out too small, as
+    cells of small p are in only if chance favoured them: then give ``rattling``, say
+    ``estimate_rattling(paths, at=grid)``, which is known there too.
 
     The interval: 32 blocks of consecutive data are drawn with replacement (for
     "split-halves" within each half) and gamma is fitted again. In a replicate R errs twice,
@@ -449,7 +452,7 @@ class _Data:
         self.counts = self.sums[..., 0].sum(axis=0)
         self.given = None if rattling is None else _read_rattling(rattling, grid)
         self.r, self.error, n_eff = self.rattling(np.ones(len(self.sums)), None)
-        enough = n_eff >= _LEAST_INCREMENTS * paths.dim
+        enough = n_eff >= _LEAST_INCREMENTS * (paths.dim + 1)
         self.used = np.isfinite(self.r) & np.isfinite(self.error) & enough
         if self.used.sum() < 3:
             raise ValueError(f"R is known well enough in {self.used.sum()} cells only; three are needed")

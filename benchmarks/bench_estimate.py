@@ -1,0 +1,218 @@
+"""Claims about estimates of rattling: speed, and accuracy against exact R and two peers.
+
+    python benchmarks/bench_estimate.py speed
+    python benchmarks/bench_estimate.py accuracy [states, 100000] [systems ...]
+
+Peers: numpy.bincount; kramersmoyal (kernel averages) and StochasticForceInference (PyPI,
+degree-4 polynomials). A peer that is not installed is left out. Accuracy is at the same 40
+places for all, in six systems with relaxation times about 1, from one path.
+"""
+
+import contextlib
+import io
+import logging
+import sys
+import time
+import warnings
+
+import numpy as np
+
+import rattling as rt
+
+try:
+    from kramersmoyal import km
+except ImportError:
+    km = None
+try:
+    from SFI import OverdampedLangevinInference, TrajectoryCollection
+    from SFI.bases import monomials_up_to
+except ImportError:
+    OverdampedLangevinInference = None
+
+
+def swirl():
+    return rt.Model.from_sympy(
+        ["-x + y", "-y - x"],
+        ["(1 + 7*sin(2*x)*cos(y)/10)/2", "(1 + 6*cos(x + y)/10)/2"],
+        variables="x y",
+    )
+
+
+def best(function, n=3):
+    """Shortest of n times, by the clock and of the processor, and the answer."""
+    seconds, busy = [], []
+    for _ in range(n):
+        start, processor = time.perf_counter(), time.process_time()
+        answer = function()
+        seconds.append(time.perf_counter() - start)
+        busy.append(time.process_time() - processor)
+    return min(seconds), min(busy), answer
+
+
+# --- speed ------------------------------------------------------------------------------
+
+
+def numpy_bins(x, dt, cells, low, high):
+    """Counts, means and squares of increments in cells, by numpy.bincount."""
+    start = x[:, :-1].reshape(-1, 2)
+    dx = np.diff(x, axis=1).reshape(-1, 2)
+    index = np.floor((start - low) * (cells / (high - low))).astype(np.int64)
+    inside = ((index >= 0) & (index < cells)).all(axis=1)
+    cell, dx, n = (index[:, 0] * cells + index[:, 1])[inside], dx[inside], cells * cells
+    count = np.bincount(cell, minlength=n)
+    sums = [
+        np.bincount(cell, weights, minlength=n)
+        for weights in (dx[:, 0], dx[:, 1], dx[:, 0] ** 2, dx[:, 0] * dx[:, 1], dx[:, 1] ** 2)
+    ]
+    mean = np.stack(sums[:2]) / count
+    return count, (sums[2] / count - mean[0] ** 2) * count / (count - 1) / dt
+
+
+def speed():
+    model, dt = swirl(), 0.005
+    x = np.ascontiguousarray(rt.simulate(model, np.zeros((100, 2)), dt, 100_000, rng=1).x)
+    grid = rt.Grid([(-3, 3)] * 2, 100)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        peer, peer_busy, (count, c00) = best(lambda: numpy_bins(x, dt, 100, -3.0, 3.0))
+    cores = rt._core.cores()
+    for threads in (1, cores):
+        how = {"at": grid, "method": "bins", "lags": 1, "threads": threads}
+        ours, busy, field = best(lambda how=how: rt.estimate_rattling(x, dt, **how))
+        many = field.counts.ravel() > 100
+        assert np.array_equal(field.counts.ravel(), count)
+        np.testing.assert_allclose(field.covariance[..., 0, 0].ravel()[many], c00[many], rtol=1e-8)
+        print(f"bins, 10^7 states in 2-D, 100 x 100 cells, {threads} threads: {ours:.2f} s, numpy.bincount"
+              f" {peer:.2f} s, ratio {peer / ours:.1f}; processor {busy:.2f} and {peer_busy:.2f} s,"
+              f" ratio {peer_busy / busy:.1f}")  # fmt: skip
+    at = np.random.default_rng(0).normal(size=(1000, 2)) * 0.7
+    for threads in (1, cores):
+        how = {"at": at, "threads": threads}
+        seconds, busy, _ = best(lambda how=how: rt.estimate_rattling(x[:10], dt, **how))
+        print(f"local polynomials, 10^6 states, 10^3 points, {threads} threads: {seconds:.2f} s,"
+              f" processor {busy:.2f} s")  # fmt: skip
+    for dim in (2, 7):
+        walk = np.cumsum(np.random.default_rng(1).normal(size=(1_000_000, dim)), axis=0)
+        seconds, busy, _ = best(lambda walk=walk: rt.windowed_rattling(walk, 0.069, 8.0))
+        print(f"windows of 114 rows, stride 1, 10^6 rows in {dim}-D, {cores} threads: {seconds:.2f} s,"
+              f" processor {busy:.2f} s")  # fmt: skip
+
+
+# --- accuracy ---------------------------------------------------------------------------
+
+
+def systems():
+    """name: model, start, walls."""
+    ring = rt.Grid((0, 2 * np.pi), 2, "periodic")
+    tensor = [["(3 + x*y/5)/6", "x/10", "0"], ["x/10", "(3 + sin(z))/6", "y/12"], ["0", "y/12", "1/3"]]
+    return {
+        "OU": (rt.Model.from_sympy(["-x + 2*y", "-y - 2*x"], 0.5, variables="x y"), None),
+        "hot double well": (
+            rt.Model.from_sympy("2*x - 2*x**3", "(1 + 2*exp(-(x - 1/2)**2/(1/5)))/3", variables="x"),
+            None,
+        ),
+        "swirl": (swirl(), None),
+        "3-D tensor": (
+            rt.Model.from_sympy(["-x + z/2", "-y - x/2", "-z"], tensor, variables="x y z"),
+            None,
+        ),
+        "ring": (rt.Model.from_sympy("1 + sin(x)", "1/2 + 3*cos(x)/10", variables="x"), ring),
+        "active": (
+            rt.Model.from_sympy(["v + x - x**3", "-2*v"], ["(1 + x**2)/10", "1/2"], variables="x v"),
+            None,
+        ),
+    }
+
+
+def kernel(x, dt, at, periodic):
+    """R by kramersmoyal, 40 bins an axis, its own bandwidth."""
+    if km is None or periodic or x.shape[1] > 2:  # it knows no rings, and takes minutes in 3-D
+        return None
+    dim = x.shape[1]
+    powers, pairs = [[0] * dim], [(i, j) for i in range(dim) for j in range(i, dim)]
+    for i, j in pairs:
+        powers.append([(k == i) + (k == j) for k in range(dim)])
+    kmc, edges = km(x, bins=[40] * dim, powers=np.array(powers))
+    index = tuple(np.abs(edges[k][None] - at[:, k, None]).argmin(axis=1) for k in range(dim))
+    c = np.empty((len(at), dim, dim))
+    for k, (i, j) in enumerate(pairs, 1):
+        c[:, i, j] = c[:, j, i] = kmc[k][index] * (2.0 if i == j else 1.0) / dt
+    return half_log_det(c)
+
+
+def polynomials(x, dt, at, periodic):
+    """R by StochasticForceInference with all monomials up to degree 4."""
+    if OverdampedLangevinInference is None or periodic:
+        return None
+    inference = OverdampedLangevinInference(TrajectoryCollection.from_arrays(X=x, dt=dt))
+    inference.compute_diffusion_constant()
+    inference.infer_diffusion_linear(monomials_up_to(order=4, dim=x.shape[1], rank="symmetric_matrix"))
+    return half_log_det(2 * np.asarray(inference.diffusion_inferred(at), dtype=float))
+
+
+def half_log_det(c):
+    sign, value = np.linalg.slogdet(c)
+    return np.where(sign > 0, 0.5 * value, np.nan)
+
+
+def quietly(function, *arguments):
+    with warnings.catch_warnings(), np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        return function(*arguments)
+
+
+def accuracy(n, chosen):
+    logging.disable(logging.CRITICAL)
+    for name, peer in (("kramersmoyal", km), ("StochasticForceInference", OverdampedLangevinInference)):
+        if peer is None:
+            print(f"{name} is not installed: left out")
+    ours = {"local": {}, "basis": {"method": "basis"}}
+    print("rms error of R, bias in brackets, over 40 places")
+    names = ["local", "basis", "kramersmoyal", "SFI"]
+    print(f"{'':<26}" + "".join(f"{name:>18}" for name in names) + f"{'covered':>10}")
+    inside = {"none": [], "covariance": []}
+    for name, (model, walls) in systems().items():
+        if chosen and name not in chosen:
+            continue
+        for lag in (0.001, 0.01, 0.1):
+            for noisy in (False, True):
+                start = np.zeros(model.dim) + 0.1
+                paths = rt.simulate(model, start, lag / 10, n * 10, thin=10, rng=7, boundary=walls)
+                rng = np.random.default_rng(11)
+                at = rng.choice(paths.x[0], 40, replace=False)
+                exact = rt.exact_rattling(model, at.T)
+                noise = 0.5 * np.sqrt(2 * lag * 0.4) if noisy else 0.0
+                x = np.asarray(paths.x) + noise * rng.normal(size=paths.x.shape)
+                data = paths if not noisy else x
+                how = {"at": at, "noise": "covariance" if noisy else "none"}
+                dt = {} if data is paths else {"dt": paths.dt}
+                if walls is not None and noisy:
+                    continue  # errors across the seam need the walls: see the docs
+                fields = [rt.estimate_rattling(data, **dt, **how, **ours[key]) for key in ("local", "basis")]
+                columns = [field.rattling for field in fields]
+                for peer in (kernel, polynomials):
+                    try:
+                        columns.append(quietly(peer, x[0], paths.dt, at, walls is not None))
+                    except Exception as error:
+                        print(f"{peer.__name__}: {type(error).__name__} {error}"[:110])
+                        columns.append(None)
+                row = f"{name}, lag {lag:g}{', noise' if noisy else ''}"
+                cells = []
+                for r in columns:
+                    e = np.array([]) if r is None else (r - exact)[np.isfinite(r)]
+                    cells.append(f"{np.sqrt(np.mean(e**2)):.3f} ({e.mean():+.3f})" if len(e) >= 20 else "-")
+                covered = np.abs(columns[0] - exact) < fields[0].stderr
+                inside[how["noise"]].append(covered[np.isfinite(columns[0])].mean())
+                print(
+                    f"{row:<26}"
+                    + "".join(f"{cell:>18}" for cell in cells)
+                    + f"{inside[how['noise']][-1]:>10.2f}"
+                )
+    for noise, share in inside.items():
+        print(f"within one standard error of local, noise {noise}: {np.mean(share):.3f}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["accuracy"]:
+        accuracy(int(sys.argv[2]) if len(sys.argv) > 2 else 100_000, sys.argv[3:])
+    else:
+        speed()
