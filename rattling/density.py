@@ -367,7 +367,7 @@ def fit_gamma(
     "split-halves" within each half) and gamma is fitted again. In a replicate R errs twice,
     once as the data and once as the draw, which is allowed for. The ends are the estimate
     and Student's quantile for 31 degrees of freedom times the standard deviation of the
-    replicates. Blocks must be longer than memory. If the law does not hold exactly the
+    replicates; with few increments a cell they are too wide. Blocks must be longer than memory. If the law does not hold exactly the
     methods weight cells differently, and their gammas differ.
 
     References
