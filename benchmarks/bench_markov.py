@@ -43,8 +43,8 @@ def line(n):
 
     exact, peer = timed(numpy, 5)
     chain = W._core
-    log_p, core = timed(lambda: chain.steady(1e-10, 3, None, False, None)[0], 5)
-    state, whole = timed(lambda: rt.steady_state(W), 5)
+    log_p, core = timed(lambda: chain.steady(1e-10, 3, None, False, 1, None)[0], 5)
+    state, whole = timed(lambda: rt.steady_state(W, threads=1), 5)
     error = np.abs(state.probability / exact - 1).max()
     if not (error < 1e-8 and np.abs(np.exp(log_p) / exact - 1).max() < 1e-8):
         raise SystemExit(f"the answers differ by {error:.2g}")
@@ -78,7 +78,7 @@ def random(sizes):
         rates = graph(n, 0)
         W, seconds = timed(lambda rates=rates: rt.Generator.from_rates(rates))
         print(f"random graph, n = {n}, {rates.nnz} rates: from_rates {seconds:.2f} s")
-        state, first = timed(lambda W=W: rt.steady_state(W))
+        state, first = timed(lambda W=W: rt.steady_state(W, threads=1))
         print(
             f"  rattling         {first:8.2f} s  residual {state.residual:.0e}, {state.info['krylov_iterations']} iterations"
         )
