@@ -144,7 +144,7 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
         return status;
     }
     loose.rtol = fmax(coarse_rtol, options->rtol);
-    loose.method = *has_guess ? RTL_STEADY_KRYLOV : RTL_STEADY_AUTO;
+    loose.method = RTL_STEADY_AUTO;
     status =
         rtl_steady_solve(&level->chain, multigrid, &loose, *has_guess, self->y, &info);
     rtl_steady_add_work(work, &info);

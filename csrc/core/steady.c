@@ -6,10 +6,17 @@
 #include <string.h>
 
 #include "direct.h"
+#include "direct_band.h"
+#include "memory.h"
 #include "parallel.h"
 #include "steady_newton.h"
 
-enum { DIRECT_LARGEST = 1000 };
+enum { DIRECT_LARGEST = 1000, HASTE = 6 };
+
+/* Operations of an elimination within a band that are worth it at once, and where
+ * iterations do not converge: hundredths of a second, and seconds. */
+static const double little_work = 2.5e7, much_work = 1e10;
+static const double most_bytes = 1e9;
 
 rtl_steady_options_t
 rtl_steady_defaults(void)
@@ -95,13 +102,135 @@ iterate(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     return status == 0 ? verify(chain, options, y, info) : status;
 }
 
+static int
+solve_ring(const rtl_generator_t *chain, const rtl_steady_options_t *options, double *y,
+    rtl_steady_info_t *info)
+{
+    if (!rtl_direct_is_ring(chain)) {
+        return RTL_BAD_ARGUMENT;
+    }
+    info->bytes = chain->n * sizeof(double);
+    int status = rtl_direct_ring(chain, y);
+    return status == 0 ? verify(chain, options, y, info) : status;
+}
+
+/* Elimination within a band, if that is at most `work`; else, and where rates
+ * underflow, RTL_NOT_CONVERGED, and y is as it was. */
+static int
+eliminate_band(const rtl_generator_t *chain, double work,
+    const rtl_steady_options_t *options, double *y, rtl_steady_info_t *info)
+{
+    size_t n = chain->n, band = 0;
+    int32_t *order = rtl_memory_alloc(n, sizeof *order);
+    double *p = rtl_memory_alloc(n, sizeof *p);
+    rtl_steady_info_t own = {.method = RTL_STEADY_DIRECT};
+    int status = order == NULL || p == NULL
+                     ? RTL_NO_MEMORY
+                     : rtl_direct_band_order(chain, order, &band);
+
+    if (status == 0) {
+        double size = (double) band * (double) n;
+        own.bytes = (2 * band + 1) * n * sizeof(double);
+        status = size * (double) band <= work && (double) own.bytes <= most_bytes
+                     ? rtl_direct_band_solve(chain, order, band, options->monitor, p)
+                     : RTL_NOT_CONVERGED;
+    }
+    if (status == 0) {
+        status = verify(chain, options, p, &own);
+    }
+    if (status == 0) {
+        memcpy(y, p, n * sizeof *y);
+        rtl_steady_add_work(&own, info); /* what was tried before */
+        *info = own;
+    }
+    rtl_memory_free(order);
+    rtl_memory_free(p);
+    return status;
+}
+
+/* Elimination of all states with each other. */
+static int
+eliminate_dense(const rtl_generator_t *chain, const rtl_steady_options_t *options,
+    bool has_guess, double *y, rtl_steady_info_t *info)
+{
+    int status = 0;
+
+    info->method = RTL_STEADY_DIRECT;
+    info->bytes = chain->n * chain->n * sizeof(double);
+    if (!has_guess) {
+        memset(y, 0, chain->n * sizeof *y);
+    }
+    for (int sweep = 0; status == 0 && sweep < 4; sweep++) { /* for the order */
+        rtl_generator_sweep(chain, y);
+        status = rtl_monitor_poll(options->monitor, 0.0);
+    }
+    if (status == 0) {
+        status = rtl_direct_dense(chain, options->monitor, y);
+    }
+    return status == 0 ? verify(chain, options, y, info) : status;
+}
+
+static int
+solve_direct(const rtl_generator_t *chain, const rtl_steady_options_t *options,
+    bool has_guess, double *y, rtl_steady_info_t *info)
+{
+    double n = (double) chain->n; /* a band must beat n^3 / 3 */
+    int status =
+        eliminate_band(chain, fmin(much_work, 0.1 * n * n * n), options, y, info);
+
+    return status == RTL_NOT_CONVERGED
+               ? eliminate_dense(chain, options, has_guess, y, info)
+               : status;
+}
+
+static bool
+all_finite(size_t n, const double *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(y[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Small chains directly, others by iterations. If a part of the steps is not enough,
+ * directly where that is possible, and on with the iterations where not. */
+static int
+solve_any(const rtl_generator_t *chain, rtl_geometric_t *geometric,
+    const rtl_steady_options_t *options, bool has_guess, double *y,
+    rtl_steady_info_t *info)
+{
+    rtl_steady_options_t hasty = *options;
+    rtl_steady_info_t tried;
+    bool small = chain->n <= DIRECT_LARGEST;
+    int status = small ? solve_direct(chain, options, has_guess, y, info)
+                       : eliminate_band(chain, little_work, options, y, info);
+
+    if (status != RTL_NOT_CONVERGED) {
+        return status;
+    }
+    /* of a small chain rates underflowed: p spans more than e^700 */
+    has_guess = small ? all_finite(chain->n, y) : has_guess;
+    hasty.max_steps = (hasty.max_steps + HASTE - 1) / HASTE;
+    status = iterate(chain, geometric, &hasty, has_guess, y, info);
+    if (status == RTL_NOT_CONVERGED) {
+        status = eliminate_band(chain, much_work, options, y, info);
+    }
+    if (status == RTL_NOT_CONVERGED) {
+        tried = *info;
+        memset(info, 0, sizeof *info);
+        status = iterate(chain, geometric, options, all_finite(chain->n, y), y, info);
+        rtl_steady_add_work(info, &tried);
+    }
+    return status;
+}
+
 int
 rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     const rtl_steady_options_t *options, bool has_guess, double *y,
     rtl_steady_info_t *info)
 {
-    int status = 0;
-
     memset(info, 0, sizeof *info);
     info->method = options->method;
     if (chain->n == 1) {
@@ -109,40 +238,17 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
         y[0] = 0.0;
         return 0;
     }
-    if (options->method == RTL_STEADY_AUTO) {
-        info->method = rtl_direct_is_ring(chain)    ? RTL_STEADY_CLOSED_FORM
-                       : chain->n <= DIRECT_LARGEST ? RTL_STEADY_DIRECT
-                                                    : RTL_STEADY_KRYLOV;
+    if (options->method == RTL_STEADY_AUTO && rtl_direct_is_ring(chain)) {
+        info->method = RTL_STEADY_CLOSED_FORM;
     }
     switch (info->method) {
     case RTL_STEADY_CLOSED_FORM:
-        status =
-            rtl_direct_is_ring(chain) ? rtl_direct_ring(chain, y) : RTL_BAD_ARGUMENT;
-        info->bytes = chain->n * sizeof(double);
-        break;
+        return solve_ring(chain, options, y, info);
     case RTL_STEADY_DIRECT:
-        if (!has_guess) {
-            memset(y, 0, chain->n * sizeof *y);
-        }
-        for (int sweep = 0; status == 0 && sweep < 4; sweep++) { /* for the order */
-            rtl_generator_sweep(chain, y);
-            status = rtl_monitor_poll(options->monitor, 0.0);
-        }
-        if (status == 0) {
-            status = rtl_direct_dense(chain, options->monitor, y);
-        }
-        info->bytes = chain->n * chain->n * sizeof(double);
-        break;
-    default:
+        return solve_direct(chain, options, has_guess, y, info);
+    case RTL_STEADY_KRYLOV:
         return iterate(chain, geometric, options, has_guess, y, info);
+    default:
+        return solve_any(chain, geometric, options, has_guess, y, info);
     }
-    if (status != 0) {
-        return status;
-    }
-    status = verify(chain, options, y, info);
-    if (status == RTL_NOT_CONVERGED && options->method == RTL_STEADY_AUTO) {
-        /* rates of the eliminated chain underflowed: p spans more than e^700 */
-        status = iterate(chain, geometric, options, isfinite(info->residual), y, info);
-    }
-    return status;
 }

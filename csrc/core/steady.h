@@ -24,7 +24,8 @@ typedef enum {
 
 typedef struct {
     double rtol;                /* bound on max |r_i| / q_i */
-    rtl_steady_method_t method; /* AUTO: closed form for rings, direct for small n */
+    rtl_steady_method_t method; /* AUTO: closed form for rings, direct where cheap, else
+                                 * iterations, and direct where those fail */
     int max_steps;          /* steps in p, and at most 20 Newton steps, to give up */
     size_t n_threads;       /* at most; the answer does not depend on them */
     rtl_monitor_t *monitor; /* borrowed; NULL for none */
