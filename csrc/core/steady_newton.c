@@ -28,7 +28,8 @@ enum {
     KRYLOV_RESTARTS = 3,
     NEWTON_STEPS = 20,
     MOST_ROUNDS = 10,
-    SWEEPS = 4
+    SWEEPS = 4,
+    PATIENCE = 8
 };
 
 static const double warm_floor = 1e-3;     /* smallest factor of p in one warm step */
@@ -187,23 +188,26 @@ redistribute(solver_t *self, int sweeps)
                        : status;
 }
 
-/* Steps in p until the residual is below `until`. With `exchange` the masses of the
- * coarsest aggregates are left to multiplicative cycles. */
+/* Steps in p until the residual is below `until`, or as many as `patience` in a row did
+ * not halve it. With `exchange` the masses of the coarsest aggregates are left to
+ * multiplicative cycles. */
 static int
-warm_up(solver_t *self, double until, bool exchange)
+warm_up(solver_t *self, double until, bool exchange, int patience)
 {
     size_t n = self->chain->n;
     double *y = N_VGetArrayPointer(self->y), *z = N_VGetArrayPointer(self->step);
     double *r = N_VGetArrayPointer(self->rhs);
     bool met = true;
-    int status = warm_init(self);
-    double residual = residual_at(self, y, r);
+    int stalled = 0, status = warm_init(self);
+    double residual = residual_at(self, y, r), best = INFINITY;
 
     if (self->first_residual == 0.0) {
         self->first_residual = residual;
     }
-    while (status == 0 && self->status == 0 && residual > until &&
+    while (status == 0 && self->status == 0 && residual > until && stalled < patience &&
            self->info->warm_steps < self->options->max_steps) {
+        stalled = residual > 0.5 * best ? stalled + 1 : 0;
+        best = stalled == 0 ? residual : best;
         if (residual > sweeps_from) {
             rtl_steady_step_sweep(balance(self), SWEEPS, y, z);
         }
@@ -403,6 +407,9 @@ polish(solver_t *self)
         return self->status;
     }
     for (int round = 0; status == 0 && round < MOST_ROUNDS; round++) {
+        if (round > 0) { /* aggregates of better probabilities */
+            rtl_multilevel_free(&self->aggregation);
+        }
         residual = residual_at(self, y, r);
         memcpy(before, y, n * sizeof *before);
         status = redistribute(self, 1);
@@ -422,9 +429,11 @@ polish(solver_t *self)
         }
         if (!(new_residual <= far_off)) {
             memcpy(y, before, n * sizeof *before);
-            status = warm_up(self, rtol, false);
         } else {
-            status = warm_up(self, rtol, true);
+            status = warm_up(self, rtol, true, PATIENCE);
+        }
+        if (status == 0 && (!(new_residual <= far_off) || round % 2 == 1)) {
+            status = warm_up(self, rtol, false, PATIENCE);
         }
     }
     return status;
@@ -511,7 +520,8 @@ rtl_steady_newton(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     }
     if (status == 0) {
         memcpy(N_VGetArrayPointer(self.y), y, n * sizeof *y);
-        status = warm_up(&self, fmax(warm_until, options->rtol), false);
+        status =
+            warm_up(&self, fmax(warm_until, options->rtol), false, options->max_steps);
     }
     if (status == 0) {
         status = finish(&self);
