@@ -6,14 +6,13 @@
  *     rate(a -> b) = D_a B(-z) / (h width_a),   rate(b -> a) = D_b B(z) / (h width_b),
  *
  * and zero-flux states are exact to the quadrature of z, three Gauss points. Where D
- * jumps or nearly vanishes, f/D is no constant: it is taken to be one on each half,
- * with q continuous in the middle. With e = f h / 2, z_a = e / D_a and z_b = e / D_b,
+ * jumps or nearly vanishes f/D is no constant, and each cell is left at its own D,
  *
- *     rate(a -> b) = 2 D_a B(-z_a) S / (h width_a),
- *     rate(b -> a) = 2 D_b B(z_b) (1 - S) / (h width_b),
- *     S = B(-z_b) / (B(z_a) + B(-z_b)),
+ *     rate(a -> b) = D_a B(-f h / D_a) / (h width_a),
+ *     rate(b -> a) = D_b B(f h / D_b) / (h width_b),
  *
- * which keeps p D constant across a jump without drift, and tends to upwinding as
+ * which keeps p D constant across a jump without drift, counts what gathers in a layer
+ * thinner than a cell where the drift leads out of small D, and tends to upwinding as
  * D -> 0 on either side. */
 #include "finite_volume.h"
 
@@ -32,7 +31,7 @@ static const double gauss_node[GAUSS] = {
     0.11270166537925831148, 0.5, 0.88729833462074168852};
 static const double gauss_weight[GAUSS] = {5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0};
 
-/* Ratio of the largest to the smallest D of a face beyond which each half has its own.
+/* Ratio of the largest to the smallest D of a face beyond which each cell has its own.
  */
 static const double largest_jump = 10.0;
 /* Beyond this |z| the exponential no longer matters and f/D may overflow. */
@@ -59,42 +58,33 @@ typedef struct {
     double distance, width_low, width_high;
 } face_t;
 
-/* e / D, which is 0 without drift and at most largest_z. */
+/* D B(-e / D), the rate at which a cell of diffusion D is left along e = f h, times h
+ * width; its limit at D = 0. Raises *z to |e / D|. */
 static double
-half_z(double e, double d)
+own_rate(double e, double d, double *z)
 {
-    double z = e == 0.0 ? 0.0 : e / d;
-    return fmax(-largest_z, fmin(z, largest_z));
+    double ratio = e == 0.0 ? 0.0 : e / d;
+    bool upwind = !(fabs(ratio) < largest_z);
+
+    *z = fmax(*z, upwind ? INFINITY : fabs(ratio));
+    return upwind ? fmax(e, 0.0) : d * rtl_finite_volume_bernoulli(-ratio);
 }
 
-/* D B(-z): the half's D_a with the drift, its limit e at D = 0. */
+/* Rates where D jumps or nearly vanishes; returns |z|. */
 static double
-half_rate(double e, double d, double z)
+rough_rates(const face_t *face, double *up, double *down)
 {
-    return fabs(z) < largest_z ? d * rtl_finite_volume_bernoulli(-z) : fmax(e, 0.0);
-}
-
-/* Rates where D jumps or nearly vanishes. */
-static double
-halves_rates(const face_t *face, double *up, double *down)
-{
-    double h = face->distance, f = 0.0, size = 0.0;
+    double h = face->distance, f = 0.0, size = 0.0, z = 0.0;
 
     for (int g = 0; g < GAUSS; g++) {
         f += gauss_weight[g] * face->drift[g];
         size = fmax(size, fabs(face->drift[g]));
     }
     /* beside D = 0 its sign decides, which must not be that of a rounding error */
-    double e = fabs(f) > 8.0 * DBL_EPSILON * size ? 0.5 * h * f : 0.0;
-    double z_low = half_z(e, face->d_low), z_high = half_z(e, face->d_high);
-    double before = rtl_finite_volume_bernoulli(z_low);
-    double behind = rtl_finite_volume_bernoulli(-z_high);
-    double share = behind / (before + behind);
-    *up = 2.0 * half_rate(e, face->d_low, z_low) * share / (h * face->width_low);
-    *down = 2.0 * half_rate(-e, face->d_high, -z_high) * (before / (before + behind)) /
-            (h * face->width_high);
-    double z = fabs(z_low + z_high);
-    return z < largest_z ? z : INFINITY;
+    double e = fabs(f) > 8.0 * DBL_EPSILON * size ? h * f : 0.0;
+    *up = own_rate(e, face->d_low, &z) / (h * face->width_low);
+    *down = own_rate(-e, face->d_high, &z) / (h * face->width_high);
+    return z;
 }
 
 /* Rates up and down through a face; returns |z|. */
@@ -112,7 +102,7 @@ face_rates(const face_t *face, double *up, double *down)
         z += gauss_weight[g] * face->drift[g] / face->diffusion[g] * h;
     }
     if (!(largest <= largest_jump * smallest) || !(fabs(z) < largest_z)) {
-        return halves_rates(face, up, down);
+        return rough_rates(face, up, down);
     }
     *up = face->d_low * rtl_finite_volume_bernoulli(-z) / (h * face->width_low);
     *down = face->d_high * rtl_finite_volume_bernoulli(z) / (h * face->width_high);

@@ -3,10 +3,10 @@
  *
  *     rate(a -> b) = D_a B(-z) / (h width_a),   rate(b -> a) = D_b B(z) / (h width_b),
  *
- * or, where D jumps, those of two halves, see rough_slopes. The
- * Gauss point at the share g of the way sees (1 - g) of a change at a and g of one at
- * b. The branches and points are those of finite_volume.c; a test compares with
- * differences of its rates. */
+ * or, where D jumps, those of each cell's own D, see rough_slopes. The Gauss point at
+ * the share g of the way sees (1 - g) of a change at a and g of one at b. The branches
+ * and points are those of finite_volume.c; a test compares with differences of its
+ * rates. */
 #include "response.h"
 
 #include <float.h>
@@ -84,52 +84,38 @@ smooth_slopes(const face_t *face, double z, slopes_t *out)
     out->down_diffusion[HIGH] += scale_down * down;
 }
 
-/* D jumps or vanishes: one D for each half, e = f h / 2, z = e / D. With B' = B (1 -
- * B(-z)) / z all logarithmic slopes are made of Bernoulli functions. */
+/* D jumps or vanishes: each cell is left at its own D, rate = D B(-e / D) / (h width)
+ * with e = f h along the way out. */
 static void
 rough_slopes(const face_t *face, slopes_t *out)
 {
-    double h = face->distance, f = 0.0, size = 0.0, z[2], inverse[2], rate[2];
+    double h = face->distance, f = 0.0, size = 0.0;
 
+    memset(out, 0, sizeof *out);
     for (int g = 0; g < GAUSS; g++) {
         f += gauss_weight[g] * face->drift[g];
         size = fmax(size, fabs(face->drift[g]));
     }
-    double e = fabs(f) > 8.0 * DBL_EPSILON * size ? 0.5 * h * f : 0.0;
+    double e = fabs(f) > 8.0 * DBL_EPSILON * size ? h * f : 0.0;
     for (int side = LOW; side <= HIGH; side++) {
-        double d = face->d[side];
-        z[side] = e == 0.0 ? 0.0 : fmax(-largest_z, fmin(e / d, largest_z));
-        inverse[side] = e != 0.0 ? z[side] / e : d > 0.0 ? 1.0 / d : 0.0;
-        double out_z = side == LOW ? z[LOW] : -z[HIGH];
-        double limit = fmax(side == LOW ? e : -e, 0.0);
-        rate[side] =
-            fabs(out_z) < largest_z ? d * rtl_finite_volume_bernoulli(-out_z) : limit;
-        rate[side] *= 2.0 / (h * face->width[side]);
-    }
-    double before = rtl_finite_volume_bernoulli(z[LOW]);
-    double behind = rtl_finite_volume_bernoulli(-z[HIGH]);
-    double back = rtl_finite_volume_bernoulli(-z[LOW]);
-    double ahead = rtl_finite_volume_bernoulli(z[HIGH]);
-    double share_up = behind / (before + behind),
-           share_down = before / (before + behind);
-    double up = rate[LOW] * share_up, down = rate[HIGH] * share_down;
-
-    out->up_diffusion[LOW] = up * (before + share_down * (1.0 - back));
-    out->up_diffusion[HIGH] = -up * share_down * (1.0 - ahead);
-    out->down_diffusion[LOW] = -down * share_up * (1.0 - back);
-    out->down_diffusion[HIGH] = down * (behind + share_up * (1.0 - ahead));
-    /* of log(before / behind) with e */
-    double turn =
-        log_slope(z[LOW]) * inverse[LOW] + log_slope(-z[HIGH]) * inverse[HIGH];
-    double up_e = up * (-log_slope(-z[LOW]) * inverse[LOW] - share_down * turn);
-    double down_e = down * (log_slope(z[HIGH]) * inverse[HIGH] + share_up * turn);
-    for (int side = LOW; side <= HIGH; side++) {
-        double e_slope = 0.0;
-        for (int g = 0; g < GAUSS; g++) {
-            e_slope += 0.5 * h * gauss_weight[g] * share(side, g);
+        double scale = 1.0 / (h * face->width[side]), d = face->d[side];
+        double along = side == LOW ? e : -e, sign = side == LOW ? 1.0 : -1.0;
+        double z = along == 0.0 ? 0.0 : along / d, by_diffusion = 0.0, by_drift;
+        if (fabs(z) < largest_z) {
+            double b = rtl_finite_volume_bernoulli(-z), slope = bernoulli_slope(-z);
+            by_diffusion = scale * d * (b + z * slope);
+            by_drift = -scale * h * sign * slope;
+        } else { /* upwinding */
+            by_drift = along > 0.0 ? scale * h * sign : 0.0;
         }
-        out->up_drift[side] = up_e * e_slope;
-        out->down_drift[side] = down_e * e_slope;
+        (side == LOW ? out->up_diffusion : out->down_diffusion)[side] = by_diffusion;
+        for (int other = LOW; other <= HIGH; other++) { /* f is the mean */
+            double part = 0.0;
+            for (int g = 0; g < GAUSS; g++) {
+                part += gauss_weight[g] * share(other, g);
+            }
+            (side == LOW ? out->up_drift : out->down_drift)[other] = part * by_drift;
+        }
     }
 }
 

@@ -101,25 +101,12 @@ def face_rates(drift, diffusion, low, high, axis, h, w_low, w_high, bounds):
     else:
         mean = (GAUSS_WEIGHTS * f).sum()
         mean = 0 if abs(mean) < 1e-14 * abs(f).max() else mean
-        return halves_rates(mean, d_low, d_high, h, w_low, w_high)
+        return own_rate(mean, d_low, h) / w_low, own_rate(-mean, d_high, h) / w_high
     return d_low * bernoulli(-z) / (h * w_low), d_high * bernoulli(z) / (h * w_high)
 
 
-def halves_rates(f, d_low, d_high, h, w_low, w_high):
-    """D p solved for on each half of a face with its own D, continuous in the middle: the
-    resistances of the halves add up. Where D = 0 a tiny one takes its place."""
-    tiny = 1e-9 * max(d_low, d_high, abs(f) * h)
-    if tiny == 0:
-        return 0.0, 0.0
-    z_low, z_high = (f * h / 2 / max(d, tiny) for d in (d_low, d_high))
-    # q_high = exp(z_low + z_high) q_low - J resistance, a half alone: exp(z) and h / 2 B(z)
-    log_resistance = np.log(h / 2) + np.logaddexp(z_high - log_bernoulli(z_low), -log_bernoulli(z_high))
-    up = max(d_low, tiny if f > 0 else 0) * np.exp(z_low + z_high - log_resistance)
-    down = max(d_high, tiny if f < 0 else 0) * np.exp(-log_resistance)
-    return up / w_low, down / w_high
-
-
-def log_bernoulli(z):
-    if abs(z) < 1e-6:
-        return -z / 2
-    return np.log(abs(z)) - max(z, 0) - np.log1p(-np.exp(-abs(z)))
+def own_rate(f, d, h):
+    """The flux out of a cell along f if its D went on: where D = 0 a tiny one takes its place."""
+    tiny = 1e-12 * abs(f) * h
+    d = max(d, tiny)
+    return d * bernoulli(-f * h / d) / h if d > 0 else 0.0
