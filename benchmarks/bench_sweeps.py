@@ -1,4 +1,4 @@
-"""Claims about ensembles: 200 random 3-D media at 32³ in under ten minutes on two processes,
+"""Claims about ensembles: 200 random 3-D tensor media at 32³ in under ten minutes on two processes,
 and a sweep of 2-D systems (64²) on two processes at 1.7 times the speed of one.
 
     python benchmarks/bench_sweeps.py [points] [media]
@@ -19,7 +19,7 @@ from rattling import systems
 
 
 def medium(rng):
-    model = systems.random_diffusion(3, kind="diagonal", rng=rng)
+    model = systems.random_diffusion(3, kind="tensor", rng=rng)
     return model, rt.Grid([(0, 2 * np.pi)] * 3, 32, "periodic")
 
 
@@ -52,7 +52,7 @@ def main():
         draws = int(sys.argv[2]) if len(sys.argv) > 2 else 200
         ensemble, seconds, _ = timed(lambda: rt.typicality_ensemble(medium, draws, rng=1, executor=executor))
         failed = sum(error != "" for error in ensemble.errors)
-        print(f"{draws} media of 32³ on two processes: {seconds:.1f} s; {failed} failed")
+        print(f"{draws} tensor media of 32³ on two processes: {seconds:.1f} s; {failed} failed")
         print(ensemble.summary())
 
 
