@@ -27,6 +27,7 @@ typedef struct {
 } level_t;
 
 typedef struct {
+    bool line; /* solved in closed form: one coarser grid, for the error, is enough */
     size_t n_levels;
     level_t level[RTL_GEOMETRIC_MAX]; /* 0 is the finest */
     rtl_geometric_t multigrid;
@@ -98,10 +99,10 @@ static int
 make_grids(nest_t *self, const rtl_grid_t *grid)
 {
     bool coarser = true;
+    size_t most = self->line ? 2 : RTL_GEOMETRIC_MAX;
 
     self->n_levels = 1;
-    while (coarser && grid->n_cells > SMALLEST_GRID &&
-           self->n_levels < RTL_GEOMETRIC_MAX) {
+    while (coarser && grid->n_cells > SMALLEST_GRID && self->n_levels < most) {
         level_t *next = &self->level[self->n_levels];
         int status = rtl_interpolate_coarsen(grid, &next->grid, &coarser);
         if (status != 0) {
@@ -155,6 +156,9 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
     /* rates may underflow on a grid as coarse as that: then the next one starts anew */
     bool had_guess = *has_guess;
     *has_guess = all_finite(level->chain.n, self->y);
+    if (self->line) {
+        return 0;
+    }
     if (!*has_guess) {
         rtl_geometric_free(&self->multigrid);
         return 0;
@@ -365,8 +369,12 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     bool has_guess = false;
     rtl_steady_info_t work = {0};
     nest_t *self = rtl_memory_alloc(1, sizeof *self);
-    int status = self == NULL ? RTL_NO_MEMORY : make_grids(self, grid);
+    int status = self == NULL ? RTL_NO_MEMORY : 0;
 
+    if (self != NULL) {
+        self->line = options->method == RTL_STEADY_AUTO && rtl_direct_is_ring(chain);
+        status = make_grids(self, grid);
+    }
     *flux = (rtl_nested_flux_t) {.gain = NAN, .error = NAN};
     if (reweighted != NULL) {
         memset(reweighted, 0, sizeof *reweighted);
@@ -386,6 +394,7 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     if (status != 0) {
         goto out;
     }
+    has_guess = has_guess && !self->line;
     if (has_guess) {
         memcpy(y, self->y, grid->n_cells * sizeof *y);
         status =
