@@ -372,7 +372,9 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     int status = self == NULL ? RTL_NO_MEMORY : 0;
 
     if (self != NULL) {
-        self->line = options->method == RTL_STEADY_AUTO && rtl_direct_is_ring(chain);
+        bool closed = options->method == RTL_STEADY_AUTO ||
+                      options->method == RTL_STEADY_CLOSED_FORM;
+        self->line = closed && rtl_direct_is_ring(chain);
         status = make_grids(self, grid);
     }
     *flux = (rtl_nested_flux_t) {.gain = NAN, .error = NAN};
