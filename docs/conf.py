@@ -16,7 +16,7 @@ os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 
 project = "rattling"
 author = "the rattling developers"
-copyright = "the rattling developers"  # noqa: A001
+copyright = "the rattling developers"  # noqa: A001 (Sphinx's name)
 release = version("rattling")
 version = release
 

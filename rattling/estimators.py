@@ -382,7 +382,8 @@ def estimate_rattling(
         elif method == "knn":
             outputs = estimate.knn(degree, neighbours, hook)
         else:
-            outputs = estimate.local(degree, *_rungs(bandwidth, paths), -np.ones(len(points)), hook)  # type: ignore[call-arg]
+            width, n_rungs = _rungs(bandwidth, paths)
+            outputs = estimate.local(degree, width, n_rungs, -np.ones(len(points)), hook)
         errors = outputs[1] if stderr == "analytic" else estimate.block_errors(outputs)
     width = estimate.bandwidths(outputs)
     r, _, covariance, drift, n_eff, counts, kurtosis = outputs[:7]

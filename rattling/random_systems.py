@@ -30,6 +30,7 @@ class GaussianField:
 
     def __call__(self, x):
         # powers of exp(2 pi i x_k / L) in place of a cosine and a sine a mode
+        waves = None
         for k in range(len(x)):
             top = int(np.abs(self.index[:, k]).max())
             powers = np.empty((2 * top + 1, x.shape[1]), dtype=complex)
@@ -39,7 +40,7 @@ class GaussianField:
                 np.multiply.accumulate(powers[top + 1 :], axis=0, out=powers[top + 1 :])
                 powers[:top] = powers[: top : -1].conj()
             factors = powers[self.index[:, k] + top]
-            waves = factors if k == 0 else np.multiply(waves, factors, out=waves)  # noqa: F821
+            waves = factors if waves is None else np.multiply(waves, factors, out=waves)
         # no matrix products: threads of BLAS stand in each other's way where processes share cores
         return np.einsum("km,mn->kn", self.cosines, waves.real) + np.einsum("km,mn->kn", self.sines, waves.imag)
 
@@ -319,8 +320,8 @@ def random_rates(size=100, *, distribution="exponential", sigma=1.0, graph="comp
     rng = random_generator(rng)
     i, j, n = _links(graph, size, degree, rng)
     shape = (2, len(i))
-    draw = rng.standard_exponential(shape) if distribution == "exponential" else rng.lognormal(0, sigma, shape)
-    return _chain(i, j, *draw, n)  # type: ignore[call-arg]
+    up, down = rng.standard_exponential(shape) if distribution == "exponential" else rng.lognormal(0, sigma, shape)
+    return _chain(i, j, up, down, n)
 
 
 def wells_barriers_forces(

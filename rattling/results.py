@@ -159,7 +159,7 @@ class Result:
             variables[name] = (dims, np.asarray(value))
             if axes and "component" in dims:
                 coords["component"] = list(axes)
-        scalars = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        scalars = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type] (every result is a dataclass)
         attributes = {k: v for k, v in scalars.items() if isinstance(v, (int, float, str)) and not k.startswith("_")}
         return xarray.Dataset(variables, coords, attributes)
 

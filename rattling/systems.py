@@ -593,7 +593,7 @@ class SystemTable(tuple):
         return f"<table><tr><th>name</th><th>gives</th><th>parameters</th><th>what</th></tr>{rows}</table>"
 
 
-def list():  # noqa: A001
+def list():  # noqa: A001 (systems.list is the public name)
     """All systems, as a table.
 
     Returns

@@ -114,7 +114,10 @@ def test_layer_thinner_than_a_cell():
     mass of that layer, q/f at the jump, is counted on any grid."""
     cold = 1e-3
     model = rt.Model(lambda x: 1 - x, lambda x: np.where(x[0] > 0, 1.0, cold), dim=1)
-    q = lambda x: np.exp((x - x**2 / 2) / (1.0 if x > 0 else cold))  # noqa: E731
+
+    def q(x):
+        return np.exp((x - x**2 / 2) / (1.0 if x > 0 else cold))
+
     warm = integrate.quad(q, 0, 3)[0]
     layer = integrate.quad(q, -30 * cold, 0)[0] / cold
     for n in (60, 240):

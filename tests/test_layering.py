@@ -28,7 +28,7 @@ MAY_INCLUDE = {
     "sun": ["parallel", "sum"],
     "vector": ["memory", "sun"],
     "processor": ["status"],
-    "random": ["parallel", "sum", "processor"],
+    "random": ["parallel", "sum", "elementary"],
     "grid": ["parallel", "sum"],
     "elementary": ["processor"],
     "expression": ["parallel", "sum", "elementary"],

@@ -435,27 +435,13 @@ fill_rows(rtl_generator_t *self, const assembly_t *assembly, rtl_monitor_t *moni
     return status;
 }
 
-/* Progress of one part of the work. */
-typedef struct {
-    rtl_monitor_t *whole;
-    double begin, share;
-} part_t;
-
-static int
-poll_part(void *data, double done)
-{
-    const part_t *part = data;
-    return rtl_monitor_poll(part->whole, part->begin + part->share * done);
-}
-
 static int
 run_part(assembly_t *self, rtl_task_fn task, size_t n_tasks, double begin,
     size_t n_threads, rtl_monitor_t *monitor, rtl_fault_t *fault)
 {
-    part_t part = {monitor, begin, (double) n_tasks};
-    part.begin /= (double) ((1 + self->grid->dim) * self->n_chunks);
-    part.share /= (double) ((1 + self->grid->dim) * self->n_chunks);
-    rtl_monitor_t scaled = {.poll = poll_part, .data = &part};
+    double all = (double) ((1 + self->grid->dim) * self->n_chunks);
+    rtl_monitor_part_t part = {monitor, begin / all, (double) n_tasks / all};
+    rtl_monitor_t scaled = rtl_monitor_part(&part);
     size_t threads = rtl_model_thread_safe(self->model) ? n_threads : 1;
     int status = rtl_parallel_run(task, self, n_tasks, threads, &scaled);
 

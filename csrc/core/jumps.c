@@ -139,21 +139,6 @@ run_paths(void *data, size_t task)
     return 0;
 }
 
-/* The monitor of a slice tells the outer one how much of the whole is done. */
-typedef struct {
-    rtl_monitor_t *outer;
-    double before, share;
-} progress_t;
-
-static int
-poll_outer(void *data, double done)
-{
-    const progress_t *progress = data;
-
-    return rtl_monitor_poll(
-        progress->outer, fmin(progress->before + progress->share * done, 1.0));
-}
-
 int
 rtl_jumps_run(const rtl_jumps_t *self, rtl_random_t random, size_t n_paths,
     size_t n_jumps, int32_t *state, double *time, size_t n_threads,
@@ -170,9 +155,9 @@ rtl_jumps_run(const rtl_jumps_t *self, rtl_random_t random, size_t n_paths,
         }
     }
     for (; status == 0 && job.from < n_jumps; job.from += SLICE) {
-        progress_t progress = {
+        rtl_monitor_part_t part = {
             monitor, (double) job.from / (double) n_jumps, SLICE / (double) n_jumps};
-        rtl_monitor_t inner = {.poll = poll_outer, .data = &progress};
+        rtl_monitor_t inner = rtl_monitor_part(&part);
         status = rtl_parallel_run(run_paths, &job, n_tasks, n_threads, &inner);
     }
     return status;

@@ -29,3 +29,18 @@ rtl_monitor_poll(rtl_monitor_t *self, double done)
     self->next = now + poll_interval;
     return self->poll(self->data, done) == 0 ? 0 : RTL_INTERRUPTED;
 }
+
+static int
+poll_part(void *data, double done)
+{
+    const rtl_monitor_part_t *part = data;
+    double all = part->before + part->share * done;
+
+    return rtl_monitor_poll(part->whole, all < 1.0 ? all : 1.0);
+}
+
+rtl_monitor_t
+rtl_monitor_part(rtl_monitor_part_t *part)
+{
+    return (rtl_monitor_t) {.poll = poll_part, .data = part};
+}

@@ -16,6 +16,16 @@ typedef struct {
  * thread that made the outer call may poll. Cheap enough for every ~10 us. */
 int rtl_monitor_poll(rtl_monitor_t *self, double done) RTL_MUST_CHECK;
 
+/* A part of a longer run: its progress is that of the whole from `before` on, which it
+ * takes `share` further. */
+typedef struct {
+    rtl_monitor_t *whole; /* borrowed; NULL for none */
+    double before, share;
+} rtl_monitor_part_t;
+
+/* The monitor of a part, which is borrowed. */
+rtl_monitor_t rtl_monitor_part(rtl_monitor_part_t *part);
+
 /* Seconds since an arbitrary start, never running backwards. */
 double rtl_monitor_clock(void);
 

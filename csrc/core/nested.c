@@ -8,6 +8,7 @@
 #include "geometric.h"
 #include "log_mean.h"
 #include "memory.h"
+#include "steady_step.h"
 
 enum { SMALLEST_GRID = 300, MOST_ROUNDS = 12 };
 
@@ -46,17 +47,6 @@ nest_free(nest_t *self)
     rtl_memory_free(self->y);
     rtl_memory_free(self->reference);
     rtl_memory_free(self);
-}
-
-static bool
-all_finite(size_t n, const double *y)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(y[i])) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static void
@@ -155,7 +145,7 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
     }
     /* rates may underflow on a grid as coarse as that: then the next one starts anew */
     bool had_guess = *has_guess;
-    *has_guess = all_finite(level->chain.n, self->y);
+    *has_guess = rtl_steady_step_finite(level->chain.n, self->y);
     if (self->line) {
         return 0;
     }

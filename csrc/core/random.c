@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "processor.h"
+#include "elementary.h"
 
 #ifdef RTL_PROCESSOR_AVX2
 #include <immintrin.h>
@@ -104,29 +104,11 @@ fill_bits(
 
 /* --- uniforms and normals --------------------------------------------------------- */
 
-RTL_PROCESSOR_INLINE double
-as_double(uint64_t bits)
-{
-    double x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-RTL_PROCESSOR_INLINE uint64_t
-as_bits(double x)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
 /* The upper 52 bits k as (k + 1/2) / 2^52, exactly. */
 RTL_PROCESSOR_INLINE double
 uniform(uint64_t bits)
 {
-    return as_double(bits >> 12 | 0x3FF0000000000000) - (1.0 - 0x1p-53);
+    return rtl_elementary_double(bits >> 12 | 0x3FF0000000000000) - (1.0 - 0x1p-53);
 }
 
 /* sqrt(-2 log u). With u = 2^e m, sqrt(1/2) <= m < sqrt(2), s = (m - 1) / (m + 1):
@@ -136,9 +118,9 @@ RTL_PROCESSOR_INLINE double
 radius(double u)
 {
     const uint64_t sqrt_half = 0x3FE6A09E667F3BCD, one = 0x3FF0000000000000;
-    uint64_t t = as_bits(u) + (one - sqrt_half);
-    double m = as_double((t & 0x000FFFFFFFFFFFFF) + sqrt_half);
-    double e = as_double(t >> 52 | 0x4330000000000000) - (0x1p52 + 1023.0);
+    uint64_t t = rtl_elementary_bits(u) + (one - sqrt_half);
+    double m = rtl_elementary_double((t & 0x000FFFFFFFFFFFFF) + sqrt_half);
+    double e = rtl_elementary_double(t >> 52 | 0x4330000000000000) - (0x1p52 + 1023.0);
     double s = (m - 1.0) / (m + 1.0), z = s * s;
     double p = 0.073979748040784996758;
 
@@ -192,12 +174,13 @@ box_muller(const bits_t *bits, size_t n, double *restrict even, double *restrict
         uint64_t angle = bits->second[i];
         double x = uniform(angle << 2) - 0.5;
         double r = radius(uniform(bits->first[i]));
-        uint64_t c = as_bits(r * quarter_cosine(x)), s = as_bits(r * quarter_sine(x));
+        uint64_t c = rtl_elementary_bits(r * quarter_cosine(x)),
+                 s = rtl_elementary_bits(r * quarter_sine(x));
         uint64_t turn = 0 - (angle >> 62 & 1); /* all ones: (c, s) -> (-s, c) */
         uint64_t swap = (c ^ s) & turn;
         uint64_t half = angle & sign; /* half a turn: (c, s) -> (-c, -s) */
-        even[i] = as_double(c ^ swap ^ half ^ (turn & sign));
-        odd[i] = as_double(s ^ swap ^ half);
+        even[i] = rtl_elementary_double(c ^ swap ^ half ^ (turn & sign));
+        odd[i] = rtl_elementary_double(s ^ swap ^ half);
     }
 }
 

@@ -104,20 +104,6 @@ run_block(void *data, size_t task)
     return status;
 }
 
-/* The monitor of a slice tells the outer one how much of the whole run is done. */
-typedef struct {
-    rtl_monitor_t *outer;
-    double before, share;
-} progress_t;
-
-static int
-poll_outer(void *data, double done)
-{
-    const progress_t *progress = data;
-
-    return rtl_monitor_poll(progress->outer, progress->before + progress->share * done);
-}
-
 /* The earliest failure, of those with the given status unless that is 0. */
 static int
 find_failure(rtl_simulate_t *self, int status)
@@ -345,8 +331,8 @@ rtl_simulate_run(
         uint64_t length = self->slice < left ? self->slice : left;
         slice_t slice = {self, self->step + length};
         double all = (double) n_steps, start = rtl_monitor_clock();
-        progress_t progress = {monitor, (double) done / all, (double) length / all};
-        rtl_monitor_t inner = {.poll = poll_outer, .data = &progress};
+        rtl_monitor_part_t part = {monitor, (double) done / all, (double) length / all};
+        rtl_monitor_t inner = rtl_monitor_part(&part);
         self->target = slice.end;
         status = rtl_parallel_run(
             run_block, &slice, rtl_simulate_blocks(self), n_threads, &inner);

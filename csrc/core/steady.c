@@ -10,6 +10,7 @@
 #include "memory.h"
 #include "parallel.h"
 #include "steady_newton.h"
+#include "steady_step.h"
 
 enum { DIRECT_LARGEST = 1000, HASTE = 6 };
 
@@ -183,17 +184,6 @@ solve_direct(const rtl_generator_t *chain, const rtl_steady_options_t *options,
                : status;
 }
 
-static bool
-all_finite(size_t n, const double *y)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(y[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Small chains directly, others by iterations. If a part of the steps is not enough,
  * directly where that is possible, and on with the iterations where not. */
 static int
@@ -211,7 +201,7 @@ solve_any(const rtl_generator_t *chain, rtl_geometric_t *geometric,
         return status;
     }
     /* of a small chain rates underflowed: p spans more than e^700 */
-    has_guess = small ? all_finite(chain->n, y) : has_guess;
+    has_guess = small ? rtl_steady_step_finite(chain->n, y) : has_guess;
     hasty.max_steps = (hasty.max_steps + HASTE - 1) / HASTE;
     status = iterate(chain, geometric, &hasty, has_guess, y, info);
     if (status == RTL_NOT_CONVERGED) {
@@ -220,7 +210,8 @@ solve_any(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     if (status == RTL_NOT_CONVERGED) {
         tried = *info;
         memset(info, 0, sizeof *info);
-        status = iterate(chain, geometric, options, all_finite(chain->n, y), y, info);
+        status = iterate(
+            chain, geometric, options, rtl_steady_step_finite(chain->n, y), y, info);
         rtl_steady_add_work(info, &tried);
     }
     return status;

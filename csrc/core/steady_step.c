@@ -120,3 +120,14 @@ rtl_steady_step_change(size_t n, double *a, double *b)
     }
     return largest;
 }
+
+bool
+rtl_steady_step_finite(size_t n, const double *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(y[i])) {
+            return false;
+        }
+    }
+    return true;
+}

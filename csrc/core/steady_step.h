@@ -3,6 +3,8 @@
 #ifndef RTL_STEADY_STEP_H
 #define RTL_STEADY_STEP_H
 
+#include <stdbool.h>
+
 #include "balance.h"
 
 /* y += log(1 + z), the factors of p bounded below by `floor`. A (1 + z) = 0 leaves the
@@ -17,5 +19,8 @@ void rtl_steady_step_sweep(
 
 /* Largest difference of two log laws, which are normalised here. */
 double rtl_steady_step_change(size_t n, double *a, double *b);
+
+/* Whether a guess can be started from. */
+bool rtl_steady_step_finite(size_t n, const double *y);
 
 #endif

@@ -20,6 +20,16 @@ main(void)
     CHECK(rtl_monitor_poll(&monitor, 1.0) == 0 && calls == 1); /* too soon to ask */
     monitor.next = 0.0;
     CHECK(rtl_monitor_poll(&monitor, 1.0) == RTL_INTERRUPTED && calls == 2);
+    /* a part that is the middle half of the whole */
+    rtl_monitor_part_t part = {&monitor, 0.25, 0.5};
+    rtl_monitor_t inner = rtl_monitor_part(&part);
+    monitor.next = 0.0;
+    CHECK(rtl_monitor_poll(&inner, 0.25) == 0 && calls == 3);
+    inner.next = monitor.next = 0.0;
+    CHECK(rtl_monitor_poll(&inner, 0.75) == RTL_INTERRUPTED && calls == 4);
+    part.whole = NULL;
+    inner.next = 0.0;
+    CHECK(rtl_monitor_poll(&inner, 0.75) == 0 && calls == 4);
     double start = rtl_monitor_clock();
     CHECK(rtl_monitor_clock() >= start);
     return 0;

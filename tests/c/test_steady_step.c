@@ -85,6 +85,9 @@ test_change(void)
     CHECK_CLOSE(rtl_steady_step_change(3, a, b), 0.0, 1e-14);
     b[1] += 0.1;
     CHECK(rtl_steady_step_change(3, a, b) > 0.05);
+    CHECK(rtl_steady_step_finite(3, a));
+    a[2] = -INFINITY;
+    CHECK(!rtl_steady_step_finite(3, a) && rtl_steady_step_finite(2, a));
 }
 
 int
