@@ -187,7 +187,7 @@ def with_fplanck(model, half, n):
     import fplanck
     from scipy import constants
 
-    np.product = getattr(np, "product", np.prod)  # which it still calls
+    setattr(np, "product", np.prod)  # noqa: B010 (which it still calls)
     solver = fplanck.fokker_planck(
         temperature=1 / constants.k, drag=1.0, extent=[2 * half] * 2, resolution=2 * half / n,
         force=lambda x, y: model.drift(np.array([x.ravel(), y.ravel()])).reshape(2, *x.shape),
@@ -221,7 +221,7 @@ def packages(large):
             if importlib.util.find_spec(name) is None:
                 print(f"  {name} is not installed: left out")
                 continue
-            seconds, p = median_time(lambda solve=solve, n=n, model=model: solve(model, half, n), 1)
+            seconds, p = median_time(lambda solve=solve, n=n, model=model, half=half: solve(model, half, n), 1)
             error, negative = error_of(p, model, grid)
             print(
                 f"  {name:<15}{seconds:>9.3f} s   L1 error {error:.5f}, {negative} cells not positive"

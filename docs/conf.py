@@ -59,10 +59,10 @@ copybutton_exclude = ".linenos, .gp, .go"
 # --- the API reference: one page for each public name, whatever there is -------------------
 
 TOPICS = {  # by the module that defines the name; what is in none of them comes under "More"
-    "Models and systems": ["models", "maps", "systems", "random_systems", "active_systems"],
+    "Models and systems": ["models", "maps", "systems"],
     "Grids and generators": ["grids", "markov"],
     "Steady states and evolution": ["fokker_planck", "evolution", "thermodynamics", "distributions", "rattling"],
-    "Trajectories and estimates": ["trajectories", "estimators", "density", "simulation", "datasets"],
+    "Trajectories and estimates": ["trajectories", "estimators", "windows", "density", "simulation", "datasets"],
     "Typicality": ["typicality", "intervals", "decomposition", "apriori", "blowtorch", "engineering"],
     "Sweeps, results, pictures": ["sweeps", "results", "plotting", "plotting_paths", "plotting_sweeps"],
 }

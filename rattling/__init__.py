@@ -5,7 +5,7 @@ from rattling._config import show_config
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.decomposition import LocalGlobal, local_global
 from rattling.density import DensityField, GammaFit, estimate_density, fit_gamma
-from rattling.estimators import RattlingField, WindowedRattling, estimate_rattling, windowed_rattling
+from rattling.estimators import RattlingField, estimate_rattling
 from rattling.evolution import Evolution, RelaxationModes, evolve, relaxation_times
 from rattling.fokker_planck import AccuracyWarning, SteadyState, generator, steady_state
 from rattling.grids import Grid
@@ -18,6 +18,7 @@ from rattling.simulation import Observation, Simulation
 from rattling.sweeps import Ensemble, Sweep, sweep, typicality_ensemble
 from rattling.trajectories import Trajectories, simulate
 from rattling.typicality import Typicality, typicality
+from rattling.windows import WindowedRattling, windowed_rattling
 
 __all__ = [
     "AccuracyWarning",

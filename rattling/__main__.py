@@ -120,7 +120,7 @@ def _add_smarticles(commands):
 
 def _run_smarticles(arguments):
     from rattling.datasets import load_smarticles, smarticle_coordinates
-    from rattling.estimators import windowed_rattling
+    from rattling.windows import windowed_rattling
 
     tracks = load_smarticles(arguments.file)
     results = {}

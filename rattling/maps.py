@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rattling import symbolic
 from rattling._checks import count
 from rattling.models import Model
 from rattling.trajectories import Setup
@@ -50,8 +51,6 @@ class Map:
     """
 
     def __init__(self, step, noise=0, *, variables, boundary=None, parameters=None):
-        from rattling import symbolic
-
         names = symbolic.Names(variables, parameters)
         force = names.read_vector(step, "step")
         drift = [f - x for f, x in zip(force, names.variables, strict=True)]

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import sys
-
 import numpy as np
 
-from rattling import _core
-from rattling._checks import read_array
+from rattling import symbolic
+from rattling._model_constants import INTERPRETATIONS
+from rattling._model_functions import FunctionParts
+from rattling._model_symbols import SymbolicParts
 from rattling.grids import Grid
-
-_INTERPRETATIONS = {"ito": 0, "stratonovich": 1, "anti-ito": 2}
-# numbers of rtl_diffusion_kind_t, by what is given and the number of leading axes
-_KINDS = {"diffusion": (0, 1, 2), "noise": (3, 4, 5)}
 
 
 class Model:
@@ -82,7 +77,7 @@ class Model:
         for name in parameters:
             if not isinstance(name, str):
                 raise TypeError(f"parameters must be named by strings; got the name {name!r}")
-        self._parts = _FunctionParts(drift, diffusion, noise, dim, dict(parameters))
+        self._parts = FunctionParts(drift, diffusion, noise, dim, dict(parameters))
         self._interpretation = interpretation
         self._cache = {}
 
@@ -130,8 +125,6 @@ class Model:
         array([[-1.],
                [-2.]])
         """
-        from rattling import symbolic
-
         _check_interpretation(interpretation)
         _check_one_of(diffusion, noise)
         names = symbolic.Names(variables, parameters)
@@ -140,7 +133,7 @@ class Model:
         tensor = names.read_diffusion(diffusion) if noise is None else amplitude * amplitude.T / 2
         ito = symbolic.ito_drift(names, force, tensor, amplitude, interpretation)
         given = {"drift": force, **({"diffusion": tensor} if noise is None else {"noise": amplitude})}
-        return cls._symbolic(_SymbolicParts(names, given, ito, tensor, None), interpretation)
+        return cls._symbolic(SymbolicParts(names, given, ito, tensor, None), interpretation)
 
     @classmethod
     def with_steady_state(cls, phi, diffusion, circulation=None, *, variables, parameters=None) -> Model:
@@ -181,15 +174,13 @@ class Model:
         array([[-1.],
                [ 3.]])
         """
-        from rattling import symbolic
-
         names = symbolic.Names(variables, parameters)
         phi = names.read(phi, "phi")
         tensor = names.read_diffusion(diffusion)
         matrix = names.read_circulation(circulation)
         drift = symbolic.steady_state_drift(names, phi, tensor, matrix)
         given = {"phi": phi, "diffusion": tensor, "circulation": matrix}
-        return cls._symbolic(_SymbolicParts(names, given, drift, tensor, phi), "ito")
+        return cls._symbolic(SymbolicParts(names, given, drift, tensor, phi), "ito")
 
     @classmethod
     def _symbolic(cls, parts, interpretation):
@@ -315,7 +306,7 @@ class Model:
         if self.dim not in (None, dim):
             raise ValueError(f"the model has {self.dim} coordinates, but the points have {dim}")
         if dim not in self._cache:
-            number = _INTERPRETATIONS[self._interpretation]
+            number = INTERPRETATIONS[self._interpretation]
             self._cache[dim] = self._parts.compile(dim, number, probe_points)
         return self._cache[dim]
 
@@ -394,350 +385,11 @@ def _points(model, x_or_grid):
 
 
 def _check_interpretation(interpretation):
-    if not isinstance(interpretation, str) or interpretation not in _INTERPRETATIONS:
-        names = ", ".join(map(repr, _INTERPRETATIONS))
+    if not isinstance(interpretation, str) or interpretation not in INTERPRETATIONS:
+        names = ", ".join(map(repr, INTERPRETATIONS))
         raise ValueError(f"interpretation must be one of {names}; got {interpretation!r}")
 
 
 def _check_one_of(diffusion, noise):
     if (diffusion is None) == (noise is None):
         raise ValueError("give diffusion= or noise=, and only one of them")
-
-
-def _check_constant(tensor, what):
-    """A constant D, (dim, dim): finite, symmetric, positive semidefinite."""
-    if not np.all(np.isfinite(tensor)):
-        raise ValueError(f"{what} must be finite; got {tensor.tolist()}")
-    scale = np.abs(tensor).max()
-    if np.any(np.abs(tensor - tensor.T) > 1e-12 * scale):
-        raise ValueError(f"{what} must be symmetric; got {tensor.tolist()}")
-    if np.any(np.diag(tensor) < 0):
-        raise ValueError(f"{what} must not be negative; got {tensor.tolist()}")
-    lowest = np.linalg.eigvalsh(tensor)[0]
-    if lowest < -1e-12 * scale:
-        raise ValueError(
-            f"{what} must be positive semidefinite; {tensor.tolist()} has the eigenvalue {lowest:.6g}"
-        )
-
-
-def _constant_tape(dim, values):
-    """A program without instructions: the same values at every point."""
-    values = np.ravel(values)
-    return _core.Expression(
-        dim, values, np.zeros((0, 4), dtype=np.int32), dim + np.arange(len(values), dtype=np.int32)
-    )
-
-
-def _no_derivatives(dim, columns):
-    """Milstein's terms of constant noise."""
-    return _constant_tape(dim, np.zeros(dim * columns * (columns + 1) // 2))
-
-
-# --- symbols ------------------------------------------------------------------------------
-
-
-class _SymbolicParts:
-    kind = "sympy"
-
-    def __init__(self, names, given, ito_drift, tensor, phi):
-        self.names = names
-        self.given = given  # what the user wrote, by argument
-        self.ito_drift = ito_drift
-        self.tensor = tensor
-        self.phi = phi
-
-    @property
-    def dim(self) -> int | None:
-        return len(self.names.variables)
-
-    @property
-    def variables(self) -> tuple[str, ...] | None:
-        return tuple(v.name for v in self.names.variables)
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        return {symbol.name: float(value) for symbol, value in self.names.parameters.items()}
-
-    def _tape(self, expressions, what):
-        from rattling import symbolic
-
-        expressions = [self.names.value(e) for e in expressions]
-        return symbolic.compile_expressions(expressions, self.names.variables, what)
-
-    def log_density(self, x):
-        return -self._tape([self.phi], "phi").evaluate(x)[0]
-
-    def compile(self, dim, _interpretation, _points):
-        names, tensor = self.names, self.tensor
-        axes = range(dim)
-        what = "noise" if "noise" in self.given else "diffusion"
-        if names.is_constant(tensor):
-            values = self._tape(list(tensor), what).evaluate(np.zeros((dim, 1)))
-            _check_constant(values.reshape(dim, dim), what)
-        if not all(names.is_zero(tensor[i, j], what) for i in axes for j in axes if i != j):
-            kind, entries = 2, list(tensor)
-        elif all(tensor[i, i] == tensor[0, 0] for i in axes):
-            kind, entries = 0, [tensor[0, 0]]
-        else:
-            kind, entries = 1, [tensor[i, i] for i in axes]
-        drift = self._tape(list(self.ito_drift), "drift")
-        divergence = self._divergence() if kind == 2 else None
-        return _core.Model(dim, _INTERPRETATIONS["ito"], kind, 1, drift, self._tape(entries, what), divergence)
-
-    def _divergence(self):
-        """(div D)_i = Σ_j ∂_j D_ij; None where it cannot be compiled."""
-        from rattling import symbolic
-
-        rows = symbolic.divergence(self.names, self.tensor)
-        try:
-            return self._tape(rows, "divergence")
-        except ValueError:  # a derivative that the tape does not have
-            return None
-
-    def compile_for(self, method, dim, interpretation, _points):
-        from rattling import symbolic
-
-        names, tensor = self.names, self.tensor
-        amplitude = self.given.get("noise")
-        if amplitude is None and symbolic.is_diagonal(names, tensor):
-            amplitude = symbolic.diagonal_root(tensor)
-        if amplitude is None and not (method == "platen" or names.is_constant(tensor)):
-            raise ValueError(
-                f"method {method!r} needs the noise amplitude, which a diffusion tensor with off-diagonal"
-                " elements does not determine; give the model noise= instead of diffusion=, or take 'platen'"
-            )
-        drift = self.ito_drift
-        if method == "heun" and interpretation == "stratonovich":
-            drift = self.given["drift"]
-        elif method == "heun" and amplitude is not None:
-            drift = drift - symbolic.stratonovich_correction(names, amplitude)
-        drift = self._tape(list(drift), "drift")
-        if amplitude is None:  # the core takes a root of D
-            model = _core.Model(dim, 0, 2, 1, drift, self._tape(list(tensor), "diffusion"))
-        elif symbolic.is_diagonal(names, amplitude):
-            tape = self._tape([amplitude[k, k] for k in range(dim)], "noise")
-            model = _core.Model(dim, 0, 4, 1, drift, tape)
-        else:
-            model = _core.Model(dim, 0, 5, amplitude.shape[1], drift, self._tape(list(amplitude), "noise"))
-        if method != "milstein":
-            return model, None
-        if amplitude is None:
-            return model, _no_derivatives(dim, dim)
-        return model, self._tape(symbolic.milstein_terms(names, amplitude), "noise")
-
-    def describe(self):
-        texts = [f"{name}={_compact(value)}" for name, value in self.given.items()]
-        texts = [text if len(text) <= 120 else text[:117] + "..." for text in texts]
-        return f"({', '.join(self.variables)}), {', '.join(texts)}"
-
-    def latex(self):
-        import sympy
-
-        symbols = {"drift": "F", "diffusion": "D", "noise": "G", "phi": r"\phi", "circulation": "A"}
-        texts = [f"{symbols[name]} = {sympy.latex(value)}" for name, value in self.given.items()]
-        if self.dim > 1:
-            texts.insert(0, f"x = {sympy.latex(sympy.Matrix([self.names.variables]))}^T")
-        rows = r" \\ ".join(text.replace(" = ", " &= ", 1) for text in texts)
-        return rf"$\displaystyle \begin{{aligned}} {rows} \end{{aligned}}$"
-
-
-def _compact(value):
-    """A matrix as the user may have written it: a column, a diagonal, one number."""
-    if not hasattr(value, "shape"):
-        return str(value)
-    rows, columns = value.shape
-    if columns == 1:
-        return str(value[0] if rows == 1 else list(value))
-    if not value.is_diagonal():
-        return str(value.tolist())
-    diagonal = [value[i, i] for i in range(min(rows, columns))]
-    return str(diagonal[0] if all(d == diagonal[0] for d in diagonal) else diagonal)
-
-
-# --- functions ------------------------------------------------------------------------------
-
-
-class _FunctionParts:
-    phi = ito_drift = tensor = variables = None
-
-    def __init__(self, drift, diffusion, noise, dim, parameters):
-        self.what = "diffusion" if noise is None else "noise"
-        self.drift = _function(drift, "drift")
-        if self.drift is None:
-            hint = "; Model.from_sympy takes expressions" if hasattr(drift, "free_symbols") else ""
-            raise TypeError(f"drift must be a function of x, not {type(drift).__name__}{hint}")
-        value = diffusion if noise is None else noise
-        self.function = _function(value, self.what)
-        self.constant = None
-        self.parameters = parameters
-        self.dim = None if dim is None else int(dim)
-        if self.function is None:
-            self._read_constant(value)
-        used = [part for part in (self.drift, self.function) if part is not None]
-        if parameters and all(isinstance(part, _Pointer) for part in used):
-            raise ValueError(
-                "parameters go to Python functions; a C function gets user data from LowLevelCallable"
-            )
-
-    @property
-    def kind(self) -> str:
-        pointers = [isinstance(part, _Pointer) for part in (self.drift, self.function) if part is not None]
-        return "pointer" if all(pointers) else "python"
-
-    def _read_constant(self, value):
-        """D or G as an array -> self.constant: D as (), (dim,) or (dim, dim)."""
-        array = read_array(self.what, value)
-        if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
-            hint = "; Model.from_sympy takes expressions" if hasattr(value, "free_symbols") else ""
-            raise TypeError(
-                f"{self.what} must be numbers or a function of x, not {type(value).__name__}{hint}"
-            )
-        array = array.astype(float)
-        if not np.all(np.isfinite(array)):
-            raise ValueError(f"{self.what} must be finite; got {value!r}")
-        square = array.ndim == 2 and (self.what == "noise" or array.shape[0] == array.shape[1])
-        if array.ndim > 2 or (array.ndim == 2 and not square) or 0 in array.shape:
-            shapes = "(), (dim,) or (dim, dim)" if self.what == "diffusion" else "(), (dim,) or (dim, m)"
-            raise ValueError(f"{self.what} must have shape {shapes}, but it has {array.shape}")
-        if array.ndim > 0:
-            if self.dim not in (None, len(array)):
-                raise ValueError(f"{self.what} has {len(array)} rows, but dim is {self.dim}")
-            self.dim = len(array)
-        if self.what == "noise":
-            array = 0.5 * (array @ array.T if array.ndim == 2 else array**2)
-        _check_constant(np.diag(np.atleast_1d(array)) if array.ndim < 2 else array, "diffusion")
-        if array.ndim == 2 and np.count_nonzero(array - np.diag(np.diag(array))) == 0:
-            array = np.diag(array)
-        self.constant = array
-
-    def compile(self, dim, interpretation, points):
-        drift = self._bind(self.drift)
-        if self.constant is not None:  # means the same in every interpretation
-            tape = _constant_tape(dim, self.constant)
-            divergence = _constant_tape(dim, np.zeros(dim)) if self.constant.ndim == 2 else None
-            return _core.Model(dim, 0, self.constant.ndim, 1, drift, tape, divergence)
-        function = self._bind(self.function)
-        if isinstance(self.function, _Pointer):
-            leading, columns = 1, 1
-        else:
-            leading, columns = _leading_axes(function, self.what, dim, points)
-        kind = _KINDS[self.what][leading]
-        if dim > 1 and kind == 2 and interpretation == _INTERPRETATIONS["stratonovich"]:
-            raise ValueError(
-                "interpretation 'stratonovich' depends on the noise amplitude G, which a diffusion tensor"
-                " does not determine; give noise= instead of diffusion="
-            )
-        return _core.Model(dim, interpretation, kind, columns, drift, function)
-
-    def compile_for(self, method, dim, interpretation, points):
-        if self.constant is not None:
-            model = self.compile(dim, 0, points)
-            return model, _no_derivatives(dim, dim) if method == "milstein" else None
-        if method == "milstein":
-            raise ValueError(
-                "method 'milstein' needs derivatives of the noise: a model from SymPy; 'platen' does without"
-            )
-        if method == "heun" and interpretation != "stratonovich":
-            raise ValueError(
-                f"method 'heun' solves Stratonovich equations; this model of functions is {interpretation!r}."
-                " Take 'platen', or a model from SymPy, which is converted"
-            )
-        interpretation = "ito" if method == "heun" else interpretation  # 'ito': the drift as given
-        return self.compile(dim, _INTERPRETATIONS[interpretation], points), None
-
-    def _bind(self, part):
-        if isinstance(part, _Pointer):
-            return part.capsule
-        return functools.partial(part, **self.parameters) if self.parameters else part
-
-    def describe(self):
-        value = self.function if self.constant is None else self.constant.tolist()
-        dim = "" if self.dim is None else f", dim={self.dim}"
-        what = self.what if self.constant is None else "diffusion"
-        return f"drift={_called(self.drift)}, {what}={_called(value)}{dim}"
-
-    def latex(self):
-        return None
-
-
-def _called(value):
-    return getattr(value, "__qualname__", None) or repr(value)
-
-
-def _leading_axes(function, what, dim, points):
-    """Call once to see the shape: 0, 1 or 2 axes before the last, and columns of G."""
-    n = dim + 1  # so that no constant vector or matrix can be taken for values at points
-    x = np.ascontiguousarray(np.resize(points.T, (n, dim)).T)
-    value = function(x)
-    columns = dim
-    if isinstance(value, (list, tuple)) and len(value) == dim:
-        rows = [row if isinstance(row, (list, tuple)) else np.asarray(row) for row in value]
-        depth = 2 if any(isinstance(row, (list, tuple)) or row.ndim == 2 for row in rows) else 1
-        if depth == 2 and what == "noise":
-            columns = len(rows[0]) if isinstance(rows[0], (list, tuple)) else rows[0].shape[0]
-        return depth, columns
-    shape = np.shape(value)
-    if shape in ((), (1,), (n,)):
-        return 0, 1
-    if len(shape) in (2, 3) and shape[0] == dim and shape[-1] in (1, n):
-        if len(shape) == 2:
-            return 1, 1
-        if what == "noise" or shape[1] == dim:
-            return 2, shape[1]
-    tensor = "m" if what == "noise" else dim
-    raise ValueError(
-        f"{what} must return an array of shape ({n},), ({dim}, {n}) or ({dim}, {tensor}, {n}) for x of shape"
-        f" ({dim}, {n}), but returned {shape}"
-    )
-
-
-# --- C functions ------------------------------------------------------------------------------
-
-
-class _Pointer:
-    """A C function: a capsule named by its signature, and what keeps it alive."""
-
-    def __init__(self, capsule, source):
-        self.capsule = capsule
-        self.source = source
-
-    def __repr__(self):
-        source = self.source[-1] if type(self.source) is tuple else self.source
-        return f"<C function, {type(source).__name__}>"
-
-    def __reduce__(self):
-        raise TypeError(
-            "a model made of C functions cannot be pickled: their addresses mean nothing elsewhere"
-        )
-
-
-def _function(value, what):
-    """A Python callable, a _Pointer, or None for what is neither."""
-    if type(value).__name__ == "PyCapsule":
-        return _checked(_Pointer(value, value), what)
-    if type(value).__module__.startswith("numba.") and hasattr(value, "ctypes"):
-        value = value.ctypes
-    # a LowLevelCallable is a tuple of a capsule and what the capsule needs alive
-    if isinstance(value, getattr(sys.modules.get("scipy"), "LowLevelCallable", ())):
-        return _checked(_Pointer(tuple.__getitem__(value, 0), value), what)
-    if callable(value) and {base.__module__ for base in type(value).__mro__} & {"_ctypes", "_cffi_backend"}:
-        from scipy import LowLevelCallable
-
-        try:
-            wrapped = LowLevelCallable(value)
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{what}: this C function does not tell its signature (ctypes: set argtypes and restype)"
-            ) from error
-        return _checked(_Pointer(tuple.__getitem__(wrapped, 0), (wrapped, value)), what)
-    return value if callable(value) else None
-
-
-def _checked(pointer, what):
-    """Let the core look at the signature now rather than at first use."""
-    tape = _constant_tape(1, [0.0])
-    if what == "drift":
-        _core.Model(1, 0, 0, 1, pointer.capsule, tape)
-    else:
-        _core.Model(1, 0, _KINDS[what][1], 1, tape, pointer.capsule)
-    return pointer

@@ -6,7 +6,7 @@ from reference import blowtorch as twin
 from scipy import sparse
 
 import rattling as rt
-from rattling import blowtorch, systems
+from rattling import blowtorch, response, systems
 
 # --- two wells --------------------------------------------------------------------------
 
@@ -329,8 +329,8 @@ def test_iteration_agrees_with_factorisation(monkeypatch):
     model, grid = CASES["vortex"]
     side = grid.points()[:, 0].reshape(grid.shape)
     direct = blowtorch.susceptibility(model, side > 0, side < 0, grid)
-    monkeypatch.setattr(blowtorch, "_DIRECT", {})
-    monkeypatch.setattr(blowtorch, "_DIRECT_OTHER", 0)
+    monkeypatch.setattr(response, "_DIRECT", {})
+    monkeypatch.setattr(response, "_DIRECT_OTHER", 0)
     other = blowtorch.susceptibility(model, side > 0, side < 0, grid)
     np.testing.assert_allclose(other.torch, direct.torch, rtol=1e-7, atol=1e-9)
 

@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 import rattling as rt
+from rattling import designs, systems
 from rattling import engineering as en
-from rattling import systems
 
 GRID = rt.Grid([(0, 2 * np.pi)] * 2, 24, "periodic")
 X, Y = GRID.points().T.reshape(2, 24, 24)
@@ -116,13 +116,13 @@ def problems(grid=GRID):
     spot = np.hypot(*(grid.points().T - 3)).reshape(grid.shape) < 1.2
     force = systems.random_force(2, force=0.7, disorder=0.4, rng=7)
     return {
-        "noise": (en._Noise(force, waves(), spot, grid, 1.0), np.array([0.3, -0.2, 0.1])),
-        "drives": (en._Drives([force, *media(2)], spot, grid, 1.0, np.full(3, 1 / 3)), np.array([0.3, 0.5, 0.2])),
+        "noise": (designs._Noise(force, waves(), spot, grid, 1.0), np.array([0.3, -0.2, 0.1])),
+        "drives": (designs._Drives([force, *media(2)], spot, grid, 1.0, np.full(3, 1 / 3)), np.array([0.3, 0.5, 0.2])),
         "tensors": (
-            en._Drives(media(3, kind="tensor"), spot, grid, 1.3, np.full(3, 1 / 3)),
+            designs._Drives(media(3, kind="tensor"), spot, grid, 1.3, np.full(3, 1 / 3)),
             np.array([0.3, 0.5, 0.2]),
         ),
-        "chains": (en._Drives(chains(), np.arange(32) < 9, None, 1.0, np.full(3, 1 / 3)), np.array([0.3, 0.5, 0.2])),
+        "chains": (designs._Drives(chains(), np.arange(32) < 9, None, 1.0, np.full(3, 1 / 3)), np.array([0.3, 0.5, 0.2])),
     }
 
 
@@ -162,7 +162,7 @@ def test_designed_drives():
     assert design.predicted == pytest.approx(design.obtained, abs=1e-6), "no drift: the law is exact"
     assert design.start_obtained < design.obtained
     for weights in np.random.default_rng(1).dirichlet(np.ones(3), 200):
-        p = np.exp(en._log_law(1.0, rt.exact_rattling(en.mix(drives, weights), GRID), GRID.volumes))
+        p = np.exp(designs.log_law(1.0, rt.exact_rattling(en.mix(drives, weights), GRID), GRID.volumes))
         assert p[SPOT].sum() <= design.predicted + 1e-9
     again = en.design_drives(drives, SPOT, GRID, objective="solve")
     np.testing.assert_allclose(again.obtained, design.obtained, rtol=1e-4)
@@ -177,7 +177,7 @@ def test_designed_noise_keeps_its_bounds_and_beats_the_start():
     assert full.obtained >= law.obtained - 1e-3
     assert law.check.region_obtained == law.obtained and "Values:" in law.summary()
     # at a corner of the box the gradient points out of it
-    slope = en._Noise(force, waves(), SPOT, GRID, law.gamma).by_law(law.values)[1]
+    slope = designs._Noise(force, waves(), SPOT, GRID, law.gamma).by_law(law.values)[1]
     at_end = np.abs(law.values) > 0.5 - 1e-9
     assert np.all(slope[at_end] * law.values[at_end] <= 1e-9) and np.abs(slope[~at_end]).max(initial=0) < 1e-4
 

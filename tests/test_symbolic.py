@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import expression as twin
 
-from rattling import _core, symbolic
+from rattling import _core, symbolic, tapes
 
 x, y = sp.symbols("x y", real=True)
 VARIABLES = (x, y)
@@ -21,13 +21,13 @@ def points(n=200, seed=0):
 
 
 def evaluate(expression, at=None):
-    tape = symbolic.compile_expressions([expression], VARIABLES, "f")
+    tape = tapes.compile_expressions([expression], VARIABLES, "f")
     return tape.evaluate(points() if at is None else at)[0]
 
 
 def compile_names(expression):
     """Names of the operations an expression becomes."""
-    _, _, instructions, _ = symbolic.program([expression], VARIABLES, "f")
+    _, _, instructions, _ = tapes.program([expression], VARIABLES, "f")
     return [twin.NAMES[op][0] for op in instructions[:, 0]]
 
 
@@ -96,7 +96,7 @@ def test_each_operation_agrees_with_the_twin(name):
 
 def test_the_number_of_points_does_not_change_a_bit():
     f = sp.sin(x) * sp.exp(-(y**2)) / (1 + x**2) + sp.Piecewise((x**3, x > y), (sp.sqrt(sp.Abs(y)), True))
-    tape = symbolic.compile_expressions([f, x * y], VARIABLES, "f")
+    tape = tapes.compile_expressions([f, x * y], VARIABLES, "f")
     at = points(1000)
     whole = tape.evaluate(at)
     for n in (1, 5, 256, 257):
@@ -217,7 +217,7 @@ def branch(children):
 @given(st.lists(st.recursive(LEAVES, branch, max_leaves=12), min_size=1, max_size=3))
 def test_random_expressions_agree_with_mpmath(expressions):
     """Against 40 digits: the error is a few roundings of the largest intermediate value."""
-    program = symbolic.program(expressions, VARIABLES, "f")
+    program = tapes.program(expressions, VARIABLES, "f")
     at = np.array([[0.3, -1.2, 2.0, 0.0], [1.1, 0.4, -0.7, -0.5]])
     got = _core.Expression(*program).evaluate(at)
     np.testing.assert_allclose(got, twin.evaluate(*program, at), rtol=1e-9, atol=1e-9)
@@ -238,7 +238,7 @@ def test_random_expressions_agree_with_mpmath(expressions):
 
 def test_equal_subexpressions_are_computed_once():
     f, g = sp.exp(-(x**2)) * sp.sin(y), sp.exp(-(x**2)) / (1 + sp.sin(y) ** 2)
-    _, _, instructions, _ = symbolic.program([f, g, f], VARIABLES, "f")
+    _, _, instructions, _ = tapes.program([f, g, f], VARIABLES, "f")
     names = [twin.NAMES[op][0] for op in instructions[:, 0]]
     assert names.count("EXP") == 1 and names.count("SIN") == 1
     assert len(instructions) == len({tuple(row) for row in instructions})

@@ -1,0 +1,121 @@
+"""What `rattling.Model` is made of where it has SymPy expressions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rattling import _core, symbolic
+from rattling._model_constants import INTERPRETATIONS, check_constant, no_derivatives
+from rattling.tapes import compile_expressions
+
+
+class SymbolicParts:
+    kind = "sympy"
+
+    def __init__(self, names, given, ito_drift, tensor, phi):
+        self.names = names
+        self.given = given  # what the user wrote, by argument
+        self.ito_drift = ito_drift
+        self.tensor = tensor
+        self.phi = phi
+
+    @property
+    def dim(self) -> int | None:
+        return len(self.names.variables)
+
+    @property
+    def variables(self) -> tuple[str, ...] | None:
+        return tuple(v.name for v in self.names.variables)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        return {symbol.name: float(value) for symbol, value in self.names.parameters.items()}
+
+    def _tape(self, expressions, what):
+        expressions = [self.names.value(e) for e in expressions]
+        return compile_expressions(expressions, self.names.variables, what)
+
+    def log_density(self, x):
+        return -self._tape([self.phi], "phi").evaluate(x)[0]
+
+    def compile(self, dim, _interpretation, _points):
+        names, tensor = self.names, self.tensor
+        axes = range(dim)
+        what = "noise" if "noise" in self.given else "diffusion"
+        if names.is_constant(tensor):
+            values = self._tape(list(tensor), what).evaluate(np.zeros((dim, 1)))
+            check_constant(values.reshape(dim, dim), what)
+        if not all(names.is_zero(tensor[i, j], what) for i in axes for j in axes if i != j):
+            kind, entries = 2, list(tensor)
+        elif all(tensor[i, i] == tensor[0, 0] for i in axes):
+            kind, entries = 0, [tensor[0, 0]]
+        else:
+            kind, entries = 1, [tensor[i, i] for i in axes]
+        drift = self._tape(list(self.ito_drift), "drift")
+        divergence = self._divergence() if kind == 2 else None
+        return _core.Model(dim, INTERPRETATIONS["ito"], kind, 1, drift, self._tape(entries, what), divergence)
+
+    def _divergence(self):
+        """(div D)_i = Σ_j ∂_j D_ij; None where it cannot be compiled."""
+        rows = symbolic.divergence(self.names, self.tensor)
+        try:
+            return self._tape(rows, "divergence")
+        except ValueError:  # a derivative that the tape does not have
+            return None
+
+    def compile_for(self, method, dim, interpretation, _points):
+        names, tensor = self.names, self.tensor
+        amplitude = self.given.get("noise")
+        if amplitude is None and symbolic.is_diagonal(names, tensor):
+            amplitude = symbolic.diagonal_root(tensor)
+        if amplitude is None and not (method == "platen" or names.is_constant(tensor)):
+            raise ValueError(
+                f"method {method!r} needs the noise amplitude, which a diffusion tensor with off-diagonal"
+                " elements does not determine; give the model noise= instead of diffusion=, or take 'platen'"
+            )
+        drift = self.ito_drift
+        if method == "heun" and interpretation == "stratonovich":
+            drift = self.given["drift"]
+        elif method == "heun" and amplitude is not None:
+            drift = drift - symbolic.stratonovich_correction(names, amplitude)
+        drift = self._tape(list(drift), "drift")
+        if amplitude is None:  # the core takes a root of D
+            model = _core.Model(dim, 0, 2, 1, drift, self._tape(list(tensor), "diffusion"))
+        elif symbolic.is_diagonal(names, amplitude):
+            tape = self._tape([amplitude[k, k] for k in range(dim)], "noise")
+            model = _core.Model(dim, 0, 4, 1, drift, tape)
+        else:
+            model = _core.Model(dim, 0, 5, amplitude.shape[1], drift, self._tape(list(amplitude), "noise"))
+        if method != "milstein":
+            return model, None
+        if amplitude is None:
+            return model, no_derivatives(dim, dim)
+        return model, self._tape(symbolic.milstein_terms(names, amplitude), "noise")
+
+    def describe(self):
+        texts = [f"{name}={_compact(value)}" for name, value in self.given.items()]
+        texts = [text if len(text) <= 120 else text[:117] + "..." for text in texts]
+        return f"({', '.join(self.variables)}), {', '.join(texts)}"
+
+    def latex(self):
+        import sympy
+
+        symbols = {"drift": "F", "diffusion": "D", "noise": "G", "phi": r"\phi", "circulation": "A"}
+        texts = [f"{symbols[name]} = {sympy.latex(value)}" for name, value in self.given.items()]
+        if self.dim > 1:
+            texts.insert(0, f"x = {sympy.latex(sympy.Matrix([self.names.variables]))}^T")
+        rows = r" \\ ".join(text.replace(" = ", " &= ", 1) for text in texts)
+        return rf"$\displaystyle \begin{{aligned}} {rows} \end{{aligned}}$"
+
+
+def _compact(value):
+    """A matrix as the user may have written it: a column, a diagonal, one number."""
+    if not hasattr(value, "shape"):
+        return str(value)
+    rows, columns = value.shape
+    if columns == 1:
+        return str(value[0] if rows == 1 else list(value))
+    if not value.is_diagonal():
+        return str(value.tolist())
+    diagonal = [value[i, i] for i in range(min(rows, columns))]
+    return str(diagonal[0] if all(d == diagonal[0] for d in diagonal) else diagonal)
