@@ -21,8 +21,12 @@ SHELL := /bin/bash
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 SUNDIALS_INCLUDE := $(if $(SUNDIALS_PREFIX),-isystem $(SUNDIALS_PREFIX)/include)
-SUNDIALS_LIBS := $(if $(SUNDIALS_PREFIX),-L$(SUNDIALS_PREFIX)/lib) \
-  -lsundials_cvode -lsundials_kinsol -lsundials_sunlinsolspgmr -lsundials_sunlinsolspfgmr -lsundials_nvecserial
+# Looked for when it is used, for `system` may have installed it; setup.py does the same.
+KLU_INCLUDE = $(shell cd $(or $(SUNDIALS_PREFIX),/usr)/include && test -f sunlinsol/sunlinsol_klu.h && \
+  for folder in "$$PWD/suitesparse" "$$PWD"; do test -f "$$folder/klu.h" && echo "$$folder" && break; done)
+SUNDIALS_LIBS = $(if $(SUNDIALS_PREFIX),-L$(SUNDIALS_PREFIX)/lib) \
+  -lsundials_cvode -lsundials_kinsol -lsundials_sunlinsolspgmr -lsundials_sunlinsolspfgmr -lsundials_nvecserial \
+  $(if $(KLU_INCLUDE),-lsundials_sunlinsolklu -lsundials_sunmatrixsparse)
 CORE := $(wildcard csrc/core/*.c)
 C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/test_*.c))
 SOURCES := $(wildcard csrc/*/*.[ch]) setup.py pyproject.toml
@@ -61,7 +65,8 @@ $(VENV)/built: $(SOURCES) | $(VENV)/bin/python system
 
 # --- C tests: each once under ASan + UBSan, once under valgrind ---------------------
 
-C_FLAGS := $(WARNINGS) -g -pthread -Icsrc/core -DRTL_FAULT_HOOK $(SUNDIALS_INCLUDE)
+C_FLAGS = $(WARNINGS) -g -pthread -Icsrc/core -DRTL_FAULT_HOOK $(SUNDIALS_INCLUDE) \
+  $(KLU_INCLUDE:%=-DRTL_HAS_KLU -isystem %)
 asan_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 valgrind_FLAGS := -O1
 VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --show-leak-kinds=all
@@ -69,9 +74,9 @@ VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --show-leak-kinds=a
 define variant
 build/$(1)/core/%.o: csrc/core/%.c $(wildcard csrc/core/*.h) | system
 	@mkdir -p $$(@D)
-	@$(CC) $(C_FLAGS) $($(1)_FLAGS) -c -o $$@ $$<
+	@$(CC) $$(C_FLAGS) $($(1)_FLAGS) -c -o $$@ $$<
 build/$(1)/test_%: tests/c/test_%.c $(wildcard tests/c/*.h) $(CORE:csrc/core/%.c=build/$(1)/core/%.o)
-	@$(CC) $(C_FLAGS) $($(1)_FLAGS) -o $$@ $$< $(CORE:csrc/core/%.c=build/$(1)/core/%.o) $(SUNDIALS_LIBS) -lm
+	@$(CC) $$(C_FLAGS) $($(1)_FLAGS) -o $$@ $$< $(CORE:csrc/core/%.c=build/$(1)/core/%.o) $$(SUNDIALS_LIBS) -lm
 build/$(1)/test_%.passed: build/$(1)/test_%
 	@echo "$(strip $(2) build/$(1)/test_$$*)"; $(2) $$<
 	@touch $$@

@@ -115,7 +115,7 @@ class SteadyState(Result):
         Estimate of the L1 distance to the law of the continuous model, from the same
         flux on the next coarser grid; nan where there is no such grid.
     info : dict
-        Numbers about the run: method, iterations, matrix_products, seconds, peak_bytes,
+        Numbers about the run: method (what ran) and why, iterations, matrix_products, seconds, peak_bytes,
         peclet (the largest cell Péclet number), added_diffusion (see `Generator`), flux,
         flux_rounds, flux_gain (the L1 distance between the answers of the two fluxes).
     grid : Grid or None
@@ -237,6 +237,9 @@ def steady_state(
     rtol : float
         Bound on the largest relative residual over all cells, between 1e-13 and 1.
     method : {"auto", "krylov", "direct", "closed-form"}
+        "direct" is elimination up to 2000 states or within a narrow band, and beyond
+        that sparse LU, where SUNDIALS was built with KLU (:func:`show_config`; wheels
+        have none). ``info["why"]`` says why what ran was chosen.
     flux : {"auto", "exponential", "log-mean"}
         Flux between cells of a model on a grid. "exponential" is that of
         :func:`generator`; "log-mean" is of second order whatever the drift, positive
@@ -390,7 +393,7 @@ def _not_converged(log_density, info, rtol, whole):
     error = _core.ConvergenceError(
         f"the largest relative residual is {info['residual']:.3g}, above rtol = {rtol:.3g}, at {where}"
         f" after {info['warm_steps'] + info['newton_steps']} steps; try a finer grid, a smaller box,"
-        " a larger rtol, or method='direct' for fewer than about 2000 states"
+        " a larger rtol, or method='direct'"
         + (f" (SUNDIALS: {info['message']})" if info["message"] else "")
     )
     error.log_density = log_density

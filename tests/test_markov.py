@@ -144,6 +144,26 @@ class TestSteadyState:
         # the flow between the blocks balances
         assert direct[0] * 1e-12 == pytest.approx(direct[300] * 3e-12, rel=1e-12)
 
+    @pytest.mark.skipif(rt.show_config()["klu"] == "none", reason="SUNDIALS was built without KLU")
+    def test_sparse_lu(self):
+        """Two blocks coupled at 1e-3, more states than dense elimination is for; each block's
+        law is that of the block alone, for at the link the net flow is 0."""
+        blocks = [random_rates(n, 1 / n, n, sigma=2.0) for n in (1900, 1300)]
+        alone = [rt.steady_state(rt.Generator.from_rates(b), method="direct") for b in blocks]
+        links = sparse.coo_array(([1e-3, 3e-3], ([5, 1907], [1907, 5])), shape=(3200, 3200))
+        W = rt.Generator.from_rates(sparse.block_diag(blocks, format="csr") + links.tocsr())
+        state = rt.steady_state(W, method="direct")
+        assert "dense" in alone[0].info["why"] and "KLU" in state.info["why"]
+        a, b = (law.probability for law in alone)
+        ratio = 3 * b[7] / a[5]
+        expected = np.concatenate([a * ratio, b]) / (1 + ratio)
+        np.testing.assert_allclose(state.probability, expected, rtol=1e-9)
+
+    @pytest.mark.skipif(rt.show_config()["klu"] != "none", reason="SUNDIALS was built with KLU")
+    def test_sparse_lu_is_missing(self):
+        with pytest.raises(ValueError, match="built without KLU.*libsuitesparse-dev"):
+            rt.steady_state(rt.Generator.from_rates(random_rates(3000, 0.003, 0)), method="direct")
+
     def test_transient_states_have_no_probability(self):
         rates = np.zeros((4, 4))
         rates[0, 1] = rates[1, 0] = rates[2, 0] = rates[3, 2] = 1

@@ -47,6 +47,15 @@ def test_conda_is_looked_at_first(setup, monkeypatch, tmp_path):
     assert setup.find_sundials() == (tmp_path, 7)
 
 
+def test_klu_is_found_by_two_headers(setup, tmp_path):
+    assert setup.find_klu(tmp_path) is None
+    for name in ("sunlinsol/sunlinsol_klu.h", "suitesparse/klu.h"):
+        header = tmp_path / "include" / name
+        header.parent.mkdir(parents=True)
+        header.touch()
+    assert setup.find_klu(tmp_path) == tmp_path / "include" / "suitesparse"
+
+
 def test_message_where_it_is_missing(setup, monkeypatch, tmp_path):
     monkeypatch.setenv("SUNDIALS_PREFIX", str(tmp_path))
     monkeypatch.setattr(setup, "this_system", lambda: ["Fedora", "conda"])

@@ -22,7 +22,9 @@
     X(RTL_SUNDIALS, -13, "SUNDIALS failed")                                            \
     X(RTL_AMBIGUOUS, -14, "the interpretation needs the noise amplitude")              \
     X(RTL_ANISOTROPIC, -15, "a tensor has no non-negative stencil")                    \
-    X(RTL_UNEVEN, -16, "a full tensor needs neighbouring cells of nearly equal widths")
+    X(RTL_UNEVEN, -16,                                                                 \
+        "a full tensor needs neighbouring cells of nearly equal widths")               \
+    X(RTL_NO_KLU, -17, "SUNDIALS was built without KLU")
 
 #define RTL_STATUS_ENUM(name, value, text) name = value,
 enum { RTL_STATUS_LIST(RTL_STATUS_ENUM) };

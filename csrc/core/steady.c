@@ -9,10 +9,11 @@
 #include "direct_band.h"
 #include "memory.h"
 #include "parallel.h"
+#include "sparse_lu.h"
 #include "steady_newton.h"
 #include "steady_step.h"
 
-enum { DIRECT_LARGEST = 1000, HASTE = 6 };
+enum { AT_ONCE_LARGEST = 1000, DENSE_LARGEST = 2000, HASTE = 6 };
 
 /* Operations of an elimination within a band that are worth it at once, and where
  * iterations do not converge: hundredths of a second, and seconds. */
@@ -99,6 +100,7 @@ iterate(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     rtl_steady_info_t *info)
 {
     info->method = RTL_STEADY_KRYLOV;
+    info->why = "iterations";
     int status = rtl_steady_newton(chain, geometric, options, has_guess, y, info);
     return status == 0 ? verify(chain, options, y, info) : status;
 }
@@ -110,6 +112,7 @@ solve_ring(const rtl_generator_t *chain, const rtl_steady_options_t *options, do
     if (!rtl_direct_is_ring(chain)) {
         return RTL_BAD_ARGUMENT;
     }
+    info->why = "a line or a ring: sums over spanning trees";
     info->bytes = chain->n * sizeof(double);
     int status = rtl_direct_ring(chain, y);
     return status == 0 ? verify(chain, options, y, info) : status;
@@ -124,7 +127,8 @@ eliminate_band(const rtl_generator_t *chain, double work,
     size_t n = chain->n, band = 0;
     int32_t *order = rtl_memory_alloc(n, sizeof *order);
     double *p = rtl_memory_alloc(n, sizeof *p);
-    rtl_steady_info_t own = {.method = RTL_STEADY_DIRECT};
+    rtl_steady_info_t own = {
+        .method = RTL_STEADY_DIRECT, .why = "a narrow band: elimination within it"};
     int status = order == NULL || p == NULL
                      ? RTL_NO_MEMORY
                      : rtl_direct_band_order(chain, order, &band);
@@ -149,39 +153,89 @@ eliminate_band(const rtl_generator_t *chain, double work,
     return status;
 }
 
+/* Which states are probable, for the order of an elimination. */
+static int
+sweep(const rtl_generator_t *chain, const rtl_steady_options_t *options, bool has_guess,
+    double *y)
+{
+    int status = 0;
+
+    if (!has_guess) {
+        memset(y, 0, chain->n * sizeof *y);
+    }
+    for (int k = 0; status == 0 && k < 4; k++) {
+        rtl_generator_sweep(chain, y);
+        status = rtl_monitor_poll(options->monitor, 0.0);
+    }
+    return status;
+}
+
 /* Elimination of all states with each other. */
 static int
 eliminate_dense(const rtl_generator_t *chain, const rtl_steady_options_t *options,
     bool has_guess, double *y, rtl_steady_info_t *info)
 {
-    int status = 0;
-
     info->method = RTL_STEADY_DIRECT;
+    info->why = "a small chain: dense elimination";
     info->bytes = chain->n * chain->n * sizeof(double);
-    if (!has_guess) {
-        memset(y, 0, chain->n * sizeof *y);
-    }
-    for (int sweep = 0; status == 0 && sweep < 4; sweep++) { /* for the order */
-        rtl_generator_sweep(chain, y);
-        status = rtl_monitor_poll(options->monitor, 0.0);
-    }
+    int status = sweep(chain, options, has_guess, y);
     if (status == 0) {
         status = rtl_direct_dense(chain, options->monitor, y);
     }
     return status == 0 ? verify(chain, options, y, info) : status;
 }
 
+/* Sparse LU, which unlike elimination subtracts: what that costs in tails and in the
+ * masses of metastable parts is repaired by what polishes the iterations' answers. */
 static int
-solve_direct(const rtl_generator_t *chain, const rtl_steady_options_t *options,
-    bool has_guess, double *y, rtl_steady_info_t *info)
+factorise(const rtl_generator_t *chain, rtl_geometric_t *geometric,
+    const rtl_steady_options_t *options, bool has_guess, double *y,
+    rtl_steady_info_t *info)
 {
-    double n = (double) chain->n; /* a band must beat n^3 / 3 */
-    int status =
-        eliminate_band(chain, fmin(much_work, 0.1 * n * n * n), options, y, info);
+    size_t bytes = 0;
 
-    return status == RTL_NOT_CONVERGED
-               ? eliminate_dense(chain, options, has_guess, y, info)
-               : status;
+    if (rtl_sparse_lu_version() == NULL) {
+        return RTL_NO_KLU;
+    }
+    int status = sweep(chain, options, has_guess, y);
+    if (status == 0) {
+        status =
+            rtl_sparse_lu_solve(chain, options->n_threads, options->monitor, y, &bytes);
+    }
+    if (status == 0) {
+        status = iterate(chain, geometric, options, true, y, info);
+    }
+    info->method = RTL_STEADY_DIRECT;
+    info->why = "too large for elimination: sparse LU (KLU), then polished";
+    info->bytes = info->bytes > bytes ? info->bytes : bytes;
+    return status;
+}
+
+/* Elimination where that is quick, sparse LU where it is not, and where there is none
+ * or its answer does not settle what elimination can do. */
+static int
+solve_direct(const rtl_generator_t *chain, rtl_geometric_t *geometric,
+    const rtl_steady_options_t *options, bool has_guess, double *y,
+    rtl_steady_info_t *info)
+{
+    double n = (double) chain->n;
+
+    if (chain->n <= DENSE_LARGEST) { /* a band must beat n^3 / 3 */
+        int status = eliminate_band(chain, 0.1 * n * n * n, options, y, info);
+        return status == RTL_NOT_CONVERGED
+                   ? eliminate_dense(chain, options, has_guess, y, info)
+                   : status;
+    }
+    int status = eliminate_band(chain, little_work, options, y, info);
+    if (status != RTL_NOT_CONVERGED) {
+        return status;
+    }
+    int sparse = factorise(chain, geometric, options, has_guess, y, info);
+    if (sparse != RTL_NOT_CONVERGED && sparse != RTL_NO_KLU) {
+        return sparse;
+    }
+    status = eliminate_band(chain, much_work, options, y, info);
+    return status == RTL_NOT_CONVERGED ? sparse : status;
 }
 
 /* Small chains directly, others by iterations. If a part of the steps is not enough,
@@ -193,8 +247,8 @@ solve_any(const rtl_generator_t *chain, rtl_geometric_t *geometric,
 {
     rtl_steady_options_t hasty = *options;
     rtl_steady_info_t tried;
-    bool small = chain->n <= DIRECT_LARGEST;
-    int status = small ? solve_direct(chain, options, has_guess, y, info)
+    bool small = chain->n <= AT_ONCE_LARGEST;
+    int status = small ? solve_direct(chain, geometric, options, has_guess, y, info)
                        : eliminate_band(chain, little_work, options, y, info);
 
     if (status != RTL_NOT_CONVERGED) {
@@ -224,8 +278,10 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
 {
     memset(info, 0, sizeof *info);
     info->method = options->method;
+    info->why = "";
     if (chain->n == 1) {
         info->method = RTL_STEADY_CLOSED_FORM;
+        info->why = "a single state";
         y[0] = 0.0;
         return 0;
     }
@@ -236,7 +292,7 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     case RTL_STEADY_CLOSED_FORM:
         return solve_ring(chain, options, y, info);
     case RTL_STEADY_DIRECT:
-        return solve_direct(chain, options, has_guess, y, info);
+        return solve_direct(chain, geometric, options, has_guess, y, info);
     case RTL_STEADY_KRYLOV:
         return iterate(chain, geometric, options, has_guess, y, info);
     default:

@@ -34,6 +34,7 @@ typedef struct {
 /* All numbers about a run. */
 typedef struct {
     rtl_steady_method_t method;    /* what ran */
+    const char *why;               /* static text */
     double residual;               /* max |r_i| / q_i, recomputed at the end */
     size_t worst;                  /* the state where it is reached */
     long warm_steps;               /* outer steps in p */
@@ -49,7 +50,8 @@ typedef struct {
  * thread. */
 rtl_steady_options_t rtl_steady_defaults(void);
 
-/* log p of a chain that is irreducible. `geometric` is multigrid whose finest level
+/* log p of a chain that is irreducible. RTL_NO_KLU: direct, but too many states for
+ * elimination and no sparse LU. `geometric` is multigrid whose finest level
  * this chain is, or NULL for aggregates alone. y (n,) holds a first guess if
  * `has_guess`, and the best iterate when RTL_NOT_CONVERGED is returned. */
 int rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,

@@ -26,15 +26,16 @@ info_dictionary(const rtl_steady_info_t *info, const rtl_nested_flux_t *flux,
     static const char *const methods[] = {"auto", "krylov", "direct", "closed-form"};
 
     return Py_BuildValue(
-        "{s:s,s:s,s:i,s:d,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}", "method",
-        methods[info->method], "flux", flux->log_mean ? "log-mean" : "exponential",
-        "flux_rounds", flux->rounds, "flux_gain", flux->gain, "discretisation_error",
-        flux->error, "escape_rate", escape_rate, "residual", info->residual,
-        "worst_state", (Py_ssize_t) info->worst, "warm_steps", info->warm_steps,
-        "newton_steps", info->newton_steps, "krylov_iterations",
-        info->krylov_iterations, "matrix_products", info->products, "levels",
-        (Py_ssize_t) info->levels, "seconds", seconds, "peak_bytes",
-        (Py_ssize_t) info->bytes, "message", info->message);
+        "{s:s,s:s,s:s,s:i,s:d,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}",
+        "method", methods[info->method], "why", info->why, "flux",
+        flux->log_mean ? "log-mean" : "exponential", "flux_rounds", flux->rounds,
+        "flux_gain", flux->gain, "discretisation_error", flux->error, "escape_rate",
+        escape_rate, "residual", info->residual, "worst_state",
+        (Py_ssize_t) info->worst, "warm_steps", info->warm_steps, "newton_steps",
+        info->newton_steps, "krylov_iterations", info->krylov_iterations,
+        "matrix_products", info->products, "levels", (Py_ssize_t) info->levels,
+        "seconds", seconds, "peak_bytes", (Py_ssize_t) info->bytes, "message",
+        info->message);
 }
 
 /* What a solver is given and gives. */
@@ -117,6 +118,16 @@ raise_unsolved(int status, const rtl_fault_t *fault)
         PyErr_SetString(PyExc_ValueError, "method 'closed-form' needs a line or a "
                                           "ring: states linked to the next and "
                                           "the previous one alone, both ways");
+        return NULL;
+    }
+    if (status == RTL_NO_KLU) {
+        PyErr_SetString(PyExc_ValueError,
+            "method 'direct' for more than 2000 states that do not lie along a line "
+            "needs sparse LU, and this rattling was built without KLU, as all wheels "
+            "are: install SUNDIALS with KLU (Debian, Ubuntu: apt-get install "
+            "libsundials-dev libsuitesparse-dev; conda: conda install -c conda-forge "
+            "sundials) and build rattling from source (pip install --no-binary "
+            "rattling rattling), or leave the choice to method='auto'");
         return NULL;
     }
     return rtl_module_raise(status, fault);
