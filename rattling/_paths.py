@@ -46,9 +46,12 @@ class Paths:
 
     @property
     def low(self):
-        """Where periodic axes begin."""
-        walls = self.walls or (None,) * self.dim
-        return np.array([0.0 if w is None or not np.isfinite(w[0]) else w[0] for w in walls])
+        """Where periodic axes begin; on others a state, so that nothing depends on the origin."""
+        low = self.x[self.begin[0]].copy() if len(self.begin) else np.zeros(self.dim)
+        for axis, wall in enumerate(self.walls or ()):
+            if self.period[axis] > 0 and wall is not None:
+                low[axis] = wall[0]
+        return low
 
     def n_starts(self, longest):
         return int(np.maximum(self.end - self.begin - longest, 0).sum())

@@ -17,7 +17,7 @@ typedef struct {
     size_t n_points;
     const double *points; /* (n_points, dim); borrowed */
     const double *width;  /* (dim,) of the cells that the increments are summed over */
-    const double *low;    /* (dim,) where a periodic axis begins; borrowed */
+    const double *low;    /* (dim,) see cells.h; borrowed */
     size_t degree;        /* m */
     bool scaled;          /* as in cells.h */
 } rtl_basis_t;

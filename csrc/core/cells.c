@@ -123,10 +123,12 @@ table_find(table_t *self, double *x, double **sums)
     double key[RTL_INCREMENTS_DIM];
 
     for (size_t k = 0; k < cells->dim; k++) {
+        double middle = 0.5; /* low is the middle of a cell: mirror images agree */
         if (self->period[k] > 0.0) {
             x[k] -= self->period[k] * floor((x[k] - self->low[k]) / self->period[k]);
+            middle = 0.0;
         }
-        key[k] = floor((x[k] - self->low[k]) / self->width[k]) + 0.0;
+        key[k] = floor((x[k] - self->low[k]) / self->width[k] + middle) + 0.0;
     }
     size_t i = table_probe(self, key);
     if (self->slot[i] == 0) {

@@ -48,10 +48,11 @@ rtl_cells_quartics(const rtl_cells_t *self)
 void rtl_cells_add(
     const rtl_cells_t *self, double *block, const double *dx, double tau, double scale);
 
-/* Cells of the given widths with a corner at `low`, (dim,) each; on a periodic axis,
- * where a whole number of cells goes round, at most so wide. Where `scaled`, squares
- * are times l dt / tau and the weight is l dt, which is best for white noise if tau
- * varies; else the weight is tau. In order of first visit. The caller frees. */
+/* Cells of the given widths, (dim,), of which one has its middle at `low`; on a
+ * periodic axis its corner, and a whole number of cells, at most so wide, goes round.
+ * Where `scaled`, squares are times l dt / tau and the weight is l dt, which is best
+ * for white noise if tau varies; else the weight is tau. In order of first visit. The
+ * caller frees. */
 int rtl_cells_gather(rtl_cells_t *self, const rtl_increments_t *increments,
     const double *low, const double *width, bool scaled, rtl_monitor_t *monitor)
     RTL_MUST_CHECK;

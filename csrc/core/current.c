@@ -29,8 +29,41 @@ absorbing_side(const rtl_grid_t *grid, size_t cell, size_t axis)
     return top && grid->upper[axis] == RTL_ABSORBING ? 1 : -1;
 }
 
-/* What leaves through absorbing sides of `axis`. In a corner the sides share it in
- * proportion to 1 / width^2. */
+/* What comes into a cell along an axis: rates by the squares of the jumps. */
+static double
+inflow(const rtl_generator_t *chain, const rtl_grid_t *grid, size_t cell, size_t axis)
+{
+    double sum = 0.0, here = (double) rtl_grid_index(grid, cell, axis);
+
+    for (size_t e = chain->start[cell]; e < chain->start[cell + 1]; e++) {
+        size_t from = (size_t) chain->source[e];
+        double step = here - (double) rtl_grid_index(grid, from, axis);
+        sum += chain->rate[e] * step * step;
+    }
+    return sum;
+}
+
+/* The share of a side in what its cell loses. In a corner it is that of what comes from
+ * inside along its axis and would go on. */
+static double
+share_of_side(
+    const rtl_generator_t *chain, const rtl_grid_t *grid, size_t cell, size_t axis)
+{
+    double own = 0.0, all = 0.0;
+    size_t n_sides = 0;
+
+    for (size_t k = 0; k < grid->dim; k++) {
+        if (absorbing_side(grid, cell, k) >= 0) {
+            double in = inflow(chain, grid, cell, k);
+            own = k == axis ? in : own;
+            all += in;
+            n_sides++;
+        }
+    }
+    return n_sides > 1 && all > 0.0 ? own / all : 1.0 / (double) n_sides;
+}
+
+/* What leaves through absorbing sides of `axis`. */
 static void
 add_escape(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
     size_t axis, double *current)
@@ -40,17 +73,10 @@ add_escape(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y
         if (side < 0) {
             continue;
         }
-        double share = 0.0, all = 0.0;
-        for (size_t k = 0; k < grid->dim; k++) {
-            if (absorbing_side(grid, i, k) >= 0) {
-                double width = rtl_grid_width(grid, k, rtl_grid_index(grid, i, k));
-                all += 1.0 / (width * width);
-                share = k == axis ? 1.0 / (width * width) : share;
-            }
-        }
         size_t index = rtl_grid_index(grid, i, axis);
         double area = rtl_grid_volume(grid, i) / rtl_grid_width(grid, axis, index);
-        double flow = share / all * chain->killing[i] * exp(y[i]) / area;
+        double lost = chain->killing[i] * exp(y[i]);
+        double flow = share_of_side(chain, grid, i, axis) * lost / area;
         current[face_number(grid, i, axis, index + (size_t) side)] =
             side == 1 ? flow : -flow;
     }

@@ -18,7 +18,7 @@ typedef struct {
     size_t n_points;
     const double *points;    /* (n_points, dim); borrowed */
     const double *bandwidth; /* (dim,) radius of the kernel on the first rung */
-    const double *low;       /* (dim,) where a periodic axis begins; borrowed */
+    const double *low;       /* (dim,) see cells.h; borrowed */
     size_t n_rungs;          /* of bandwidths, each sqrt 2 times the one before */
     size_t degree;           /* 0, 1 or 2 */
     bool scaled;             /* as in cells.h */

@@ -5,8 +5,8 @@ from reference.estimate import conclude, needed, terms_of
 
 
 def binned(starts, dx, width):
-    """Over cells: count, mean start, mean increments, squares and fourth powers {lag: ...}."""
-    _, which, n = np.unique(np.floor(starts / width), axis=0, return_inverse=True, return_counts=True)
+    """Over cells, the first start in the middle of one: count, mean start, mean increments, squares and fourth powers {lag: ...}."""
+    _, which, n = np.unique(np.floor((starts - starts[0]) / width + 0.5), axis=0, return_inverse=True, return_counts=True)
     which = which.ravel()
 
     def mean(values):
