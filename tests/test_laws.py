@@ -94,9 +94,9 @@ def systems(draw, dims=(1, 2), tensor=True, absorbing=False):
 
 
 @st.composite
-def chains(draw, n=st.integers(3, 8)):
+def chains(draw):
     """Rates over two decades between all pairs of states."""
-    n = draw(n)
+    n = draw(st.integers(3, 8))
     rates = 10 ** np.random.default_rng(draw(seeds)).uniform(-1, 1, (n, n))
     np.fill_diagonal(rates, 0)
     return rates
