@@ -140,8 +140,8 @@ def estimate_rattling(
     dt=None,
     *,
     at=None,
-    method="local-linear",
-    lags=(1, 2),
+    method=None,
+    lags=None,
     noise="none",
     bandwidth=None,
     degree=None,
@@ -157,28 +157,30 @@ def estimate_rattling(
 
     Parameters
     ----------
-    trajectories_or_array : Trajectories, array_like, or list of either
+    trajectories_or_array : Trajectories, array_like, list of either, or Observation
         Paths; an array has shape (n_paths, n_times, dim) or, for one path, (n_times, dim)
         or (n_times,). A list of Trajectories or of 2-D arrays (n_times, dim) holds
         segments, which may differ in length. NaN marks what was not seen: paths are cut
         there. Increments across the seam of a periodic axis are the short way round for
         Trajectories, which know their walls; arrays are taken as they are, so unwrap them.
+        An Observation of a `Simulation`, which has summed over its own grid and lags without
+        keeping paths, gives what method "bins" finds from the paths.
     dt : float, optional
         Time between states; needed for an array, unless `times` are given.
     at : Grid or array_like, shape (n, dim), optional
         Cells in which, or, but for "bins", points at which to estimate; a Grid then
         stands for its centres. If not given: the walls, or the range of the data, cut
         so that the average cell holds about 1000 states, at most 64 along an axis.
-    method : {"local-linear", "bins", "knn", "basis"}
-        "local-linear": increments that start within the bandwidth of a point, and their
+    method : {"local-linear", "bins", "knn", "basis"}, optional
+        "local-linear", if not given (but "bins" for an Observation): increments that start within the bandwidth of a point, and their
         squares, are regressed on polynomials in the start. "bins": the sample covariance
         of the increments that start in each cell. "knn": the regression with, at each
         point, the bandwidth that `neighbours` starts lie within: for few data in many
         dimensions. "basis": one regression on polynomials over all the data, and on sines
         and cosines on periodic axes: the most exact where C is such a function, wrong
         where it is not.
-    lags : sequence of one to three int
-        With two, l1 < l2, R is extrapolated to lag zero, ``(l2 R(l1) - l1 R(l2))/(l2 -
+    lags : sequence of one to three int, optional
+        (1, 2) if not given. With two, l1 < l2, R is extrapolated to lag zero, ``(l2 R(l1) - l1 R(l2))/(l2 -
         l1)``, and with three by a parabola; with one it is R at that lag, which
         contracting drift makes too small by about ``-½ ∇·f`` times the lag, and in
         proportion everywhere.
@@ -273,6 +275,9 @@ def estimate_rattling(
     >>> field.rattling.shape  # exact: ½ log 2D = 0
     (4,)
     """
+    observed = hasattr(trajectories_or_array, "estimate_rattling")  # an Observation
+    if method is None:
+        method = "bins" if observed else "local-linear"
     for value, name, allowed in (
         (method, "method", _METHODS),
         (noise, "noise", _NOISE),
@@ -283,7 +288,10 @@ def estimate_rattling(
     for value, name in ((bandwidth, "bandwidth"), (degree, "degree"), (neighbours, "neighbours")):
         if value is not None and method not in _MEANT_FOR[name]:
             raise ValueError(f"{name} must be None for method {method!r}; got {value!r}")
-    lags = read_lags(lags)
+    if observed:
+        _check_observed(trajectories_or_array, dt, at, method, lags, noise, stderr, times)
+        return trajectories_or_array.estimate_rattling()
+    lags = read_lags((1, 2) if lags is None else lags)
     threads = _core.cores() if threads is None else count("threads", threads, 1)
     paths = read_paths(trajectories_or_array, dt, times, lags, noise)
     grid, shape, points = read_at(at, paths, method)
@@ -323,6 +331,22 @@ def estimate_rattling(
         variables=paths.names,
         noise=noise,
     )
+
+
+def _check_observed(observation, dt, at, method, lags, noise, stderr, times):
+    """An Observation has its own grid, lags and times, and no paths."""
+    own = {
+        "dt": (dt, observation.dt),
+        "at": (at, observation.grid),
+        "method": (method, "bins"),
+        "lags": (lags if lags is None else read_lags(lags), observation.lags),
+        "noise": (noise, "none"),
+        "stderr": (stderr, "analytic"),
+        "times": (times, None),
+    }
+    for name, (value, expected) in own.items():
+        if value is not None and not np.all(value == expected):
+            raise ValueError(f"{name} must be {expected!r} for this Observation; got {value!r}")
 
 
 class BinSums:

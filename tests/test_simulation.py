@@ -40,6 +40,19 @@ def test_observation_is_that_of_the_kept_paths(model, grid, boundary, lags, ever
     for name in ("rattling", "stderr", "covariance", "drift", "n_eff", "counts", "kurtosis"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-8, atol=1e-9, err_msg=name)
     assert found.dt == pytest.approx(expected.dt) and found.lags == expected.lags
+    np.testing.assert_array_equal(estimate_rattling(observation).rattling, found.rattling)
+
+
+def test_an_observation_is_estimated_on_its_own_terms(model):
+    observation = make(model).advance(60).observation
+    same = estimate_rattling(observation, at=GRID, method="bins", lags=(1, 2), dt=0.02)
+    np.testing.assert_array_equal(same.rattling, observation.estimate_rattling().rattling)
+    for wrong in (
+        {"at": CIRCLE}, {"at": [[0.0, 0.0]]}, {"lags": 1}, {"method": "knn"}, {"dt": 0.1}, {"stderr": "blocks"},
+        {"noise": "covariance"}, {"times": [0.0, 1.0]}, {"bandwidth": 0.1},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^{next(iter(wrong))} must be"):
+            estimate_rattling(observation, **wrong)
 
 
 def test_density_and_typicality_without_paths():
