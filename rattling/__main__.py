@@ -10,10 +10,17 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rattling._core import ConvergenceError, ReducibleError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+
+    from rattling.trajectories import Trajectories
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
@@ -25,7 +32,7 @@ _KINDS = {
 }
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 a stated requirement failed,
     2 bad input."""
     parser = argparse.ArgumentParser(
@@ -55,7 +62,7 @@ def main(argv=None):
     return BAD_INPUT
 
 
-def _output_path(option, text, suffix=""):
+def _output_path(option: str, text: str, suffix: str = "") -> str | None:
     """Where a file will be written; that it cannot be is found out before the work."""
     if not text:
         raise ValueError(f"{option} needs the name of a file")
@@ -70,7 +77,7 @@ def _output_path(option, text, suffix=""):
 # --- demo -------------------------------------------------------------------------------
 
 
-def _add_demo(commands):
+def _add_demo(commands: Any) -> None:
     command = commands.add_parser(
         "demo",
         help="one driven system from model to typicality report",
@@ -81,7 +88,7 @@ def _add_demo(commands):
     command.set_defaults(run=_run_demo)
 
 
-def _run_demo(arguments):
+def _run_demo(arguments: Namespace) -> int:
     from rattling import demo
 
     path = _output_path("--figure", arguments.figure, ".png")
@@ -95,7 +102,7 @@ def _run_demo(arguments):
 # --- smarticles -------------------------------------------------------------------------
 
 
-def _add_smarticles(commands):
+def _add_smarticles(commands: Any) -> None:
     command = commands.add_parser(
         "smarticles",
         help="windowed rattling of a published robot track",
@@ -118,7 +125,7 @@ def _add_smarticles(commands):
     command.set_defaults(run=_run_smarticles)
 
 
-def _run_smarticles(arguments):
+def _run_smarticles(arguments: Namespace) -> int:
     from rattling.datasets import load_smarticles, smarticle_coordinates
     from rattling.windows import windowed_rattling
 
@@ -149,14 +156,14 @@ def _run_smarticles(arguments):
     return DONE
 
 
-def _draw_smarticles(results, name, path):
+def _draw_smarticles(results: Any, name: str, path: str) -> None:
     from rattling.plotting_paths import smarticle_figure
 
     titled = {f"{kind}: {_KINDS[kind]}": result for kind, result in results.items()}
     smarticle_figure(titled, name).savefig(path)
 
 
-def _smarticle_numbers(tracks, results):
+def _smarticle_numbers(tracks: Trajectories, results: Any) -> dict[str, Any]:
     """The keys of the published numbers. What is not finite is null, and is left out of
     the statistics."""
     numbers = {"rows": tracks.n_times, "dt": tracks.dt, "window": next(iter(results.values())).n_rows + 1}
@@ -178,11 +185,11 @@ def _smarticle_numbers(tracks, results):
     return numbers
 
 
-def _number(value):
+def _number(value: float) -> Any:
     return float(value) if math.isfinite(value) else None
 
 
-def _smarticle_report(file, tracks, results):
+def _smarticle_report(file: str, tracks: Trajectories, results: Any) -> str:
     first = next(iter(results.values()))
     lines = [
         f"Rattling of {file}",
@@ -214,7 +221,7 @@ def _smarticle_report(file, tracks, results):
 # --- report -----------------------------------------------------------------------------
 
 
-def _add_report(commands):
+def _add_report(commands: Any) -> None:
     command = commands.add_parser(
         "report",
         help="solve a system of the library and score the law",
@@ -236,13 +243,13 @@ def _add_report(commands):
     command.set_defaults(run=_run_report)
 
 
-def _system_names():
+def _system_names() -> list[str]:
     from rattling import systems
 
     return ", ".join(row[0] for row in systems.list())
 
 
-def _run_report(arguments):
+def _run_report(arguments: Namespace) -> int:
     from rattling import report
 
     requirements = [report.read_requirement(text) for text in arguments.require]
@@ -273,7 +280,7 @@ def _run_report(arguments):
 # --- sweep ------------------------------------------------------------------------------
 
 
-def _add_sweep(commands):
+def _add_sweep(commands: Any) -> None:
     command = commands.add_parser(
         "sweep",
         help="reports over a parameter space, from a TOML file",
@@ -290,7 +297,7 @@ def _add_sweep(commands):
     command.set_defaults(run=_run_sweep)
 
 
-def _run_sweep(arguments):
+def _run_sweep(arguments: Namespace) -> int:
     import contextlib
     import multiprocessing
     import tomllib

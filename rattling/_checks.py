@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 import numbers
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def number(name, value):
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Seed
+
+
+def number(name: str, value: float) -> float:
     """A finite real number, as it came."""
     _check_kind(name, value, numbers.Real, "real")
     if not math.isfinite(value):
@@ -16,7 +24,7 @@ def number(name, value):
     return value
 
 
-def positive(name, value):
+def positive(name: str, value: float) -> float:
     """A finite number > 0, as it came."""
     _check_kind(name, value, numbers.Real, "real")
     if not 0 < value < math.inf:
@@ -24,7 +32,7 @@ def positive(name, value):
     return value
 
 
-def count(name, value, least, *, bits=None):
+def count(name: str, value: int, least: int, *, bits: int | None = None) -> int:
     """A whole number from ``least`` on, below 2**bits if that is given, as an int."""
     _check_kind(name, value, numbers.Integral, "whole")
     if value < least or (bits is not None and value >= 2**bits):
@@ -33,21 +41,21 @@ def count(name, value, least, *, bits=None):
     return int(value)
 
 
-def _check_kind(name, value, kind, word):
+def _check_kind(name: str, value: object, kind: type, word: str) -> None:
     """Arrays without axes are what they hold; truth values are no numbers."""
     held = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
     if isinstance(held, bool) or not isinstance(held, kind):
         raise TypeError(f"{name} must be a {word} number; got {value!r}")
 
 
-def choice(name, value, allowed):
+def choice(name: str, value: str, allowed: Iterable[str]) -> str:
     """One of a few strings."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
     return value
 
 
-def read_array(name, value):
+def read_array(name: str, value: ArrayLike) -> np.ndarray:
     """An array of anything."""
     try:
         return np.asarray(value)
@@ -57,7 +65,7 @@ def read_array(name, value):
         raise ValueError(f"{name} must be an array, but its rows have different lengths: {short(value)}") from error
 
 
-def real_array(name, value):
+def real_array(name: str, value: ArrayLike) -> np.ndarray:
     """A float64 array, perhaps a view; complex numbers, text and objects are refused."""
     array = read_array(name, value)
     if array.dtype.kind not in "fiu":
@@ -67,7 +75,7 @@ def real_array(name, value):
     return array.astype(np.float64, copy=False)
 
 
-def random_generator(rng):
+def random_generator(rng: Seed) -> np.random.Generator:
     """`numpy.random.default_rng`, with the argument's name where it cannot be read."""
     try:
         return np.random.default_rng(rng)
@@ -75,7 +83,7 @@ def random_generator(rng):
         raise type(error)(f"rng must be None, an int >= 0, a SeedSequence or a Generator; got {rng!r}") from error
 
 
-def short(value):
+def short(value: object) -> str:
     """repr, cut where it gets long."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -7,7 +7,7 @@ import sys
 from rattling import _core
 
 
-def show_config():
+def show_config() -> dict[str, str]:
     """Versions of this package and of what it runs on.
 
     Returns

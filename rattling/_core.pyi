@@ -44,7 +44,14 @@ class Model:
     is_diagonal: bool
     thread_safe: bool
     def __new__(
-        cls, dim: int, interpretation: int, kind: int, n_noise: int, drift: object, diffusion: object
+        cls,
+        dim: int,
+        interpretation: int,
+        kind: int,
+        n_noise: int,
+        drift: object,
+        diffusion: object,
+        divergence: object = None,
     ) -> Model: ...
     def drift(self, x: ArrayLike, /) -> _Floats: ...
     def diagonal(self, x: ArrayLike, /) -> _Floats: ...
@@ -55,6 +62,7 @@ class Model:
 class Generator:
     n: int
     peclet: float
+    added_diffusion: float
     __hash__: ClassVar[Any]
     @classmethod
     def from_model(cls, model: Model, grid: Grid, threads: int, progress: _Progress, /) -> Generator: ...
@@ -101,6 +109,66 @@ class Simulation:
     def dump(self) -> tuple[Any, ...]: ...
     def restore(self, *dumped: Any) -> None: ...
 
+# (x, begin, end, times or None, dt, period, lags, plus, minus)
+_Paths = tuple[Any, ...]
+
+def basis(
+    paths: _Paths, points: _Floats, width: _Floats, low: _Floats, degree: int, scaled: bool, progress: _Progress, /
+) -> tuple[_Floats, ...]: ...
+def bin_counts(grid: Grid, x: ArrayLike, /) -> NDArray[np.int64]: ...
+def bin_sums(paths: _Paths, grid: Grid, scaled: bool, threads: int, progress: _Progress, /) -> _Floats: ...
+def bins(paths: _Paths, grid: Grid, scaled: bool, sums: _Floats, /) -> tuple[_Floats, ...]: ...
+def certificate(generator: Generator, /) -> tuple[float, float]: ...
+def closure(
+    rattling: _Floats, change: _Floats, volume: _Floats, guess: float, reach: float, step: float, /
+) -> float: ...
 def cores() -> int: ...
+def decomposition(
+    log_p: _Floats, log_clock: _Floats, volume: _Floats | None, weights: _Floats | None, /
+) -> tuple[dict[str, float], _Floats]: ...
+def jumps(
+    generator: Generator, starts: ArrayLike, n_jumps: int, key: int, n_threads: int, progress: _Progress, /
+) -> tuple[NDArray[np.int32], _Floats]: ...
+def local(
+    paths: _Paths,
+    points: _Floats,
+    bandwidth: _Floats,
+    low: _Floats,
+    n_rungs: int,
+    degree: int,
+    scaled: bool,
+    rung: _Floats,
+    threads: int,
+    progress: _Progress,
+    /,
+) -> tuple[_Floats, ...]: ...
+def log_det_law(dim: int, dof: float, /) -> tuple[float, float]: ...
 def operations() -> dict[str, tuple[int, int]]: ...
-def __getattr__(name: str) -> Any: ...
+def path_bounds(generator: Generator, x: int, y: int, /) -> dict[str, Any]: ...
+def random_normals(key: int, first_path: int, n_paths: int, step: int, n_slots: int, /) -> _Floats: ...
+def random_uniforms(key: int, first_path: int, n_paths: int, step: int, n_slots: int, /) -> _Floats: ...
+def response_fields(model: Model, grid: Grid, p: _Floats, adjoint: _Floats, /) -> tuple[_Floats, _Floats]: ...
+def response_rates(generator: Generator, p: _Floats, adjoint: _Floats, /) -> _Floats: ...
+def selling_decompose(
+    D: ArrayLike, longest: tuple[int, ...], floor: float, /
+) -> tuple[NDArray[np.int32], _Floats, _Floats]: ...
+def typicality(
+    log_p: _Floats,
+    rattling: _Floats,
+    volume: _Floats | None,
+    weights: _Floats | None,
+    stderr: _Floats | None,
+    by_probability: bool,
+    /,
+) -> dict[str, float]: ...
+def windowed(
+    x: _Floats,
+    dt: float,
+    rows: int,
+    stride: int,
+    displacement: int,
+    n_windows: int,
+    progress: _Progress,
+    threads: int = 1,
+    /,
+) -> _Floats: ...

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rattling import _core
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 INTERPRETATIONS = {"ito": 0, "stratonovich": 1, "anti-ito": 2}
 # numbers of rtl_diffusion_kind_t, by what is given and the number of leading axes
 KINDS = {"diffusion": (0, 1, 2), "noise": (3, 4, 5)}
 
 
-def check_constant(tensor, what):
+def check_constant(tensor: np.ndarray, what: str) -> None:
     """A constant D, (dim, dim): finite, symmetric, positive semidefinite."""
     if not np.all(np.isfinite(tensor)):
         raise ValueError(f"{what} must be finite; got {tensor.tolist()}")
@@ -27,7 +32,7 @@ def check_constant(tensor, what):
         )
 
 
-def constant_tape(dim, values):
+def constant_tape(dim: int, values: ArrayLike) -> _core.Expression:
     """A program without instructions: the same values at every point."""
     values = np.ravel(values)
     return _core.Expression(
@@ -35,6 +40,6 @@ def constant_tape(dim, values):
     )
 
 
-def no_derivatives(dim, columns):
+def no_derivatives(dim: int, columns: int) -> _core.Expression:
     """Milstein's terms of constant noise."""
     return constant_tape(dim, np.zeros(dim * columns * (columns + 1) // 2))

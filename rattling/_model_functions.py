@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -11,11 +12,17 @@ from rattling import _core
 from rattling._checks import read_array
 from rattling._model_constants import INTERPRETATIONS, KINDS, check_constant, constant_tape, no_derivatives
 
+if TYPE_CHECKING:
+
+    from rattling._typing import Function
+
 
 class FunctionParts:
     phi = ito_drift = tensor = variables = None
 
-    def __init__(self, drift, diffusion, noise, dim, parameters):
+    def __init__(
+        self, drift: object, diffusion: object, noise: object, dim: int | None, parameters: dict[str, Any]
+    ) -> None:
         self.what = "diffusion" if noise is None else "noise"
         self.drift = _function(drift, "drift")
         if self.drift is None:
@@ -39,7 +46,7 @@ class FunctionParts:
         pointers = [isinstance(part, _Pointer) for part in (self.drift, self.function) if part is not None]
         return "pointer" if all(pointers) else "python"
 
-    def _read_constant(self, value):
+    def _read_constant(self, value: object) -> None:
         """D or G as an array -> self.constant: D as (), (dim,) or (dim, dim)."""
         array = read_array(self.what, value)
         if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
@@ -65,7 +72,7 @@ class FunctionParts:
             array = np.diag(array)
         self.constant = array
 
-    def compile(self, dim, interpretation, points):
+    def compile(self, dim: int, interpretation: int, points: np.ndarray) -> _core.Model:
         drift = self._bind(self.drift)
         if self.constant is not None:  # means the same in every interpretation
             tape = constant_tape(dim, self.constant)
@@ -84,7 +91,9 @@ class FunctionParts:
             )
         return _core.Model(dim, interpretation, kind, columns, drift, function)
 
-    def compile_for(self, method, dim, interpretation, points):
+    def compile_for(
+        self, method: str, dim: int, interpretation: str, points: np.ndarray
+    ) -> tuple[_core.Model, _core.Expression | None]:
         if self.constant is not None:
             model = self.compile(dim, 0, points)
             return model, no_derivatives(dim, dim) if method == "milstein" else None
@@ -100,26 +109,26 @@ class FunctionParts:
         interpretation = "ito" if method == "heun" else interpretation  # 'ito': the drift as given
         return self.compile(dim, INTERPRETATIONS[interpretation], points), None
 
-    def _bind(self, part):
+    def _bind(self, part: _Pointer | Function) -> Any:
         if isinstance(part, _Pointer):
             return part.capsule
         return functools.partial(part, **self.parameters) if self.parameters else part
 
-    def describe(self):
+    def describe(self) -> str:
         value = self.function if self.constant is None else self.constant.tolist()
         dim = "" if self.dim is None else f", dim={self.dim}"
         what = self.what if self.constant is None else "diffusion"
         return f"drift={_called(self.drift)}, {what}={_called(value)}{dim}"
 
-    def latex(self):
+    def latex(self) -> None:
         return None
 
 
-def _called(value):
+def _called(value: object) -> str:
     return getattr(value, "__qualname__", None) or repr(value)
 
 
-def _leading_axes(function, what, dim, points):
+def _leading_axes(function: Function, what: str, dim: int, points: np.ndarray) -> tuple[int, int]:
     """Call once to see the shape: 0, 1 or 2 axes before the last, and columns of G."""
     n = dim + 1  # so that no constant vector or matrix can be taken for values at points
     x = np.ascontiguousarray(np.resize(points.T, (n, dim)).T)
@@ -152,21 +161,21 @@ def _leading_axes(function, what, dim, points):
 class _Pointer:
     """A C function: a capsule named by its signature, and what keeps it alive."""
 
-    def __init__(self, capsule, source):
+    def __init__(self, capsule: object, source: object) -> None:
         self.capsule = capsule
         self.source = source
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         source = self.source[-1] if type(self.source) is tuple else self.source
         return f"<C function, {type(source).__name__}>"
 
-    def __reduce__(self):
+    def __reduce__(self) -> NoReturn:
         raise TypeError(
             "a model made of C functions cannot be pickled: their addresses mean nothing elsewhere"
         )
 
 
-def _function(value, what):
+def _function(value: Any, what: str) -> _Pointer | Function | None:
     """A Python callable, a _Pointer, or None for what is neither."""
     if type(value).__name__ == "PyCapsule":
         return _checked(_Pointer(value, value), what)
@@ -188,7 +197,7 @@ def _function(value, what):
     return value if callable(value) else None
 
 
-def _checked(pointer, what):
+def _checked(pointer: _Pointer, what: str) -> _Pointer:
     """Let the core look at the signature now rather than at first use."""
     tape = constant_tape(1, [0.0])
     if what == "drift":

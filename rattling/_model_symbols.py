@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from rattling import _core, symbolic
 from rattling._model_constants import INTERPRETATIONS, check_constant, no_derivatives
 from rattling.tapes import compile_expressions
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sympy import Expr, Matrix
+
+    from rattling.symbolic import Names
+
 
 class SymbolicParts:
     kind = "sympy"
 
-    def __init__(self, names, given, ito_drift, tensor, phi):
+    def __init__(
+        self, names: Names, given: dict[str, Any], ito_drift: Matrix, tensor: Matrix, phi: Expr | None
+    ) -> None:
         self.names = names
         self.given = given  # what the user wrote, by argument
         self.ito_drift = ito_drift
@@ -31,14 +42,14 @@ class SymbolicParts:
     def parameters(self) -> dict[str, float]:
         return {symbol.name: float(value) for symbol, value in self.names.parameters.items()}
 
-    def _tape(self, expressions, what):
+    def _tape(self, expressions: Iterable[Expr], what: str) -> _core.Expression:
         expressions = [self.names.value(e) for e in expressions]
         return compile_expressions(expressions, self.names.variables, what)
 
-    def log_density(self, x):
+    def log_density(self, x: np.ndarray) -> np.ndarray:
         return -self._tape([self.phi], "phi").evaluate(x)[0]
 
-    def compile(self, dim, _interpretation, _points):
+    def compile(self, dim: int, _interpretation: int, _points: np.ndarray | None) -> _core.Model:
         names, tensor = self.names, self.tensor
         axes = range(dim)
         what = "noise" if "noise" in self.given else "diffusion"
@@ -55,7 +66,7 @@ class SymbolicParts:
         divergence = self._divergence() if kind == 2 else None
         return _core.Model(dim, INTERPRETATIONS["ito"], kind, 1, drift, self._tape(entries, what), divergence)
 
-    def _divergence(self):
+    def _divergence(self) -> _core.Expression | None:
         """(div D)_i = Σ_j ∂_j D_ij; None where it cannot be compiled."""
         rows = symbolic.divergence(self.names, self.tensor)
         try:
@@ -63,7 +74,9 @@ class SymbolicParts:
         except ValueError:  # a derivative that the tape does not have
             return None
 
-    def compile_for(self, method, dim, interpretation, _points):
+    def compile_for(
+        self, method: str, dim: int, interpretation: str, _points: np.ndarray
+    ) -> tuple[_core.Model, _core.Expression | None]:
         names, tensor = self.names, self.tensor
         amplitude = self.given.get("noise")
         if amplitude is None and symbolic.is_diagonal(names, tensor):
@@ -92,12 +105,12 @@ class SymbolicParts:
             return model, no_derivatives(dim, dim)
         return model, self._tape(symbolic.milstein_terms(names, amplitude), "noise")
 
-    def describe(self):
+    def describe(self) -> str:
         texts = [f"{name}={_compact(value)}" for name, value in self.given.items()]
         texts = [text if len(text) <= 120 else text[:117] + "..." for text in texts]
         return f"({', '.join(self.variables)}), {', '.join(texts)}"
 
-    def latex(self):
+    def latex(self) -> str:
         import sympy
 
         symbols = {"drift": "F", "diffusion": "D", "noise": "G", "phi": r"\phi", "circulation": "A"}
@@ -108,7 +121,7 @@ class SymbolicParts:
         return rf"$\displaystyle \begin{{aligned}} {rows} \end{{aligned}}$"
 
 
-def _compact(value):
+def _compact(value: Any) -> str:
     """A matrix as the user may have written it: a column, a diagonal, one number."""
     if not hasattr(value, "shape"):
         return str(value)

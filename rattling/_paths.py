@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rattling._checks import count, positive, real_array
 from rattling.trajectories import Trajectories
+
+if TYPE_CHECKING:
+
+    from numpy.typing import ArrayLike
+    from scipy.spatial import cKDTree
 
 LARGEST_LAG = 64
 _NO_LAG = 99  # RTL_EXTRAPOLATE_NONE
@@ -30,13 +36,13 @@ class Paths:
     walls: tuple | None
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         return self.x.shape[1]
 
-    def pieces(self, begin, end):
+    def pieces(self, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return [self.x[b:e] for b, e in zip(begin, end, strict=True)]
 
-    def starts(self, longest):
+    def starts(self, longest: int) -> np.ndarray:
         """The states from which increments over `longest` begin, (n, dim); all states for 0."""
         if longest == 0 and len(self.begin) and (self.end[:-1] == self.begin[1:]).all():
             return self.x[self.begin[0] : self.end[-1]]
@@ -45,7 +51,7 @@ class Paths:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     @property
-    def low(self):
+    def low(self) -> np.ndarray:
         """Where periodic axes begin; on others a state, so that nothing depends on the origin."""
         low = self.x[self.begin[0]].copy() if len(self.begin) else np.zeros(self.dim)
         for axis, wall in enumerate(self.walls or ()):
@@ -53,10 +59,10 @@ class Paths:
                 low[axis] = wall[0]
         return low
 
-    def n_starts(self, longest):
+    def n_starts(self, longest: int) -> int:
         return int(np.maximum(self.end - self.begin - longest, 0).sum())
 
-    def blocks(self, n_blocks, longest):
+    def blocks(self, n_blocks: int, longest: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """(begin, end) of each of about n_blocks parts of consecutive starts."""
         starts = np.maximum(self.end - self.begin - longest, 0)
         before = np.concatenate([[0], np.cumsum(starts)])
@@ -69,12 +75,12 @@ class Paths:
             parts.append((self.begin[used] + low[used], self.begin[used] + high[used] + longest))
         return parts
 
-    def core(self, lags, noise):
+    def core(self, lags: tuple[int, ...], noise: str) -> tuple[Any, ...]:
         """The tuple the core takes."""
         return (self.x, self.begin, self.end, self.time, self.dt, self.period, *terms(lags, noise))
 
 
-def terms(lags, noise):
+def terms(lags: tuple[int, ...], noise: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """All lags needed, and of each term of the extrapolation the number of its lag and of
     the one subtracted."""
     if noise == "none":
@@ -83,7 +89,7 @@ def terms(lags, noise):
     return every, tuple(every.index(2 * lag) for lag in lags), tuple(every.index(lag) for lag in lags)
 
 
-def read_lags(lags):
+def read_lags(lags: ArrayLike) -> tuple[int, ...]:
     lags = (lags,) if isinstance(lags, (int, np.integer)) else tuple(lags)
     if len(lags) not in (1, 2, 3):
         raise ValueError(f"lags must be one to three whole numbers; got {lags!r}")
@@ -93,7 +99,7 @@ def read_lags(lags):
     return lags
 
 
-def read_paths(source, dt, times, lags, noise="none"):
+def read_paths(source: object, dt: float | None, times: object, lags: tuple[int, ...], noise: str = "none") -> Paths:
     """Trajectories, an array, or a list of either, as `Paths`.
 
     Raises ValueError where no segment is longer than the longest lag needed.
@@ -142,7 +148,7 @@ def read_paths(source, dt, times, lags, noise="none"):
     return paths
 
 
-def _is_list_of_paths(source):
+def _is_list_of_paths(source: object) -> bool:
     if not isinstance(source, (list, tuple)) or not source:
         return False
     if (
@@ -155,7 +161,7 @@ def _is_list_of_paths(source):
     )
 
 
-def _read_part(source, dt, times):
+def _read_part(source: Any, dt: float | None, times: object) -> Any:
     """x (n_paths, n_times, dim), dt, times (n_paths or 1, n_times) or None."""
     if isinstance(source, Trajectories):
         if times is not None:
@@ -182,7 +188,7 @@ def _read_part(source, dt, times):
     return x, dt, None
 
 
-def _read_times(x, times):
+def _read_times(x: np.ndarray, times: Any) -> np.ndarray:
     times = np.atleast_2d(real_array("times", times))
     if times.shape not in ((1, x.shape[1]), x.shape[:2]):
         raise ValueError(f"times must have shape {x.shape[1:2]} or {x.shape[:2]}; it has {times.shape}")
@@ -198,7 +204,7 @@ def _read_times(x, times):
     return x, dt, times if (np.abs(steps - dt) > _UNEVEN * dt).any() else None
 
 
-def _times(read):
+def _times(read: Any) -> Any:
     """Times of all states, or None where steps are all equal; the step."""
     dts = np.array([dt for _, dt, _ in read])
     dt = float(np.nanmean(dts)) if np.isfinite(dts).any() else 1.0
@@ -211,7 +217,7 @@ def _times(read):
     return np.concatenate(every), dt
 
 
-def _cut(x, begin, end, time):
+def _cut(x: np.ndarray, begin: np.ndarray, end: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Segments without states that are NaN and without long steps."""
     with np.errstate(over="ignore", invalid="ignore"):
         if time is None and np.isfinite(np.sum(x)):
@@ -240,7 +246,7 @@ def _cut(x, begin, end, time):
     return begin[used].astype(np.intp), end[used].astype(np.intp)
 
 
-def search_tree(paths, states, points, unit):
+def search_tree(paths: Paths, states: np.ndarray, points: np.ndarray, unit: np.ndarray) -> cKDTree:
     """A tree of the states and the points to look up in it, in units of `unit` along each axis."""
     from scipy.spatial import cKDTree
 
@@ -253,7 +259,7 @@ def search_tree(paths, states, points, unit):
     return cKDTree(states, boxsize=boxsize, balanced_tree=False, compact_nodes=False), points
 
 
-def nearest_distance(paths, starts, points, unit, k):
+def nearest_distance(paths: Paths, starts: np.ndarray, points: np.ndarray, unit: np.ndarray, k: int) -> np.ndarray:
     """Distance of the k-th nearest of the starts from each point, in units of `unit` along each axis."""
     tree, points = search_tree(paths, starts, points, unit)
     return tree.query(points, [k])[0][:, 0]

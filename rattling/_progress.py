@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rattling._typing import Hook, Progress
 
 
 @contextmanager
-def progress_hook(progress, label):
+def progress_hook(progress: Progress | None, label: str) -> Iterator[Hook]:
     """Give what the core calls with the fraction done, or None.
 
     Parameters

@@ -9,7 +9,9 @@ from rattling.markov import Generator
 from rattling.models import Model
 
 
-def run_and_tumble(*, speed=lambda x: 1 + np.sin(x) / 2, tumbling=1.0, length=2 * np.pi, n=200) -> Generator:
+def run_and_tumble(
+    *, speed: object = lambda x: 1 + np.sin(x) / 2, tumbling: float = 1.0, length: float = 2 * np.pi, n: int = 200
+) -> Generator:
     """A run-and-tumble particle on a ring, whose speed depends on where it is.
 
     dx/dt = ±v(x), the sign changes at rate α. p ∝ 1/v(x) for any α: the particle stays
@@ -57,7 +59,7 @@ def run_and_tumble(*, speed=lambda x: 1 + np.sin(x) / 2, tumbling=1.0, length=2 
     return Generator.from_rates(sparse.coo_array((rates, (source, target)), shape=(2 * n, 2 * n)))
 
 
-def active_ornstein_uhlenbeck(*, stiffness=1.0, persistence=1.0, diffusion=1.0) -> Model:
+def active_ornstein_uhlenbeck(*, stiffness: float = 1.0, persistence: float = 1.0, diffusion: float = 1.0) -> Model:
     """An active Ornstein-Uhlenbeck particle in a harmonic trap.
 
     dx = (-k x + v) dt, dv = -v dt/τ + √(2D)/τ dW. Gaussian with ⟨x²⟩ = D/(k (1 + kτ)),

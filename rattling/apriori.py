@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,13 @@ from rattling.results import Result
 from rattling.typicality import typicality
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Seed
+    from rattling.models import Model
 
 __all__ = ["Certificate", "Comparison", "WeakDisorder", "certificate", "compare", "moment_closure", "weak_disorder"]
 
@@ -37,7 +43,9 @@ _DERIVATIVES = ("auto", "generator", "symbolic")
 # --- one moment -----------------------------------------------------------------------------
 
 
-def moment_closure(model, grid=None, *, rattling=None, derivatives="auto") -> float:
+def moment_closure(
+    model: Model | Generator, grid: Grid | None = None, *, rattling: ArrayLike | None = None, derivatives: str = "auto"
+) -> float:
     """γ without the steady state: the law put into one exact moment.
 
     The steady state has <𝓛R> = 0 for the backward operator 𝓛 = f·∇ + D_ij ∂_i∂_j. With
@@ -116,7 +124,7 @@ def moment_closure(model, grid=None, *, rattling=None, derivatives="auto") -> fl
     return _core.closure(r.ravel(), np.ascontiguousarray(change), volume.ravel(), guess, _REACH, _STEP)
 
 
-def _symbolic_change(model, grid):
+def _symbolic_change(model: Model, grid: Grid) -> np.ndarray:
     """f·∇R + D_ij ∂_i∂_jR at the cells' centres, differentiated exactly."""
     import sympy
 
@@ -180,7 +188,7 @@ class WeakDisorder(Result):
     _dims = {"log_p": ("grid",)}
 
 
-def weak_disorder(model, grid) -> WeakDisorder:
+def weak_disorder(model: Model, grid: Grid) -> WeakDisorder:
     """Slope and correlation of the law from the fields alone, to first order.
 
     With log D/D₀ = s I + S₀, S₀ traceless, and p = 1 + u, the stationary equation is to
@@ -247,7 +255,9 @@ def weak_disorder(model, grid) -> WeakDisorder:
     )
 
 
-def _first_order(grid, s, traceless, drift, d0, alpha):
+def _first_order(
+    grid: Grid, s: np.ndarray, traceless: np.ndarray, drift: np.ndarray, d0: np.ndarray, alpha: float
+) -> Any:
     """u, the three variances and the Péclet number."""
     dim = grid.dim
     axes = tuple(range(-dim, 0))
@@ -266,7 +276,7 @@ def _first_order(grid, s, traceless, drift, d0, alpha):
     force.flat[0] = total.flat[0] = 0
     u = np.fft.ifftn(-(1 - alpha) * total - force).real
 
-    def variance(modes):
+    def variance(modes: np.ndarray) -> float:
         return float(np.sum(np.abs(modes / s.size) ** 2))
 
     by_drift = variance(force)
@@ -306,7 +316,7 @@ class Certificate(Result):
     reason: str
 
 
-def certificate(chain) -> Certificate:
+def certificate(chain: Generator) -> Certificate:
     """A proof, without the steady state, that a chain's π is close to ∝ 1/q.
 
     TV(ψ, uniform) ≤ ½ ‖δ‖₁/(1 - τ), for ψ - u = (ψ - u)P + δ and P contracts by τ; and
@@ -434,7 +444,7 @@ class Comparison(Result):
             lines.append("Péclet number above 0.3: what drift does at second order counts, also without divergence.")
         return "\n".join(lines)
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Predicted against true gamma, one point a draw.
 
         Parameters
@@ -450,7 +460,7 @@ class Comparison(Result):
         return plot_comparison(self, ax)
 
 
-def compare(family, n=20, *, rng=None) -> Comparison:
+def compare(family: Callable[..., Any], n: int = 20, *, rng: Seed = None) -> Comparison:
     """Predictions beside the truth over an ensemble.
 
     Parameters

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,11 @@ from rattling.results import Result
 from rattling.typicality import typicality
 
 if TYPE_CHECKING:
+
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from rattling.grids import Grid
 
 __all__ = [
     "HeatBounds",
@@ -101,7 +105,7 @@ class TwoWells(Result):
         title = f"Hot spot of {self.heat:g} T0 at x = {self.position:g} ({self.interpretation})"
         return "\n".join([title.center(48).rstrip(), "=" * 48, head, *lines, "=" * 48])
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """The density and the local law's. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -115,7 +119,14 @@ class TwoWells(Result):
 
 
 def two_wells(
-    *, heat=4.0, position=0.5, width=0.15, temperature=0.2, height=1.0, interpretation="ito", n_cells=2000
+    *,
+    heat: float = 4.0,
+    position: float = 0.5,
+    width: float = 0.15,
+    temperature: float = 0.2,
+    height: float = 1.0,
+    interpretation: str = "ito",
+    n_cells: int = 2000,
 ) -> TwoWells:
     """The hot-spot double well: the answer, and what local laws say.
 
@@ -189,12 +200,12 @@ def two_wells(
     )
 
 
-def _normalise(log_p, grid):
+def _normalise(log_p: np.ndarray, grid: Grid) -> np.ndarray:
     top = log_p.max()
     return log_p - top - math.log(np.sum(np.exp(log_p - top) * grid.volumes))
 
 
-def _right_over_left(x, log_p):
+def _right_over_left(x: np.ndarray, log_p: np.ndarray) -> tuple[float, float]:
     """Mass right of 0 over that left of it, and the density's ratio at 1 and -1."""
     p = np.exp(log_p - log_p.max())
     at_one, at_minus_one = np.interp([1.0, -1.0], x, log_p)
@@ -240,7 +251,7 @@ class Scan(Result):
         lines += ["".join(f"{getattr(self, name)[k]:>14.4g}" for name in names) for k in range(len(self.heat))]
         return "\n".join(lines)
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Correlation over the whole box against the heat. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -253,7 +264,7 @@ class Scan(Result):
         return ax
 
 
-def scan(heats, **parameters) -> Scan:
+def scan(heats: ArrayLike, **parameters: Any) -> Scan:
     """How the law fares over the whole space while the torch grows.
 
     Landauer's theorem forbids that local quantities tell the balance of two states. It
@@ -318,7 +329,7 @@ class HeatBounds(Result):
     y: int
 
 
-def heat_bounds(generator, x, y) -> HeatBounds:
+def heat_bounds(generator: Generator, x: int, y: int) -> HeatBounds:
     """Bounds on the balance of two states by the heat along the paths between them.
 
     Parameters

@@ -5,13 +5,18 @@ The public names are in `rattling.systems`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rattling._checks import count, positive, real_array
 from rattling.markov import Generator
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
-def birth_death(birth, death) -> Generator:
+
+def birth_death(birth: ArrayLike, death: ArrayLike) -> Generator:
     """A chain whose states 0 .. n-1 lie on a line, with jumps to neighbours only.
 
     π(x+1)/π(x) = birth(x)/death(x), without any current.
@@ -46,7 +51,7 @@ def birth_death(birth, death) -> Generator:
     return Generator.from_rates(sparse.diags_array([birth, death], offsets=[1, -1]))
 
 
-def two_particles_on_ring(length, rate) -> Generator:
+def two_particles_on_ring(length: int, rate: float) -> Generator:
     """The gap between two particles on a ring, with rates exponential in it.
 
     The gap x, 0 .. L, shrinks at the rate λˣ and grows at λ^(L-x), in units of 1/time.
@@ -77,7 +82,7 @@ def two_particles_on_ring(length, rate) -> Generator:
     return birth_death(rate ** (length - gap[:-1]), rate ** gap[1:])
 
 
-def follmer_kirman(n, epsilon, r) -> Generator:
+def follmer_kirman(n: int, epsilon: float, r: float) -> Generator:
     """Ants, or traders, that choose between two sources and recruit each other.
 
     Of N ants x are at one source: x -> x+1 at the rate ε(N-x) + r x(N-x)/(N-1),
@@ -111,7 +116,7 @@ def follmer_kirman(n, epsilon, r) -> Generator:
     return birth_death((epsilon * (n - x) + meetings)[:-1], (epsilon * x + meetings)[1:])
 
 
-def _rates(name, value):
+def _rates(name: str, value: ArrayLike) -> np.ndarray:
     array = real_array(name, value)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} must be a line of at least one rate; got shape {array.shape}")

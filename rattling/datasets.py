@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rattling._checks import choice
 from rattling.trajectories import Trajectories
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _N_ROBOTS = 3
 _COLUMNS = ("pulse", "t", *(f"{name}{k}" for k in range(1, _N_ROBOTS + 1) for name in ("x", "y", "theta")))
@@ -15,7 +19,7 @@ _BODY_LENGTH = 53.54  # pixels
 _KINDS = ("raw9", "observables7")
 
 
-def load_smarticles(path) -> Trajectories:
+def load_smarticles(path: str | os.PathLike[str]) -> Trajectories:
     """Read a track of three "smarticle" robots, as published with the 2021 paper.
 
     Parameters
@@ -60,7 +64,7 @@ def load_smarticles(path) -> Trajectories:
     )
 
 
-def smarticle_coordinates(tracks, kind="raw9") -> np.ndarray:
+def smarticle_coordinates(tracks: Trajectories, kind: str = "raw9") -> np.ndarray:
     """Coordinates of the published analysis.
 
     Parameters
@@ -106,7 +110,7 @@ def smarticle_coordinates(tracks, kind="raw9") -> np.ndarray:
     return np.concatenate([along, across, alignment[None]]).T
 
 
-def _read_table(path, name):
+def _read_table(path: str | os.PathLike[str], name: str) -> np.ndarray:
     """(n_rows, 11) finite numbers."""
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -142,7 +146,7 @@ def _read_table(path, name):
     return table
 
 
-def _not_a_number(fields):
+def _not_a_number(fields: Sequence[str]) -> str:
     for column, text in zip(_COLUMNS, fields, strict=True):
         try:
             float(text.replace("_", "?"))

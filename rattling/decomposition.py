@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from rattling.models import Model, exact_rattling
 from rattling.results import Result, table
 
 if TYPE_CHECKING:
+
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 _CLOCKS = ("exit-rate", "trace", "determinant")
 
@@ -101,7 +103,7 @@ class LocalGlobal(Result):
         notes = [f"Numbers shown as nan are not defined: {self.reason}."] if self.reason else []
         return table("Local and global part: p * clock = psi", rows, notes)
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """log ψ against log λ: a cloud that is narrow, or high and without slope, leaves
         the local law right.
 
@@ -118,7 +120,13 @@ class LocalGlobal(Result):
         return plot_local_global(self, ax=ax)
 
 
-def local_global(generator_or_steady_state, clock="exit-rate", *, weights="uniform", model=None) -> LocalGlobal:
+def local_global(
+    generator_or_steady_state: Generator | SteadyState,
+    clock: str | ArrayLike = "exit-rate",
+    *,
+    weights: str | ArrayLike = "uniform",
+    model: Model | None = None,
+) -> LocalGlobal:
     """Split a steady state into its local rates and the law of its jump chain.
 
     Parameters
@@ -205,7 +213,7 @@ def local_global(generator_or_steady_state, clock="exit-rate", *, weights="unifo
     )
 
 
-def _clock_rates(clock, state, model):
+def _clock_rates(clock: str | ArrayLike, state: SteadyState, model: Model | None) -> np.ndarray:
     """λ in the shape of the states, and the name of the clock."""
     shape = state.log_density.shape
     if not isinstance(clock, str):
@@ -234,7 +242,7 @@ def _clock_rates(clock, state, model):
     return np.trace(tensor).reshape(shape), clock
 
 
-def _weights(weights, state):
+def _weights(weights: str | ArrayLike, state: SteadyState) -> Any:
     if not isinstance(weights, str):
         return _numbers("weights", weights, state.log_density.shape), "given"
     if weights == "uniform":
@@ -244,7 +252,7 @@ def _weights(weights, state):
     raise ValueError(f"weights must be 'uniform', 'probability' or an array; got {weights!r}")
 
 
-def _numbers(name, value, shape):
+def _numbers(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Finite numbers that are not negative, in the shape of the states."""
     array = real_array(name, value)
     if array.shape != shape:

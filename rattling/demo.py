@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,10 @@ from rattling.grids import Grid
 from rattling.models import exact_rattling
 from rattling.trajectories import simulate
 from rattling.typicality import Typicality, typicality
+
+if TYPE_CHECKING:
+
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Demo:
     seconds: dict
 
 
-def compute(cells=256, bins=32, n_paths=2000, n_steps=40000, seed=1):
+def compute(cells: int = 256, bins: int = 32, n_paths: int = 2000, n_steps: int = 40000, seed: int = 1) -> Any:
     """Solve, simulate, estimate and fit the vortex double well.
 
     Parameters
@@ -48,7 +53,7 @@ def compute(cells=256, bins=32, n_paths=2000, n_steps=40000, seed=1):
     seconds = {}
     clock = time.perf_counter()
 
-    def lap(name):
+    def lap(name: str) -> None:
         nonlocal clock
         now = time.perf_counter()
         seconds[name], clock = now - clock, now
@@ -79,19 +84,19 @@ def compute(cells=256, bins=32, n_paths=2000, n_steps=40000, seed=1):
     return Demo(state, exact, estimate, law, law_estimated, seconds)
 
 
-def bin_errors(demo):
+def bin_errors(demo: Any) -> np.ndarray:
     """Estimated minus exact R, bin by bin; exact is the mean over the bin's cells."""
     shape = demo.estimate.rattling.shape
     k = demo.exact.shape[0] // shape[0]
     return demo.estimate.rattling - demo.exact.reshape(shape[0], k, shape[1], k).mean(axis=(1, 3))
 
 
-def rms(values):
+def rms(values: np.ndarray) -> float:
     """Root mean square of what is not NaN."""
     return np.sqrt(np.nanmean(values**2))
 
 
-def report(demo):
+def report(demo: Any) -> str:
     """The short report, as text."""
     state, law, fitted = demo.state, demo.law, demo.law_estimated
     error, stderr = bin_errors(demo), demo.estimate.stderr
@@ -124,7 +129,7 @@ R from trajectories against exact R, {np.isfinite(error).sum()} of {error.size} 
 times: {times}"""
 
 
-def figure(demo):
+def figure(demo: Any) -> Figure:
     """The figure of six panels."""
     from rattling.plotting import demo_figure
 

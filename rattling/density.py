@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,15 @@ from rattling._progress import progress_hook
 from rattling.estimators import BinSums, RattlingField, read_at
 from rattling.grids import Grid
 from rattling.results import Result, table, with_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from rattling._paths import Paths
+    from rattling._typing import Hook, Progress, Seed
 
 _METHODS = ("bins", "knn")
 _FITS = ("poisson", "regression", "split-halves")
@@ -67,7 +77,7 @@ class DensityField(Result):
     n_outside: int
     variables: tuple | None = None
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the density on its grid.
 
         Parameters
@@ -90,13 +100,21 @@ class DensityField(Result):
         return plot_density(ax, self.grid, np.exp(self.log_density), variables=self.variables)
 
     @property
-    def _dims(self):
+    def _dims(self) -> dict[str, tuple[str, ...]]:
         where = "point" if self.grid is None else "grid"
         names = dict.fromkeys(("log_density", "stderr", "counts", "n_eff"), (where,))
         return names | ({"points": (where, "component")} if self.grid is None else {})
 
 
-def estimate_density(trajectories_or_array, dt=None, *, at=None, method="bins", neighbours=None, times=None):
+def estimate_density(
+    trajectories_or_array: object,
+    dt: float | None = None,
+    *,
+    at: Grid | ArrayLike | None = None,
+    method: str = "bins",
+    neighbours: int | None = None,
+    times: object = None,
+) -> DensityField:
     """Estimate log p(x), the logarithm of the density of states, from trajectories.
 
     Parameters
@@ -187,7 +205,7 @@ def estimate_density(trajectories_or_array, dt=None, *, at=None, method="bins", 
     )
 
 
-def _inefficiency(counts, share):
+def _inefficiency(counts: np.ndarray, share: np.ndarray) -> Any:
     """g of each place from counts (n_blocks, n_places): Var n = g n (1 - share)."""
     n_blocks = len(counts)
     scatter = ((counts - counts.mean(axis=0)) ** 2).sum(axis=0) * n_blocks / (n_blocks - 1)
@@ -197,13 +215,13 @@ def _inefficiency(counts, share):
     return np.maximum(0.5 * (np.where(expected > 0, own, pooled) + pooled), 0.1)
 
 
-def _trigamma(n):
+def _trigamma(n: np.ndarray) -> np.ndarray:
     from scipy.special import polygamma
 
     return polygamma(1, n)
 
 
-def _neighbour_counts(paths, parts, points, k, n):
+def _neighbour_counts(paths: Paths, parts: Any, points: np.ndarray, k: int, n: int) -> Any:
     """How many of the k nearest states are in each part, (n_parts, n_points), and the volume they fill."""
     if k > n:
         raise ValueError(f"neighbours must be at most the number of states, {n}; got {k}")
@@ -276,7 +294,7 @@ class GammaFit(Result):
         "replicates": ("replicate",)
     }
 
-    def summary(self):
+    def summary(self) -> str:
         """A table, as text."""
         rows = [
             ("gamma", with_error(self.gamma, self.stderr), "Method", self.method),
@@ -287,7 +305,7 @@ class GammaFit(Result):
         ]  # fmt: skip
         return table("gamma from trajectories", rows)
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Log density of visits against R, with bars of one standard error of R, and the law fitted.
 
         Parameters
@@ -304,21 +322,21 @@ class GammaFit(Result):
 
 
 def fit_gamma(
-    trajectories_or_array,
-    dt=None,
+    trajectories_or_array: object,
+    dt: float | None = None,
     *,
-    at=None,
-    method="poisson",
-    rattling=None,
-    lags=(1, 2),
-    noise="none",
-    times=None,
-    confidence=0.95,
-    n_replicates=400,
-    rng=None,
-    threads=None,
-    progress=False,
-):
+    at: Grid | None = None,
+    method: str = "poisson",
+    rattling: object = None,
+    lags: int | Sequence[int] = (1, 2),
+    noise: str = "none",
+    times: object = None,
+    confidence: float = 0.95,
+    n_replicates: int = 400,
+    rng: Seed = None,
+    threads: int | None = None,
+    progress: Progress = False,
+) -> GammaFit:
     """Fit ``p = exp(-gamma R)/Z`` to trajectories alone, with an interval for gamma.
 
     Parameters
@@ -426,13 +444,13 @@ def fit_gamma(
     )
 
 
-def _student(freedom, share):
+def _student(freedom: float, share: float) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, share))
 
 
-def _spread(values):
+def _spread(values: np.ndarray) -> float:
     """Standard deviation, from quantiles: a few replicates may be far off."""
     low, high = np.quantile(values, [0.1587, 0.8413])
     return 0.5 * (high - low)
@@ -441,7 +459,16 @@ def _spread(values):
 class _Data:
     """Sums of bins over blocks, and R of the cells that are used."""
 
-    def __init__(self, paths, grid, lags, noise, threads, rattling, hook):
+    def __init__(
+        self,
+        paths: Paths,
+        grid: Grid,
+        lags: tuple[int, ...],
+        noise: str,
+        threads: int,
+        rattling: np.ndarray | None,
+        hook: Hook,
+    ) -> None:
         self.grid, self.volume = grid, grid.volumes.ravel()
         self.bins = BinSums(paths, lags, noise, threads, grid)
         parts = paths.blocks(_BLOCKS, terms(lags, noise)[0][-1])
@@ -457,7 +484,7 @@ class _Data:
         if self.used.sum() < 3:
             raise ValueError(f"R is known well enough in {self.used.sum()} cells only; three are needed")
 
-    def rattling(self, weights, rng):
+    def rattling(self, weights: np.ndarray, rng: np.random.Generator) -> Any:
         """R, its errors and n_eff with blocks weighted; with `rng`, R that is given errs again."""
         if self.given is not None:
             r, error = self.given
@@ -465,7 +492,7 @@ class _Data:
         outputs = self.bins.conclude(np.tensordot(weights, self.sums, 1))
         return outputs[0], outputs[1], outputs[4]
 
-    def draw(self, rng, method):
+    def draw(self, rng: np.random.Generator, method: str) -> Any:
         """How often each block is drawn."""
         n = len(self.sums)
         if method != "split-halves":
@@ -476,7 +503,7 @@ class _Data:
             weights[own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)))
         return weights
 
-    def fitted(self, weights, rng):
+    def fitted(self, weights: np.ndarray, rng: np.random.Generator) -> Any:
         """Counts, R, variance of its error and volume in the cells that are used."""
         counts = weights @ self.sums[..., 0]
         r, error, _ = self.rattling(weights, rng)
@@ -485,7 +512,7 @@ class _Data:
         return counts[good], r[good], variance[good], self.volume[good]
 
 
-def _read_rattling(rattling, grid):
+def _read_rattling(rattling: Any, grid: Grid) -> np.ndarray | None:
     if isinstance(rattling, RattlingField):
         r, error = rattling.rattling, rattling.stderr
     else:
@@ -496,7 +523,7 @@ def _read_rattling(rattling, grid):
     return r.ravel(), error.ravel()
 
 
-def _poisson(data, weights, rng):
+def _poisson(data: _Data, weights: np.ndarray, rng: np.random.Generator) -> Any:
     counts, r, variance, volume = data.fitted(weights, rng)
     mean = counts @ r / counts.sum()
     scatter = counts @ (r - mean) ** 2 / counts.sum()
@@ -508,7 +535,7 @@ def _poisson(data, weights, rng):
     )
 
 
-def _corrected_score(r, variance, volume, mean):
+def _corrected_score(r: np.ndarray, variance: np.ndarray, volume: np.ndarray, mean: Any) -> Any:
     """gamma at which <R + gamma s^2> under V exp(-gamma R - gamma^2 s^2/2) is `mean`, by Newton's method."""
     gamma = 0.0
     for _ in range(100):
@@ -526,20 +553,20 @@ def _corrected_score(r, variance, volume, mean):
     return math.nan
 
 
-def _log_density(counts, volume):
+def _log_density(counts: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """With the bias of a logarithm removed; NaN without counts."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(counts > 0, np.log(counts / volume) + 0.5 / counts, np.nan)
 
 
-def _regression(data, weights, rng):
+def _regression(data: _Data, weights: np.ndarray, rng: np.random.Generator) -> Any:
     counts, r, variance, volume = data.fitted(weights, rng)
     log_p = _log_density(counts, volume)
     scores = [_core.typicality(log_p, r, None, None, error, False) for error in (np.sqrt(variance), None)]
     return scores[0]["gamma"], scores[1]["gamma"], scores[0]["reliability"]
 
 
-def _split_halves(data, weights, rng):
+def _split_halves(data: _Data, weights: np.ndarray, rng: np.random.Generator) -> Any:
     r = [data.rattling(weights * (data.halves == half), None)[0] for half in (0, 1)]
     counts = weights @ data.sums[..., 0]
     good = data.used & np.isfinite(r[0]) & np.isfinite(r[1]) & (counts > 0)

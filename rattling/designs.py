@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +20,15 @@ from rattling.mixtures import Torched, mix, pattern_values, read_drives
 from rattling.models import Model
 from rattling.results import Result, table
 from rattling.verification import Verification, log_law, read_gamma, read_region, setting, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Function
+    from rattling.grids import Grid
+    from rattling.response import Susceptibility
 
 _OBJECTIVES = ("law", "solve")
 
@@ -69,7 +79,15 @@ class Design(Result):
         return table("Probability of the region", rows, [f"Values: {values}."])
 
 
-def design_drives(drives, region, grid=None, *, bounds=(0.0, 1.0), gamma=None, objective="law"):
+def design_drives(
+    drives: Any,
+    region: ArrayLike,
+    grid: Grid | None = None,
+    *,
+    bounds: ArrayLike = (0.0, 1.0),
+    gamma: float | None = None,
+    objective: str = "law",
+) -> Design:
     """Weights of drives that put most probability on a region.
 
     Parameters
@@ -119,7 +137,16 @@ def design_drives(drives, region, grid=None, *, bounds=(0.0, 1.0), gamma=None, o
     return _design(problem, objective, starts, box, [sum_to_one])
 
 
-def design_noise(model, patterns, region, grid, *, bounds=(-1.0, 1.0), gamma=None, objective="law"):
+def design_noise(
+    model: Model,
+    patterns: Sequence[Function],
+    region: ArrayLike,
+    grid: Grid,
+    *,
+    bounds: ArrayLike = (-1.0, 1.0),
+    gamma: float | None = None,
+    objective: str = "law",
+) -> Design:
     """A noise field, within bounds, that puts most probability on a region.
 
     D(x) becomes D(x) exp Σ a_k φ_k(x); the Itô drift stays as it is.
@@ -170,7 +197,7 @@ def design_noise(model, patterns, region, grid, *, bounds=(-1.0, 1.0), gamma=Non
     return _design(problem, objective, starts, box, [])
 
 
-def _box(bounds, n):
+def _box(bounds: ArrayLike, n: int) -> np.ndarray:
     box = real_array("bounds", bounds)
     if box.shape not in ((2,), (n, 2)):
         raise ValueError(f"bounds must be one (low, high) pair, or one for each of the {n} values; got {bounds!r}")
@@ -180,7 +207,7 @@ def _box(bounds, n):
     return box
 
 
-def _feasible(w, box):
+def _feasible(w: np.ndarray, box: np.ndarray) -> np.ndarray:
     """The nearest weights within bounds that add up to 1, by shifting all alike."""
     low, high = (box[:, 0] - w).min() - 1, (box[:, 1] - w).max() + 1
     for _ in range(100):
@@ -189,13 +216,15 @@ def _feasible(w, box):
     return np.clip(w + high, *box.T)
 
 
-def _design(problem, objective, starts, box, constraints):
+def _design(
+    problem: _Problem, objective: str, starts: list[np.ndarray], box: np.ndarray, constraints: list[dict[str, Any]]
+) -> Design:
     """Optimise from each start, take the best, and solve the system that it makes."""
     from scipy.optimize import minimize
 
     options = {"method": "SLSQP", "jac": True, "bounds": box, "constraints": constraints}
 
-    def best_of(function, starts):
+    def best_of(function: Function, starts: list[np.ndarray]) -> Any:
         runs = [minimize(function, start, options={"ftol": 1e-12, "maxiter": 200}, **options) for start in starts]
         return min(runs, key=lambda run: run.fun), sum(run.nfev for run in runs)
 
@@ -224,14 +253,14 @@ def _design(problem, objective, starts, box, constraints):
 class _Problem:
     """-log P(region) and its gradient, by the law and by the full solve."""
 
-    def by_law(self, values):
+    def by_law(self, values: np.ndarray) -> tuple[float, np.ndarray]:
         rattling, slopes = self.rattling(values)
         p = np.exp(log_law(self.gamma, rattling, self.volume))
         inside = p[self.region].sum()
         change = slopes[:, self.region] @ p[self.region] / inside - slopes.reshape(len(values), -1) @ p.ravel()
         return -math.log(inside), self.gamma * change
 
-    def by_solve(self, values):
+    def by_solve(self, values: np.ndarray) -> tuple[float, np.ndarray]:
         map_ = susceptibility(self.system(values), self.region, ~self.region, self.solve_on)
         odds = map_.log_ratio
         outside = 1 / (1 + math.exp(odds)) if odds < 700 else 0.0
@@ -239,7 +268,9 @@ class _Problem:
 
 
 class _Drives(_Problem):
-    def __init__(self, drives, region, grid, gamma, start):
+    def __init__(
+        self, drives: Any, region: ArrayLike, grid: Grid | None, gamma: float | None, start: np.ndarray
+    ) -> None:
         self.drives = drives
         self.solve_on = grid
         first = self.system(start)
@@ -253,10 +284,10 @@ class _Drives(_Problem):
             points = np.ascontiguousarray(grid.points().T)
             self.parts = np.array([np.moveaxis(drive.diffusion(points), -1, 0) for drive in drives])
 
-    def system(self, weights):
+    def system(self, weights: np.ndarray) -> Model | Generator:
         return mix(self.drives, np.maximum(weights, 0.0))
 
-    def rattling(self, weights):
+    def rattling(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """R and ∂R/∂w_k."""
         total = np.tensordot(weights, self.parts, 1)
         if self.chains:
@@ -267,17 +298,19 @@ class _Drives(_Problem):
         return r.reshape(self.region.shape), slopes.reshape(len(weights), *self.region.shape)
 
     @functools.cached_property
-    def flows(self):
+    def flows(self) -> list[Any]:
         """W_k of each drive."""
         return [(drive if self.chains else generator(drive, self.grid)).matrix for drive in self.drives]
 
-    def response(self, weights, map_):
+    def response(self, weights: np.ndarray, map_: Susceptibility) -> np.ndarray:
         adjoint = np.nan_to_num(map_.adjoint.ravel())
         return np.array([-adjoint @ (flow @ map_.probability.ravel()) for flow in self.flows])
 
 
 class _Noise(_Problem):
-    def __init__(self, model, patterns, region, grid, gamma):
+    def __init__(
+        self, model: Model, patterns: Sequence[Function], region: ArrayLike, grid: Grid, gamma: float | None
+    ) -> None:
         self.model, self.patterns, self.solve_on = model, patterns, grid
         self.grid, self.start, self.volume = setting(model, grid)
         self.region = read_region(region, self.start.shape)
@@ -286,12 +319,12 @@ class _Noise(_Problem):
         if not np.isfinite(self.slopes).all():
             raise ValueError("patterns must be finite on the grid")
 
-    def system(self, amplitudes):
+    def system(self, amplitudes: np.ndarray) -> Model:
         return Model(self.model.drift, Torched(self.model, self.patterns, np.array(amplitudes)), dim=self.grid.dim)
 
-    def rattling(self, amplitudes):
+    def rattling(self, amplitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         slopes = 0.5 * self.grid.dim * self.slopes
         return self.start + np.tensordot(amplitudes, slopes, 1), slopes
 
-    def response(self, amplitudes, map_):
+    def response(self, amplitudes: np.ndarray, map_: Susceptibility) -> np.ndarray:
         return np.array([map_.predict(log_diffusion=slope) for slope in self.slopes])

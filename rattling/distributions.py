@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rattling._checks import count
 from rattling.grids import Grid
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Seed
 
 
 class GridDistribution:
@@ -25,7 +32,7 @@ class GridDistribution:
     dim : int
     """
 
-    def __init__(self, grid, log_density):
+    def __init__(self, grid: Grid, log_density: ArrayLike) -> None:
         if not isinstance(grid, Grid):
             raise TypeError(f"grid must be a rattling.Grid, not {type(grid).__name__}")
         log_density = np.asarray(log_density, dtype=float)
@@ -43,7 +50,7 @@ class GridDistribution:
     def dim(self) -> int:
         return self.grid.dim
 
-    def rvs(self, size=1, *, rng=None) -> np.ndarray:
+    def rvs(self, size: int | tuple[int, ...] | None = 1, *, rng: Seed = None) -> np.ndarray:
         """Random points: a cell by its probability, and a uniform place in it.
 
         Parameters
@@ -68,7 +75,7 @@ class GridDistribution:
             points[:, axis] = edges[i] + place[:, axis] * (edges[i + 1] - edges[i])
         return points
 
-    def logpdf(self, x) -> np.ndarray:
+    def logpdf(self, x: ArrayLike) -> np.ndarray:
         """Log density at points: interpolated linearly between the centres of cells.
 
         Parameters
@@ -101,11 +108,11 @@ class GridDistribution:
         inside = ((x >= lower) & (x <= upper)).all(axis=-1)
         return np.where(inside & ~np.isnan(result), result, -np.inf)[()]
 
-    def pdf(self, x) -> np.ndarray:
+    def pdf(self, x: ArrayLike) -> np.ndarray:
         """Density at points; see `logpdf`."""
         return np.exp(self.logpdf(x))
 
-    def _padded(self):
+    def _padded(self) -> tuple[list[np.ndarray], np.ndarray]:
         """Centres and values, with one more cell beyond each side of a periodic axis."""
         centres, values = [], self._log_density
         for axis, sides in enumerate(self.grid.boundary):
@@ -119,5 +126,5 @@ class GridDistribution:
             centres.append(x)
         return centres, values
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"GridDistribution({self.grid!r})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rattling._checks import count, number, positive
@@ -11,7 +13,7 @@ from rattling.models import Model
 _ANGLE = (0.0, 2 * np.pi, "periodic")
 
 
-def kicked_rotor(*, strength=5.0, damping=0.0, noise=0.0) -> Map:
+def kicked_rotor(*, strength: float = 5.0, damping: float = 0.0, noise: float = 0.0) -> Map:
     """A rotor that is kicked periodically: the standard map of Chirikov and Zaslavsky.
 
     p' = (1 - c) p + K sin θ + σ ξ, θ' = θ + p' mod 2π. The map contracts areas by 1 - c;
@@ -50,7 +52,7 @@ def kicked_rotor(*, strength=5.0, damping=0.0, noise=0.0) -> Map:
     )
 
 
-def web_map(*, strength=1.0, symmetry=4, noise=0.0) -> Map:
+def web_map(*, strength: float = 1.0, symmetry: int = 4, noise: float = 0.0) -> Map:
     """A kicked harmonic oscillator in resonance, whose chaos is a web of q-fold symmetry.
 
     (u, v) → rotation by 2π/q of (u + K sin v + σ ξ, v). It preserves areas; for large K
@@ -87,7 +89,7 @@ def web_map(*, strength=1.0, symmetry=4, noise=0.0) -> Map:
     )
 
 
-def bouncing_ball(*, drive=2.0, restitution=0.5, noise=0.0) -> Map:
+def bouncing_ball(*, drive: float = 2.0, restitution: float = 0.5, noise: float = 0.0) -> Map:
     """A ball on a vibrating table, in the approximation of high bounces.
 
     φ' = φ + v mod 2π, v' = α v - γ cos(φ + v) + σ ξ, with the phase φ of the table at a
@@ -127,7 +129,9 @@ def bouncing_ball(*, drive=2.0, restitution=0.5, noise=0.0) -> Map:
     )
 
 
-def underdamped(*, potential="x**4/4 - x**2/2", friction=1.0, temperature=0.5, mass=1.0) -> Model:
+def underdamped(
+    *, potential: object = "x**4/4 - x**2/2", friction: float = 1.0, temperature: float = 0.5, mass: float = 1.0
+) -> Model:
     """A Brownian particle with inertia (Langevin, Kramers).
 
     dx = v dt, m dv = -(m γ v + U'(x)) dt + √(2 m γ T) dW. At a constant temperature the
@@ -167,7 +171,7 @@ def underdamped(*, potential="x**4/4 - x**2/2", friction=1.0, temperature=0.5, m
     return Model.with_steady_state(energy / heat, [0, gamma * heat / m], -heat / m, variables=(x, v))
 
 
-def _amplitude(noise):
+def _amplitude(noise: float) -> Any:
     noise = number("noise", noise)
     if noise < 0:
         raise ValueError(f"noise must not be negative; got {noise}")

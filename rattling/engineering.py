@@ -20,6 +20,10 @@ from rattling.verification import Verification, log_law, verify
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from rattling.grids import Grid
+    from rattling.models import Model
 
 __all__ = ["Design", "Melting", "Verification", "design_drives", "design_noise", "heat", "melting", "mix", "verify"]
 
@@ -57,7 +61,7 @@ class Melting(Result):
     }
     _coords = {"temperature": "temperature"}
 
-    def melting_temperature(self, share=0.5):
+    def melting_temperature(self, share: float = 0.5) -> tuple[float, float]:
         """Where order falls to a share of what it is at the first temperature.
 
         Parameters
@@ -74,7 +78,7 @@ class Melting(Result):
             raise ValueError(f"share must be between 0 and 1; got {share!r}")
         return tuple(self._crossing(order / order[0], share) for order in (self.order_predicted, self.order_obtained))
 
-    def _crossing(self, order, share):
+    def _crossing(self, order: np.ndarray, share: float) -> float:
         below = np.flatnonzero(order <= share)
         if not below.size or below[0] == 0:
             return math.nan
@@ -82,7 +86,7 @@ class Melting(Result):
         step = (order[k - 1] - share) / (order[k - 1] - order[k])
         return float(self.temperature[k - 1] + step * (self.temperature[k] - self.temperature[k - 1]))
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Order against temperature. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -94,7 +98,7 @@ class Melting(Result):
         return ax
 
 
-def melting(model, temperatures, grid, *, gamma=None) -> Melting:
+def melting(model: Model, temperatures: ArrayLike, grid: Grid, *, gamma: float | None = None) -> Melting:
     """Order lost as temperature is added: R_T = ½ log det 2(D + T I).
 
     Parameters

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,13 @@ from rattling.grids import Grid
 from rattling.results import Result
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from rattling._paths import Paths
+    from rattling._typing import Hook, Progress
 
 _METHODS = ("local-linear", "bins", "knn", "basis")
 _NOISE = ("none", "covariance")
@@ -99,7 +105,7 @@ class RattlingField(Result):
     noise: str = "none"
 
     @property
-    def non_gaussian(self):
+    def non_gaussian(self) -> np.ndarray:
         """Where increments are not Gaussian: True where the excess kurtosis is above 0.5 in size
         and five times its standard error for Gaussian increments. There C is no full account
         of the noise (jumps, activity with memory, a mixture of modes), and ``stderr`` is too
@@ -110,7 +116,7 @@ class RattlingField(Result):
             return np.abs(self.kurtosis) > np.maximum(0.5, 5 * error)
 
     @property
-    def _dims(self):
+    def _dims(self) -> dict[str, tuple[str, ...]]:
         where = "point" if self.grid is None else "grid"
         vectors = {"drift": (where, "component"), "covariance": (where, "component", "component_2")}
         if self.grid is None:
@@ -119,7 +125,7 @@ class RattlingField(Result):
             vectors["bandwidth"] = (where, "component")
         return dict.fromkeys(("rattling", "stderr", "n_eff", "counts", "kurtosis"), (where,)) | vectors
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """R with its standard error (one dimension) or as colours (two).
 
         Parameters
@@ -136,20 +142,20 @@ class RattlingField(Result):
 
 
 def estimate_rattling(
-    trajectories_or_array,
-    dt=None,
+    trajectories_or_array: object,
+    dt: float | None = None,
     *,
-    at=None,
-    method=None,
-    lags=None,
-    noise="none",
-    bandwidth=None,
-    degree=None,
-    neighbours=None,
-    times=None,
-    stderr="analytic",
-    threads=None,
-    progress=False,
+    at: Grid | ArrayLike | None = None,
+    method: str | None = None,
+    lags: int | Sequence[int] | None = None,
+    noise: str = "none",
+    bandwidth: ArrayLike | None = None,
+    degree: int | None = None,
+    neighbours: int | None = None,
+    times: object = None,
+    stderr: str = "analytic",
+    threads: int | None = None,
+    progress: Progress = False,
 ) -> RattlingField:
     """Estimate R(x) = ½ log det C(x) from trajectories.
 
@@ -352,14 +358,14 @@ def _check_observed(observation, dt, at, method, lags, noise, stderr, times):
 class BinSums:
     """Estimates in cells from sums of increments, which may be added up over parts of the data."""
 
-    def __init__(self, paths, lags, noise, threads, grid):
+    def __init__(self, paths: Paths, lags: tuple[int, ...], noise: str, threads: int, grid: Grid) -> None:
         self.paths, self.lags, self.noise, self.threads, self.grid = paths, lags, noise, threads, grid
 
-    def sum(self, begin, end, hook):
+    def sum(self, begin: np.ndarray, end: np.ndarray, hook: Hook) -> np.ndarray:
         paths = dataclasses.replace(self.paths, begin=begin, end=end).core(self.lags, self.noise)
         return _core.bin_sums(paths, self.grid._core, self.noise == "none", self.threads, hook)
 
-    def conclude(self, sums):
+    def conclude(self, sums: np.ndarray) -> tuple[np.ndarray, ...]:
         """(rattling, error, covariance, drift, n_eff, count, kurtosis)"""
         paths = self.paths.core(self.lags, self.noise)
         return _core.bins(paths, self.grid._core, self.noise == "none", sums)
@@ -368,28 +374,36 @@ class BinSums:
 class _Estimate:
     """One way to estimate, applicable to all of the data or to a part."""
 
-    def __init__(self, paths, lags, noise, threads, grid, points):
+    def __init__(
+        self, paths: Paths, lags: tuple[int, ...], noise: str, threads: int, grid: Grid | None, points: np.ndarray
+    ) -> None:
         self.paths, self.lags, self.noise, self.threads = paths, lags, noise, threads
         self.grid, self.points = grid, points
         self.width = None  # smallest bandwidth along each axis
         self.sums = None  # BinSums, for bins
         self.again = None  # (begin, end) -> outputs, with what was chosen for all data
 
-    def _core_paths(self, begin, end):
+    def _core_paths(self, begin: np.ndarray, end: np.ndarray) -> tuple[tuple[Any, ...], bool]:
         paths = dataclasses.replace(self.paths, begin=begin, end=end)
         return paths.core(self.lags, self.noise), self.noise == "none"
 
-    def _run(self, run, hook):
+    def _run(self, run: Callable[..., tuple[np.ndarray, ...]], hook: Hook) -> tuple[np.ndarray, ...]:
         self.again = run
         return run(self.paths.begin, self.paths.end, hook)
 
-    def bins(self, hook):
+    def bins(self, hook: Hook) -> tuple[np.ndarray, ...]:
         sums = BinSums(self.paths, self.lags, self.noise, self.threads, self.grid)
         self.sums = sums
         return sums.conclude(sums.sum(self.paths.begin, self.paths.end, hook))
 
-    def basis(self, degree, hook):
-        def run(begin, end, hook=None, degree=degree, points=self.points):
+    def basis(self, degree: int | None, hook: Hook) -> tuple[np.ndarray, ...]:
+        def run(
+            begin: np.ndarray,
+            end: np.ndarray,
+            hook: Hook = None,
+            degree: int | None = degree,
+            points: np.ndarray = self.points,
+        ) -> tuple[np.ndarray, ...]:
             paths, scaled = self._core_paths(begin, end)
             return _core.basis(paths, points, width, self.paths.low, degree, scaled, hook)
 
@@ -398,7 +412,7 @@ class _Estimate:
             degree = self._choose_degree(run)
         return self._run(functools.partial(run, degree=degree), hook)
 
-    def _choose_degree(self, run):
+    def _choose_degree(self, run: Callable[..., tuple[np.ndarray, ...]]) -> int:
         """The lowest degree with which the two above it agree, within errors, at 200 starts.
 
         (R' - R)^2 over the increase of the variance is 1 on average where the lower degree is enough, but
@@ -421,8 +435,10 @@ class _Estimate:
             raise ValueError("paths have too few states for method 'basis'")
         return len(fits) - 1
 
-    def local(self, degree, width, n_rungs, rung, hook):
-        def run(begin, end, rung, hook=None):
+    def local(
+        self, degree: int, width: np.ndarray, n_rungs: int, rung: np.ndarray, hook: Hook
+    ) -> tuple[np.ndarray, ...]:
+        def run(begin: np.ndarray, end: np.ndarray, rung: np.ndarray, hook: Hook = None) -> tuple[np.ndarray, ...]:
             paths, scaled = self._core_paths(begin, end)
             return _core.local(
                 paths, self.points, width, self.paths.low, n_rungs, degree, scaled, rung, self.threads, hook
@@ -434,7 +450,7 @@ class _Estimate:
         self.again = lambda begin, end: run(begin, end, chosen)
         return outputs
 
-    def knn(self, degree, neighbours, hook):
+    def knn(self, degree: int, neighbours: int | None, hook: Hook) -> tuple[np.ndarray, ...]:
         spread = _rungs(None, self.paths)[0]
         starts = self.paths.starts(terms(self.lags, self.noise)[0][-1])
         dim, n = starts.shape[1], len(starts)
@@ -448,10 +464,10 @@ class _Estimate:
         n_rungs = min(int(rung.max()) + 4, _MOST_RUNGS)
         return self.local(degree, spread * least, n_rungs, rung, hook)
 
-    def bandwidths(self, outputs):
+    def bandwidths(self, outputs: tuple[np.ndarray, ...]) -> np.ndarray | None:
         return None if self.width is None else np.sqrt(2.0) ** outputs[-1][:, None] * self.width
 
-    def block_errors(self, outputs):
+    def block_errors(self, outputs: tuple[np.ndarray, ...]) -> np.ndarray:
         """Jackknife over blocks (Künsch 1989): NaN where a block leaves too little."""
         longest = terms(self.lags, self.noise)[0][-1]
         parts = [part for part in self.paths.blocks(_BLOCKS, longest) if len(part[0])]
@@ -470,13 +486,13 @@ class _Estimate:
         return np.where(np.isnan(outputs[0]), np.nan, errors)
 
 
-def _disagreement(low, high):
+def _disagreement(low: tuple[np.ndarray, np.ndarray], high: tuple[np.ndarray, np.ndarray]) -> float:
     """Mean of (R' - R)^2/(V' - V) over points, for two fits (R, V)."""
     ratio = (high[0] - low[0]) ** 2 / np.maximum(high[1] - low[1], 0.1 * high[1])
     return np.nanmean(ratio) if np.isfinite(ratio).any() else 0.0
 
 
-def _most_degree(paths):
+def _most_degree(paths: Paths) -> int:
     """Largest degree of a basis of at most _MOST_TERMS terms; sines and cosines are twice as many."""
     degree, around = 0, int((paths.period > 0).sum())
     while degree < 12 and math.comb(paths.dim + degree + 1, paths.dim) * 2**around <= _MOST_TERMS:
@@ -484,7 +500,7 @@ def _most_degree(paths):
     return degree
 
 
-def _degree(degree, method, paths):
+def _degree(degree: int | None, method: str, paths: Paths) -> int | None:
     dim = paths.dim
     if degree is None:
         return {"basis": None, "knn": 1 if dim <= 3 else 0}.get(method, 2 if dim <= 4 else 1)
@@ -497,7 +513,9 @@ def _degree(degree, method, paths):
     return int(degree)
 
 
-def read_at(at, paths, method):
+def read_at(
+    at: Grid | ArrayLike | None, paths: Paths, method: str
+) -> tuple[Grid | None, tuple[int, ...], np.ndarray]:
     """Grid or None, shape of the result, points (n, dim)."""
     at = _grid(paths) if at is None else at
     if isinstance(at, Grid):
@@ -510,7 +528,7 @@ def read_at(at, paths, method):
     return None, points.shape[:1], points
 
 
-def _read_points(at, dim):
+def _read_points(at: ArrayLike, dim: int) -> np.ndarray:
     points = np.atleast_1d(real_array("at", at))
     points = points[:, None] if points.ndim == 1 and dim == 1 else np.atleast_2d(points)
     if points.ndim != 2 or points.shape[1] != dim or len(points) == 0:
@@ -523,7 +541,7 @@ def _read_points(at, dim):
     return points
 
 
-def _rungs(bandwidth, paths):
+def _rungs(bandwidth: ArrayLike | None, paths: Paths) -> tuple[np.ndarray, int]:
     """Smallest radius of the kernel along each axis, and how many there are."""
     dim = paths.dim
     if bandwidth is not None:
@@ -539,7 +557,7 @@ def _rungs(bandwidth, paths):
     return spread * first, min(int(2 * np.log2(4.0 / first)) + 1, _MOST_RUNGS)
 
 
-def _grid(paths):
+def _grid(paths: Paths) -> Grid:
     """A grid where the user gave none: see `at` of `estimate_rattling`."""
     states, dim = paths.starts(0), paths.dim
     bounds, sides = [], []

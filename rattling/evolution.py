@@ -18,6 +18,10 @@ from rattling.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Hook, Progress
+    from rattling.models import Model
 
 _KRYLOV = 1  # the core's number of the method
 _SOLVE = 1e-8  # relative residual of the solves below ARPACK
@@ -55,7 +59,7 @@ class Evolution(Result):
         """Probability density; the probability for a chain without a grid."""
         return self.probability if self.grid is None else self.probability / self.grid.volumes
 
-    def plot(self, ax=None, index=-1) -> Axes:
+    def plot(self, ax: Axes | None = None, index: int = -1) -> Axes:
         """Draw the density, of a chain the probability, at one of the times.
 
         Parameters
@@ -78,7 +82,16 @@ class Evolution(Result):
         return ax
 
 
-def evolve(model, p0, t, grid=None, *, rtol=1e-6, atol=1e-12, progress=False) -> Evolution:
+def evolve(
+    model: Model | Generator,
+    p0: ArrayLike,
+    t: ArrayLike,
+    grid: Grid | None = None,
+    *,
+    rtol: float = 1e-06,
+    atol: float = 1e-12,
+    progress: Progress = False,
+) -> Evolution:
     """Solve dp/dt = W p from a given law.
 
     CVODE (BDF) with flexible GMRES, preconditioned by a multigrid cycle, so that
@@ -146,7 +159,7 @@ def evolve(model, p0, t, grid=None, *, rtol=1e-6, atol=1e-12, progress=False) ->
     return Evolution(times, laws.reshape(times.size, *whole.shape), info, whole.grid, whole.variables)
 
 
-def _rough_steady_state(whole):
+def _rough_steady_state(whole: Generator) -> np.ndarray | None:
     """log p of the steady state to a per cent, which guides the preconditioner; None if
     there is none or it is not to be had."""
     if whole.killing.any() or irreducible_parts(whole)[0][1] is not None:
@@ -155,12 +168,12 @@ def _rough_steady_state(whole):
     return log_p if np.isfinite(log_p).all() else None
 
 
-def _part(hook, k, n):
+def _part(hook: Hook, k: int, n: int) -> Hook:
     """The hook of the k-th of n equal parts."""
     return None if hook is None else lambda done: hook((k + done) / n)
 
 
-def _generator(model, grid):
+def _generator(model: Model | Generator, grid: Grid | None) -> Generator:
     if isinstance(model, Generator):
         if grid is not None:
             raise TypeError("grid must be left out with a Generator: it has its own")
@@ -192,7 +205,7 @@ class RelaxationModes(Result):
 
     _dims = {"times": ("mode",), "frequencies": ("mode",), "modes": ("mode", "grid")}
 
-    def plot(self, ax=None, index=0) -> Axes:
+    def plot(self, ax: Axes | None = None, index: int = 0) -> Axes:
         """Draw the real part of a mode: what is full while the rest is empty.
 
         Parameters
@@ -218,7 +231,7 @@ class RelaxationModes(Result):
         return ax
 
 
-def relaxation_times(generator, k=4) -> RelaxationModes:
+def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
     """The k slowest relaxation modes of a generator.
 
     With absorbing walls the first is the quasi-stationary law, which decays at the escape
@@ -276,7 +289,7 @@ def relaxation_times(generator, k=4) -> RelaxationModes:
     )
 
 
-def _nearest_to_zero(generator, k):
+def _nearest_to_zero(generator: Generator, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k eigenvalues of W nearest to 0, and their vectors, without the steady state.
 
     ARPACK on (1 - gamma W)^-1. Unless walls absorb, it works on vectors that sum to 0,
@@ -292,7 +305,7 @@ def _nearest_to_zero(generator, k):
     law = 0 if generator.killing.any() else law / law.sum()
     residual = 0.0
 
-    def solve(b):
+    def solve(b: np.ndarray) -> np.ndarray:
         nonlocal residual
         x, residual = resolvent.solve(b - b.sum() * law, _SOLVE)
         return x - x.sum() * law

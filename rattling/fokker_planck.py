@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,14 @@ from rattling.markov import Generator, irreducible_parts, not_unique
 from rattling.results import Result
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from collections.abc import Sequence
 
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Info, Progress
     from rattling.distributions import GridDistribution
+    from rattling.models import Model
 
 _METHODS = {"auto": 0, "krylov": 1, "direct": 2, "closed-form": 3}
 _FLUXES = ("auto", "exponential", "log-mean")
@@ -26,7 +31,7 @@ _EQUILIBRIUM = 1e-12  # entropy produced per jump, below which a current is roun
 _LARGE_ERROR = 0.05  # of the L1 distance to the exact law, which is at most 2
 
 
-def generator(model, grid, *, threads=None, progress=False) -> Generator:
+def generator(model: Model, grid: Grid, *, threads: int | None = None, progress: Progress = False) -> Generator:
     """The Markov generator of a model on a grid.
 
     Finite volumes with exponential fitting on each face: rates are non-negative,
@@ -179,7 +184,7 @@ class SteadyState(Result):
             raise ValueError("a chain has no grid: draw its states with rng.choice(n, p=state.probability)")
         return GridDistribution(self.grid, self.log_density)
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """The density, with streamlines of the current in two dimensions.
 
         Of a chain: the probability of each state. A current that is only rounding (that
@@ -202,23 +207,23 @@ class SteadyState(Result):
         return plot_density(ax, self.grid, self.density, current, variables=self.variables)
 
 
-def cell_centred(face_currents):
+def cell_centred(face_currents: Sequence[np.ndarray]) -> np.ndarray:
     """Mean of the two faces of each cell, (dim, \\*grid.shape)."""
     return np.array([0.5 * (np.delete(J, 0, k) + np.delete(J, -1, k)) for k, J in enumerate(face_currents)])
 
 
 def steady_state(
-    model,
-    grid=None,
+    model: Model | Generator,
+    grid: Grid | None = None,
     *,
-    rtol=1e-10,
-    method="auto",
-    flux="auto",
-    initial=None,
-    classes=None,
-    threads=None,
-    progress=False,
-):
+    rtol: float = 1e-10,
+    method: str = "auto",
+    flux: str = "auto",
+    initial: ArrayLike | None = None,
+    classes: str | None = None,
+    threads: int | None = None,
+    progress: Progress = False,
+) -> SteadyState:
     """The steady state of a model on a grid, or of any generator.
 
     With absorbing walls: the quasi-stationary law and the escape rate, by inverse
@@ -313,14 +318,24 @@ def steady_state(
     return laws[0] if classes is None else laws
 
 
-def grid_missing(model):
+def grid_missing(model: object) -> TypeError:
     """The exception for a model, or something else, without a grid."""
     if hasattr(model, "_compiled"):
         return TypeError("grid is needed with a model")
     return TypeError(f"model must be a rattling.Model or a rattling.Generator, not {type(model).__name__}")
 
 
-def _solve(whole, chain, states, rtol, method, initial, log_mean, threads, progress):
+def _solve(
+    whole: Generator,
+    chain: Generator,
+    states: np.ndarray | None,
+    rtol: float,
+    method: int,
+    initial: np.ndarray | None,
+    log_mean: bool,
+    threads: int | None,
+    progress: Progress,
+) -> Any:
     log_volume = 0.0 if whole.grid is None else np.log(whole.grid.volumes)
     if initial is not None:
         initial = real_array("initial", initial)
@@ -362,7 +377,7 @@ def _solve(whole, chain, states, rtol, method, initial, log_mean, threads, progr
     )
 
 
-def _unsettled(state):
+def _unsettled(state: SteadyState) -> Any:
     error = _core.ConvergenceError(
         f"the log-mean flux did not settle (cell Péclet numbers up to {state.info['peclet']:.3g}): try a finer"
         " grid, or flux='auto', which then takes the exponential flux"
@@ -371,7 +386,7 @@ def _unsettled(state):
     return error
 
 
-def _warn_if_coarse(state):
+def _warn_if_coarse(state: SteadyState) -> None:
     error = state.discretisation_error
     if error > _LARGE_ERROR:
         finer = tuple(int(np.ceil(n * np.sqrt(error / _LARGE_ERROR))) for n in state.grid.shape)
@@ -383,7 +398,7 @@ def _warn_if_coarse(state):
         )
 
 
-def _not_converged(log_density, info, rtol, whole):
+def _not_converged(log_density: np.ndarray, info: Info, rtol: float, whole: Generator) -> _core.ConvergenceError:
     """The exception that says where the solver is stuck and what to try."""
     state = info["worst_state"]
     where = f"state {state}"

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 import operator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rattling import _core
 from rattling._checks import real_array, short
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
 
 MOST_AXES = 8
 _BOUNDARIES = {"reflecting": 0, "periodic": 1, "absorbing": 2}
@@ -59,7 +65,12 @@ class Grid:
     array([0.0625, 0.1875, 0.3125, 0.4375])
     """
 
-    def __init__(self, bounds, shape=None, boundary="reflecting"):
+    def __init__(
+        self,
+        bounds: Sequence[ArrayLike],
+        shape: int | Sequence[int | None] | None = None,
+        boundary: str | Sequence[str | Sequence[str]] = "reflecting",
+    ) -> None:
         axes = _axes(bounds, shape)
         self.dim = len(axes)
         self.shape = tuple(len(edges) - 1 for edges in axes)
@@ -75,7 +86,9 @@ class Grid:
         )
 
     @classmethod
-    def from_edges(cls, edges, boundary="reflecting") -> Grid:
+    def from_edges(
+        cls, edges: Sequence[ArrayLike], boundary: str | Sequence[str | Sequence[str]] = "reflecting"
+    ) -> Grid:
         """A grid with cells of any widths.
 
         Parameters
@@ -98,16 +111,16 @@ class Grid:
         """
         return cls(edges, None, boundary)
 
-    def edges(self, axis) -> np.ndarray:
+    def edges(self, axis: int) -> np.ndarray:
         """Cell edges along an axis, ``(shape[axis] + 1,)``."""
         return self._edges[self._axis(axis)].copy()
 
-    def centres(self, axis) -> np.ndarray:
+    def centres(self, axis: int) -> np.ndarray:
         """Cell centres along an axis, ``(shape[axis],)``."""
         edges = self._edges[self._axis(axis)]
         return 0.5 * (edges[:-1] + edges[1:])
 
-    def _axis(self, axis):
+    def _axis(self, axis: int) -> int:
         try:
             index = operator.index(axis)
         except TypeError:
@@ -124,39 +137,39 @@ class Grid:
     def volumes(self) -> np.ndarray:
         return self._core.volumes().reshape(self.shape)
 
-    def _arguments(self):
+    def _arguments(self) -> tuple[list[Any], tuple[int | None, ...], tuple[tuple[str, str], ...]]:
         """What makes this grid again: bounds and shape, with edges where they differ."""
         bounds = [b if u else e for b, u, e in zip(self.bounds, self.uniform, self._edges, strict=True)]
         return bounds, tuple(n if u else None for n, u in zip(self.shape, self.uniform, strict=True)), self.boundary
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         bounds, shape, boundary = self._arguments()
         texts = [str(b) if isinstance(b, tuple) else _short(b) for b in bounds]
         return f"Grid([{', '.join(texts)}], {shape}, boundary={list(boundary)})"
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, Grid):
             return NotImplemented
         return self.boundary == other.boundary and self._key() == other._key()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.boundary, self._key()))
 
-    def _key(self):
+    def _key(self) -> tuple[bytes, ...]:
         return tuple(edges.tobytes() for edges in self._edges)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return Grid, self._arguments()
 
 
-def _short(edges):
+def _short(edges: np.ndarray) -> str:
     """All of a few edges, the ends of many."""
     if len(edges) <= 8:
         return str(edges.tolist())
     return f"[{edges[0]}, {edges[1]}, ..., {edges[-2]}, {edges[-1]}]"
 
 
-def _axes(bounds, shape):
+def _axes(bounds: Sequence[ArrayLike], shape: int | Sequence[int | None] | None) -> tuple[np.ndarray, ...]:
     """The edges of each axis as a tuple of arrays."""
     if isinstance(bounds, str) or not hasattr(bounds, "__iter__"):
         raise TypeError(f"bounds must be a sequence with one entry an axis; got {bounds!r}")
@@ -180,7 +193,7 @@ def _axes(bounds, shape):
     return tuple(row.copy() if len(row) > 2 else np.linspace(*row, n + 1) for row, n in zip(rows, shape, strict=True))
 
 
-def _check_axis(row, n, axis):
+def _check_axis(row: np.ndarray, n: int | None, axis: int) -> None:
     """Bounds with a number of cells, or edges with None."""
     if n is None:
         if row.ndim != 1 or len(row) < 3:
@@ -208,7 +221,7 @@ def _check_axis(row, n, axis):
         raise ValueError(f"shape must be at least 2 along each axis; got {n} for axis {axis}")
 
 
-def _check_width(axis, lower, upper, n):
+def _check_width(axis: int, lower: float, upper: float, n: int) -> None:
     """Cells of a width that floating-point numbers tell from 0, and from infinity."""
     lower, upper = float(lower), float(upper)
     width = (upper - lower) / n
@@ -218,7 +231,7 @@ def _check_width(axis, lower, upper, n):
         )
 
 
-def _sides(boundary, dim):
+def _sides(boundary: str | Sequence[str | Sequence[str]], dim: int) -> tuple[tuple[str, str], ...]:
     """Normalise ``boundary`` to a (lower, upper) pair of names for each axis."""
     if not isinstance(boundary, str) and not hasattr(boundary, "__len__"):
         raise TypeError(f"boundary must be one name or one entry for each of the {dim} axes; got {boundary!r}")

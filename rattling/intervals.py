@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,12 @@ from rattling._checks import choice, count, number, random_generator, real_array
 from rattling._progress import progress_hook
 from rattling.results import Result
 from rattling.typicality import Typicality
+
+if TYPE_CHECKING:
+
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Progress, Seed
 
 __all__ = ["Intervals", "intervals"]
 
@@ -63,11 +70,11 @@ class Intervals(Result):
     _dims = {name: ("score",) for name in ("estimate", "stderr", "low", "high")}
     _coords = {"score": "names"}
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         k = self.names.index(choice("score", name, self.names))
         return float(self.low[k]), float(self.high[k])
 
-    def summary(self):
+    def summary(self) -> str:
         """A table of scores with their intervals, as text."""
         head = f"{'':<16}{'estimate':>10}{'std. err.':>11}{f'[{100 * self.confidence:g} % interval]':>22}"
         lines = [
@@ -84,8 +91,16 @@ class Intervals(Result):
 
 
 def intervals(
-    scores, *, source="cells", n=999, block=None, log_p_stderr=None, confidence=0.95, rng=None, progress=False
-):
+    scores: Typicality,
+    *,
+    source: str = "cells",
+    n: int = 999,
+    block: Any = None,
+    log_p_stderr: ArrayLike | None = None,
+    confidence: float = 0.95,
+    rng: Seed = None,
+    progress: Progress = False,
+) -> Intervals:
     """Bootstrap intervals of the scores of the law.
 
     Parameters
@@ -180,12 +195,19 @@ def intervals(
 # --- what is drawn again -----------------------------------------------------------------------
 
 
-def _scores(log_p, rattling, volume, weights, stderr, by_probability):
+def _scores(
+    log_p: np.ndarray,
+    rattling: np.ndarray,
+    volume: np.ndarray | None,
+    weights: np.ndarray | None,
+    stderr: np.ndarray | None,
+    by_probability: bool,
+) -> Any:
     out = _core.typicality(log_p, rattling, volume, weights, stderr, by_probability)
     return [out[name] for name in SCORES]
 
 
-def _clip(values):
+def _clip(values: Any) -> Any:
     """Scores within their ranges."""
     low, high = np.array([_RANGES.get(name, (-math.inf, math.inf)) for name in SCORES]).T
     return np.clip(values, low, high)
@@ -196,7 +218,7 @@ class _Cells:
 
     n_levels = 1
 
-    def __init__(self, scores, blocks, rng):
+    def __init__(self, scores: Typicality, blocks: Any, rng: np.random.Generator) -> None:
         self.columns = [
             None if array is None else array.ravel()
             for array in (scores.log_p, scores.rattling, scores.volume, scores.given_weights, scores.stderr)
@@ -206,7 +228,7 @@ class _Cells:
         self.rng = rng
         self.alike = np.stack(blocks) if len({len(cells) for cells in blocks}) == 1 else None
 
-    def __call__(self):
+    def __call__(self) -> Any:
         drawn = self.rng.integers(len(self.blocks), size=len(self.blocks))
         if self.alike is not None:
             cells = self.alike[drawn].ravel()
@@ -215,7 +237,7 @@ class _Cells:
         return [_scores(*(None if c is None else c[cells] for c in self.columns), self.by_probability)]
 
     @staticmethod
-    def ends(estimate, replicates, confidence):
+    def ends(estimate: Any, replicates: np.ndarray, confidence: float) -> Any:
         """Estimates, standard errors, low and high ends."""
         error, low, high = np.full((3, len(SCORES)), np.nan)
         for k in range(len(SCORES)):
@@ -226,7 +248,7 @@ class _Cells:
         return estimate, error, low, high
 
 
-def _extrapolate(zero, one, two):
+def _extrapolate(zero: Any, one: Any, two: Any) -> Any:
     """a + b/(c + λ) through the values at 0, 1 and 2, taken at -1; never further from the
     straight line than c = 2 has it."""
     first, second = one - zero, two - one
@@ -240,7 +262,7 @@ class _Errors:
 
     n_levels = 2
 
-    def __init__(self, scores, log_p_stderr, rng):
+    def __init__(self, scores: Typicality, log_p_stderr: Any, rng: np.random.Generator) -> None:
         if scores.stderr is None and log_p_stderr is None:
             raise ValueError("source='errors' needs standard errors: give stderr= to typicality, or log_p_stderr=")
         self.log_p, self.rattling = scores.log_p.ravel(), scores.rattling.ravel()
@@ -259,14 +281,14 @@ class _Errors:
         self.rng = rng
         self.as_they_are = np.array(_scores(self.log_p, self.rattling, *self.rest))
 
-    def __call__(self):
+    def __call__(self) -> Any:
         on_r, on_p = (s * self.rng.standard_normal(self.log_p.size) for s in self.stderr)
         return [
             _scores(self.log_p + scale * on_p, self.rattling + scale * on_r, *self.rest)
             for scale in (1.0, math.sqrt(2))
         ]
 
-    def ends(self, estimate, replicates, confidence):
+    def ends(self, estimate: Any, replicates: np.ndarray, confidence: float) -> Any:
         """As above."""
         corrected = _clip(_extrapolate(self.as_they_are, *replicates.mean(axis=0)))
         corrected[np.isnan(estimate)] = np.nan
@@ -278,7 +300,7 @@ class _Errors:
 # --- blocks ------------------------------------------------------------------------------------
 
 
-def _block(block, scores):
+def _block(block: Any, scores: Typicality) -> Any:
     shape = scores.log_p.shape
     if block is None:
         return tuple(
@@ -290,7 +312,7 @@ def _block(block, scores):
     return tuple(min(count("block", size, 1), n) for size, n in zip(sizes, shape, strict=True))
 
 
-def _reach(field, axis):
+def _reach(field: np.ndarray, axis: int) -> int:
     """Twice the lag along an axis at which the autocorrelation falls below 1/e; 1 if that
     is the first."""
     values = np.moveaxis(field, axis, 0)
@@ -306,7 +328,7 @@ def _reach(field, axis):
     return len(values)
 
 
-def _cells_of_blocks(shape, block):
+def _cells_of_blocks(shape: tuple[int, ...], block: Any) -> Any:
     """The flat indices of the cells of each block."""
     label = np.zeros(shape, dtype=np.intp)
     for axis, (n, size) in enumerate(zip(shape, block, strict=True)):

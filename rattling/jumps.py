@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,12 @@ from rattling._checks import count, real_array
 from rattling._progress import progress_hook
 from rattling.results import Result
 from rattling.trajectories import random_key
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Progress, Seed
+    from rattling.markov import Generator
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -36,7 +43,7 @@ class JumpPaths(Result):
 
     _dims = {"states": ("path", "jump"), "times": ("path", "jump")}
 
-    def at(self, t):
+    def at(self, t: ArrayLike) -> np.ndarray:
         """The states at given times.
 
         Parameters
@@ -61,7 +68,7 @@ class JumpPaths(Result):
         return np.take_along_axis(self.states, np.array(last), axis=1)
 
     @property
-    def occupation(self):
+    def occupation(self) -> np.ndarray:
         """Share of the time spent in each state, over all paths; shape (n_states,)."""
         with np.errstate(invalid="ignore"):
             stay = np.diff(self.times, axis=1)  # nan after the end
@@ -70,7 +77,15 @@ class JumpPaths(Result):
         return time / time.sum() if time.sum() > 0 else np.full(self.n_states, np.nan)
 
 
-def sample_paths(generator, start, n_jumps, n_paths, rng, threads, progress):
+def sample_paths(
+    generator: Generator,
+    start: ArrayLike,
+    n_jumps: int,
+    n_paths: int | None,
+    rng: Seed,
+    threads: int | None,
+    progress: Progress,
+) -> JumpPaths:
     n_jumps = count("n_jumps", n_jumps, 0, bits=48)
     threads = _core.cores() if threads is None else count("threads", threads, 1)
     start = np.asarray(start)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from rattling import symbolic
 from rattling._checks import count
 from rattling.models import Model
 from rattling.trajectories import Setup
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Progress, Seed
+    from rattling.trajectories import Trajectories
 
 
 class Map:
@@ -50,7 +60,15 @@ class Map:
     array([0.3   , 0.84  , 0.5376])
     """
 
-    def __init__(self, step, noise=0, *, variables, boundary=None, parameters=None):
+    def __init__(
+        self,
+        step: object,
+        noise: object = 0,
+        *,
+        variables: object,
+        boundary: Sequence[Any] | None = None,
+        parameters: Mapping[Any, Any] | None = None,
+    ) -> None:
         names = symbolic.Names(variables, parameters)
         force = names.read_vector(step, "step")
         drift = [f - x for f, x in zip(force, names.variables, strict=True)]
@@ -59,16 +77,26 @@ class Map:
         self.boundary = None if boundary is None else tuple(boundary)
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         """Number of coordinates."""
         return self.model.dim
 
     @property
-    def variables(self):
+    def variables(self) -> tuple[str, ...]:
         """Names of the coordinates."""
         return self.model.variables
 
-    def iterate(self, x0, n_steps, *, n_paths=None, thin=1, rng=None, threads=None, progress=False):
+    def iterate(
+        self,
+        x0: ArrayLike,
+        n_steps: int,
+        *,
+        n_paths: int | None = None,
+        thin: int = 1,
+        rng: Seed = None,
+        threads: int | None = None,
+        progress: Progress = False,
+    ) -> Trajectories:
         """Iterate the map.
 
         Parameters
@@ -91,9 +119,9 @@ class Map:
         setup.check_size(n_steps, thin)
         return setup.record(setup.start(), 0, n_steps, thin, progress)
 
-    def __call__(self, x):
+    def __call__(self, x: ArrayLike) -> np.ndarray:
         """F at points x, (dim,) or (dim, n), without noise and not folded into the boundary."""
         return np.asarray(x, dtype=float) + self.model.drift(x)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Map(({', '.join(self.variables)}), boundary={self.boundary})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,7 +10,14 @@ from rattling import _core
 from rattling._checks import read_array, real_array
 
 if TYPE_CHECKING:
+
+    from numpy.typing import ArrayLike
     from scipy import sparse
+
+    from rattling._typing import Progress, Seed
+    from rattling.grids import Grid
+    from rattling.jumps import JumpPaths
+    from rattling.models import Model
 
 
 class Generator:
@@ -45,14 +52,20 @@ class Generator:
         accurate. 0 for a chain without a grid.
     """
 
-    def __init__(self, core, grid=None, variables=None, model=None):
+    def __init__(
+        self,
+        core: _core.Generator,
+        grid: Grid | None = None,
+        variables: tuple[str, ...] | None = None,
+        model: Model | None = None,
+    ) -> None:
         self._core = core
         self.grid = grid
         self.variables = variables
         self.model = model
 
     @classmethod
-    def from_rates(cls, rates, killing=None) -> Generator:
+    def from_rates(cls, rates: Any, killing: ArrayLike | None = None) -> Generator:
         """A generator from transition rates.
 
         Parameters
@@ -107,7 +120,7 @@ class Generator:
         return self._core.exit_rates().reshape(self.shape)
 
     @property
-    def added_diffusion(self):
+    def added_diffusion(self) -> float:
         return self._core.added_diffusion
 
     @property
@@ -136,7 +149,16 @@ class Generator:
         bounds = np.searchsorted(labels[order], np.arange(number + 1))
         return np.split(order[bounds[0] :], bounds[1:-1] - bounds[0]), order[: bounds[0]]
 
-    def sample_paths(self, start, n_jumps, *, n_paths=None, rng=None, threads=None, progress=False):
+    def sample_paths(
+        self,
+        start: ArrayLike,
+        n_jumps: int,
+        *,
+        n_paths: int | None = None,
+        rng: Seed = None,
+        threads: int | None = None,
+        progress: Progress = False,
+    ) -> JumpPaths:
         """Paths of the chain, jump by jump (Gillespie's method).
 
         Parameters
@@ -178,12 +200,12 @@ class Generator:
 
         return sample_paths(self, start, n_jumps, n_paths, rng, threads, progress)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         where = f"grid of shape {self.grid.shape}" if self.grid is not None else "chain"
         return f"Generator({where}, {self.n} states)"
 
 
-def irreducible_parts(generator):
+def irreducible_parts(generator: Generator) -> list[np.ndarray]:
     """(core chain, its states) of each recurrent class; the states are None for all."""
     classes, transient = generator.recurrent_classes()
     if len(classes) == 1 and len(transient) == 0:
@@ -191,7 +213,7 @@ def irreducible_parts(generator):
     return [(generator._core.restrict(states.astype(np.int32)), states) for states in classes]
 
 
-def not_unique(generator):
+def not_unique(generator: Generator) -> _core.ReducibleError:
     """The ReducibleError that names the recurrent classes."""
     classes, _ = generator.recurrent_classes()
     error = _core.ReducibleError(
@@ -204,7 +226,7 @@ def not_unique(generator):
     return error
 
 
-def _describe(states, grid):
+def _describe(states: np.ndarray, grid: Grid | None) -> str:
     """ "120 cells within [-1, 0] x [2, 3]" """
     if grid is None:
         numbers = ", ".join(map(str, states[:4])) + (", ..." if len(states) > 4 else "")

@@ -5,14 +5,25 @@ The public names are in `rattling.engineering`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from rattling._checks import number, real_array
 from rattling.markov import Generator
 from rattling.models import Model
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def mix(drives, weights) -> Model | Generator:
+    from numpy.typing import ArrayLike
+    from scipy import sparse
+    from sympy import Matrix
+
+    from rattling._typing import Function
+
+
+def mix(drives: Any, weights: ArrayLike) -> Model | Generator:
     """The system that several drives make together.
 
     Each drive acts a share w_k of the time and they alternate fast, so that drifts and
@@ -66,7 +77,7 @@ def mix(drives, weights) -> Model | Generator:
     return Model(_Mixed(drives, weights, "drift"), _Mixed(drives, weights, "diffusion"), dim=drives[0].dim)
 
 
-def heat(model, temperature):
+def heat(model: Model, temperature: float) -> Model:
     """The model with white noise of a temperature added: D + T I, the Itô drift as it is.
 
     Parameters
@@ -91,7 +102,7 @@ def heat(model, temperature):
     return Model(model.drift, _Heated(model, float(temperature)), dim=model.dim)
 
 
-def read_drives(drives):
+def read_drives(drives: Any) -> Any:
     drives = list(drives) if hasattr(drives, "__iter__") else [drives]
     kinds = {Model if isinstance(d, Model) else Generator if isinstance(d, Generator) else None for d in drives}
     if len(kinds) != 1 or None in kinds:
@@ -104,7 +115,7 @@ def read_drives(drives):
     return drives
 
 
-def _rates(chain):
+def _rates(chain: Generator) -> sparse.csr_array:
     """rates[i, j] of i -> j, sparse."""
     from scipy import sparse
 
@@ -115,18 +126,18 @@ def _rates(chain):
     return sparse.coo_array((rate, (source, target)), shape=(chain.n, chain.n)).tocsr()
 
 
-def _plain(model, matrix):
+def _plain(model: Model, matrix: Matrix) -> Matrix:
     """Expressions with numbers in place of the parameters."""
     return model._parts.names.value(matrix)
 
 
-def _zeros(model, columns=None):
+def _zeros(model: Model, columns: int | None = None) -> Matrix:
     import sympy
 
     return sympy.zeros(model.dim, model.dim if columns is None else columns)
 
 
-def _tensor(model, x):
+def _tensor(model: Model, x: np.ndarray) -> np.ndarray:
     """D as (dim, dim, n), or the diagonal (dim, n) where there is nothing else."""
     core = model._compiled(x)
     return core.diagonal(x) if core.is_diagonal else core.diffusion(x)
@@ -135,10 +146,10 @@ def _tensor(model, x):
 class _Mixed:
     """Σ w_k of the drifts or the diffusions."""
 
-    def __init__(self, drives, weights, what):
+    def __init__(self, drives: Sequence[Model], weights: np.ndarray, what: str) -> None:
         self.drives, self.weights, self.what = drives, weights, what
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         if self.what == "drift":
             values = [drive.drift(x) for drive in self.drives]
         else:
@@ -151,10 +162,10 @@ class _Mixed:
 class _Heated:
     """D + T I."""
 
-    def __init__(self, model, temperature):
+    def __init__(self, model: Model, temperature: float) -> None:
         self.model, self.temperature = model, temperature
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         d = _tensor(self.model, x)
         return d + self.temperature * (1 if d.ndim == 2 else np.eye(len(d))[..., None])
 
@@ -162,14 +173,14 @@ class _Heated:
 class Torched:
     """D exp Σ a_k φ_k."""
 
-    def __init__(self, model, patterns, amplitudes):
+    def __init__(self, model: Model, patterns: Sequence[Function], amplitudes: np.ndarray) -> None:
         self.model, self.patterns, self.amplitudes = model, patterns, amplitudes
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         return _tensor(self.model, x) * np.exp(self.amplitudes @ pattern_values(self.patterns, x))
 
 
-def pattern_values(patterns, x):
+def pattern_values(patterns: Sequence[Function], x: np.ndarray) -> np.ndarray:
     rows = []
     for k, pattern in enumerate(patterns):
         value = real_array(f"pattern {k}", pattern(x))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from rattling import symbolic
@@ -9,6 +11,14 @@ from rattling._model_constants import INTERPRETATIONS
 from rattling._model_functions import FunctionParts
 from rattling._model_symbols import SymbolicParts
 from rattling.grids import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike
+    from sympy import Expr, Matrix
+
+    from rattling import _core
 
 
 class Model:
@@ -66,7 +76,16 @@ class Model:
            [-0., -1.]])
     """
 
-    def __init__(self, drift, diffusion=None, *, noise=None, dim=None, interpretation="ito", parameters=None):
+    def __init__(
+        self,
+        drift: object,
+        diffusion: object = None,
+        *,
+        noise: object = None,
+        dim: int | None = None,
+        interpretation: str = "ito",
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
         _check_interpretation(interpretation)
         _check_one_of(diffusion, noise)
         if dim is not None and (isinstance(dim, bool) or not isinstance(dim, (int, np.integer)) or dim < 1):
@@ -83,7 +102,14 @@ class Model:
 
     @classmethod
     def from_sympy(
-        cls, drift, diffusion=None, *, noise=None, variables, interpretation="ito", parameters=None
+        cls,
+        drift: object,
+        diffusion: object = None,
+        *,
+        noise: object = None,
+        variables: object,
+        interpretation: str = "ito",
+        parameters: Mapping[Any, Any] | None = None,
     ) -> Model:
         """A model from SymPy expressions, compiled to a program that C evaluates.
 
@@ -136,7 +162,15 @@ class Model:
         return cls._symbolic(SymbolicParts(names, given, ito, tensor, None), interpretation)
 
     @classmethod
-    def with_steady_state(cls, phi, diffusion, circulation=None, *, variables, parameters=None) -> Model:
+    def with_steady_state(
+        cls,
+        phi: object,
+        diffusion: object,
+        circulation: object = None,
+        *,
+        variables: object,
+        parameters: Mapping[Any, Any] | None = None,
+    ) -> Model:
         """The model with a chosen steady state p ∝ exp(-φ), diffusion and circulation.
 
         The Itô drift is f_i = Σ_j [∂_j(D_ij + A_ij) - (D_ij + A_ij) ∂_jφ], for any
@@ -183,7 +217,7 @@ class Model:
         return cls._symbolic(SymbolicParts(names, given, drift, tensor, phi), "ito")
 
     @classmethod
-    def _symbolic(cls, parts, interpretation):
+    def _symbolic(cls, parts: SymbolicParts, interpretation: str) -> Model:
         self = cls.__new__(cls)
         self._parts = parts
         self._interpretation = interpretation
@@ -219,23 +253,23 @@ class Model:
         return dict(self._parts.parameters)
 
     @property
-    def phi(self):
+    def phi(self) -> Expr | None:
         """φ of `with_steady_state`, a SymPy expression; else None."""
         return self._parts.phi
 
     @property
-    def ito_drift(self):
+    def ito_drift(self) -> Matrix | None:
         """The Itô drift as a SymPy column matrix; None where the model has no symbols."""
         return self._parts.ito_drift
 
     @property
-    def diffusion_tensor(self):
+    def diffusion_tensor(self) -> Matrix | None:
         """D as a SymPy matrix; None where the model has no symbols."""
         return self._parts.tensor
 
     # --- values -------------------------------------------------------------------------
 
-    def drift(self, x) -> np.ndarray:
+    def drift(self, x: ArrayLike) -> np.ndarray:
         """The Itô drift f at points x.
 
         Parameters
@@ -254,7 +288,7 @@ class Model:
         x, tail = _points(self, x)
         return self._compiled(x).drift(x).reshape(len(x), *tail)
 
-    def diffusion(self, x) -> np.ndarray:
+    def diffusion(self, x: ArrayLike) -> np.ndarray:
         """The diffusion tensor D at points x.
 
         Parameters
@@ -274,7 +308,7 @@ class Model:
         x, tail = _points(self, x)
         return self._compiled(x).diffusion(x).reshape(len(x), len(x), *tail)
 
-    def exact_log_density(self, points) -> np.ndarray:
+    def exact_log_density(self, points: ArrayLike | Grid) -> np.ndarray:
         """-φ, the log of the steady density up to a constant.
 
         Parameters
@@ -299,7 +333,7 @@ class Model:
         x, tail = _points(self, points)
         return self._parts.log_density(x).reshape(tail)
 
-    def _compiled(self, probe_points):
+    def _compiled(self, probe_points: np.ndarray | None) -> _core.Model:
         """The `_core.Model`. ``probe_points``, (dim, n) with n >= 1, are where functions
         may be tried to find out the shape of what they return."""
         dim = self.dim if probe_points is None else len(probe_points)
@@ -310,7 +344,7 @@ class Model:
             self._cache[dim] = self._parts.compile(dim, number, probe_points)
         return self._cache[dim]
 
-    def _compiled_for(self, method, probe_points):
+    def _compiled_for(self, method: str, probe_points: np.ndarray) -> tuple[_core.Model, _core.Expression | None]:
         """The `_core.Model` that a scheme of `simulate` takes, and Milstein's tape or None.
 
         It has the noise amplitude as given, and for "heun" the Stratonovich drift in the
@@ -323,17 +357,17 @@ class Model:
             self._cache[dim, method] = self._parts.compile_for(method, dim, self._interpretation, probe_points)
         return self._cache[dim, method]
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_cache": {}}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Model({self._parts.describe()}, interpretation={self._interpretation!r}, kind={self.kind!r})"
 
-    def _repr_latex_(self):
+    def _repr_latex_(self) -> str | None:
         return self._parts.latex()
 
 
-def exact_rattling(model, x_or_grid) -> np.ndarray:
+def exact_rattling(model: Model, x_or_grid: ArrayLike | Grid) -> np.ndarray:
     """Exact rattling R(x) = ½ log det 2D(x) of a model.
 
     Parameters
@@ -366,7 +400,7 @@ def exact_rattling(model, x_or_grid) -> np.ndarray:
 # --- input ------------------------------------------------------------------------------
 
 
-def _points(model, x_or_grid):
+def _points(model: Model, x_or_grid: ArrayLike | Grid) -> tuple[np.ndarray, tuple[int, ...]]:
     """Points as a contiguous (dim, n) and the trailing shape of what was given."""
     if isinstance(x_or_grid, Grid):
         x, tail = np.ascontiguousarray(x_or_grid.points().T), x_or_grid.shape
@@ -384,12 +418,12 @@ def _points(model, x_or_grid):
     return x, tail
 
 
-def _check_interpretation(interpretation):
+def _check_interpretation(interpretation: object) -> None:
     if not isinstance(interpretation, str) or interpretation not in INTERPRETATIONS:
         names = ", ".join(map(repr, INTERPRETATIONS))
         raise ValueError(f"interpretation must be one of {names}; got {interpretation!r}")
 
 
-def _check_one_of(diffusion, noise):
+def _check_one_of(diffusion: object, noise: object) -> None:
     if (diffusion is None) == (noise is None):
         raise ValueError("give diffusion= or noise=, and only one of them")

@@ -6,9 +6,23 @@ perceptually uniform; cells without a value are grey.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from rattling.results import import_extra, with_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+    from rattling.decomposition import LocalGlobal
+    from rattling.estimators import RattlingField
+    from rattling.grids import Grid
+    from rattling.typicality import Typicality
 
 __all__ = ["plot_agreement", "plot_chain", "plot_density", "plot_field", "plot_local_global", "plot_typicality"]
 
@@ -21,12 +35,20 @@ _FEW = 60  # states, up to which each has its stem
 _MANY = 4000  # points, from which on a cloud is drawn as hexagons
 
 
-def current_axes(ax=None):
+def current_axes(ax: Axes | None = None) -> Axes:
     """The axes given, or pyplot's current ones."""
     return import_extra("matplotlib.pyplot", "plot").gca() if ax is None else ax
 
 
-def plot_density(ax, grid, density, current=None, *, variables=None, axes=(0, 1)):
+def plot_density(
+    ax: Axes | None,
+    grid: Grid,
+    density: np.ndarray,
+    current: np.ndarray | None = None,
+    *,
+    variables: tuple[str, ...] | None = None,
+    axes: tuple[int, int] | None = (0, 1),
+) -> Axes:
     """Draw a probability density, with the current as streamlines in two dimensions.
 
     Colours (the axis, in one dimension) are logarithmic where the density spans more
@@ -74,7 +96,7 @@ def plot_density(ax, grid, density, current=None, *, variables=None, axes=(0, 1)
     return _finish_map(ax, x, y, [names[k] for k in axes])
 
 
-def plot_chain(probability, ax=None):
+def plot_chain(probability: np.ndarray, ax: Axes | None = None) -> Axes:
     """Draw the probability of each state of a chain.
 
     Parameters
@@ -103,7 +125,17 @@ def plot_chain(probability, ax=None):
     return ax
 
 
-def plot_field(ax, grid, field, *, label=None, variables=None, diverging=False, limits=None, axes=(0, 1)):
+def plot_field(
+    ax: Axes | None,
+    grid: Grid,
+    field: np.ndarray,
+    *,
+    label: str | None = None,
+    variables: Sequence[str] | None = None,
+    diverging: bool = False,
+    limits: tuple[float, float] | None = None,
+    axes: tuple[int, int] | None = (0, 1),
+) -> Axes:
     """Draw a field on a grid: a line in one dimension, a map in two.
 
     Parameters
@@ -155,7 +187,7 @@ def plot_field(ax, grid, field, *, label=None, variables=None, diverging=False, 
     return _finish_map(ax, grid.edges(axes[0]), grid.edges(axes[1]), [names[k] for k in axes])
 
 
-def plot_typicality(result, ax=None):
+def plot_typicality(result: Typicality, ax: Axes | None = None) -> Axes:
     """Draw log p against R and the line of slope -gamma.
 
     Parameters
@@ -181,7 +213,7 @@ def plot_typicality(result, ax=None):
     return ax
 
 
-def plot_local_global(result, ax=None):
+def plot_local_global(result: LocalGlobal, ax: Axes | None = None) -> Axes:
     """Draw log psi against log of the clock, and log psi's mean.
 
     Parameters
@@ -202,7 +234,9 @@ def plot_local_global(result, ax=None):
     return ax
 
 
-def plot_agreement(ax, exact, estimated, *, stderr=None, label="$R$"):
+def plot_agreement(
+    ax: Axes | None, exact: np.ndarray, estimated: np.ndarray, *, stderr: np.ndarray | None = None, label: str = "$R$"
+) -> Axes:
     """Draw estimated against exact values, and the diagonal.
 
     Parameters
@@ -233,7 +267,17 @@ def plot_agreement(ax, exact, estimated, *, stderr=None, label="$R$"):
     return ax
 
 
-def demo_figure(grid, density, current, exact, estimated, result, *, variables=None, title=None):
+def demo_figure(
+    grid: Grid,
+    density: np.ndarray,
+    current: np.ndarray,
+    exact: np.ndarray,
+    estimated: RattlingField,
+    result: Typicality,
+    *,
+    variables: tuple[str, ...] | None = None,
+    title: str | None = None,
+) -> Figure:
     """One figure of six panels: the path from a model to its typicality.
 
     Steady state with current; exact and estimated rattling in one colour scale; one
@@ -288,14 +332,14 @@ def demo_figure(grid, density, current, exact, estimated, result, *, variables=N
 # --- parts ------------------------------------------------------------------------------
 
 
-def _fit(name, values, shape):
+def _fit(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if values.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, as the grid says; got {values.shape}")
     return values
 
 
-def _names(grid, variables):
+def _names(grid: Grid, variables: Sequence[str] | None) -> list[str]:
     if variables is None:
         return ("x", "y", "z")[: grid.dim] if grid.dim <= 3 else tuple(f"x{k}" for k in range(grid.dim))
     if len(variables) != grid.dim:
@@ -303,7 +347,7 @@ def _names(grid, variables):
     return tuple(map(str, variables))
 
 
-def math_name(name):
+def math_name(name: str) -> str:
     """A variable as matplotlib sets it: theta -> θ, x0 -> x with an index."""
     greek = (
         "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi psi omega"
@@ -317,7 +361,7 @@ def math_name(name):
     return f"${body}_{{{index}}}$" if index else f"${body}$"
 
 
-def _plane(grid, density, current, axes):
+def _plane(grid: Grid, density: np.ndarray, current: np.ndarray | None, axes: Any) -> Any:
     """Edges of the two axes shown, and the density and current integrated over the rest."""
     others = tuple(k for k in range(grid.dim) if k not in axes)
     cell = np.prod([np.diff(grid.edges(k))[0] for k in others])
@@ -330,7 +374,9 @@ def _plane(grid, density, current, axes):
     return grid.edges(axes[0]), grid.edges(axes[1]), density, current
 
 
-def _plot_line_density(ax, grid, density, current, name):
+def _plot_line_density(
+    ax: Axes | None, grid: Grid, density: np.ndarray, current: np.ndarray | None, name: str
+) -> Axes:
     x = grid.centres(0)
     ax.plot(x, density, color="C0")
     top = np.nanmax(density)
@@ -346,24 +392,24 @@ def _plot_line_density(ax, grid, density, current, name):
     return ax
 
 
-def _scientific(value):
+def _scientific(value: float) -> str:
     mantissa, _, exponent = f"{value:.3g}".partition("e")
     return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
 
 
-def _image(ax, x, y, values, **style):
+def _image(ax: Axes | None, x: np.ndarray, y: np.ndarray, values: np.ndarray, **style: Any) -> Any:
     ax.set_facecolor(_MISSING)
     return ax.pcolormesh(x, y, np.ma.masked_invalid(values).T, shading="flat", rasterized=True, **style)
 
 
-def _colour_bar(ax, image, label, extend="neither"):
+def _colour_bar(ax: Axes | None, image: Any, label: str, extend: str = "neither") -> Any:
     bar = ax.figure.colorbar(image, ax=ax, extend=extend, pad=0.02)
     bar.outline.set_visible(False)
     if label:
         bar.set_label(label)
 
 
-def _finish_map(ax, x, y, names):
+def _finish_map(ax: Axes | None, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
     ax.set(xlabel=math_name(names[0]), ylabel=math_name(names[1]), xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     width, height = x[-1] - x[0], y[-1] - y[0]
     if 0.4 < width / height < 2.5:
@@ -371,7 +417,7 @@ def _finish_map(ax, x, y, names):
     return ax
 
 
-def _stream(ax, x, y, current):
+def _stream(ax: Axes | None, x: np.ndarray, y: np.ndarray, current: np.ndarray) -> None:
     """Streamlines whose width is the square root of the current's size."""
     u, v = (np.nan_to_num(part).T for part in current)
     size = np.hypot(u, v)
@@ -393,7 +439,7 @@ def _stream(ax, x, y, current):
     )
 
 
-def _limits(field, diverging):
+def _limits(field: np.ndarray, diverging: bool) -> tuple[float, float]:
     """The range; without the outermost cells where these few would take all colours."""
     good = field[np.isfinite(field)]
     if good.size == 0:
@@ -407,14 +453,14 @@ def _limits(field, diverging):
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def _extend(field, low, high):
+def _extend(field: np.ndarray, low: float, high: float) -> str:
     """Which ends of a colour bar get an arrow."""
     slack = 1e-9 * (high - low)
     under, over = np.nanmin(field, initial=np.inf) < low - slack, np.nanmax(field, initial=-np.inf) > high + slack
     return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[under, over]
 
 
-def _cloud(ax, x, y):
+def _cloud(ax: Axes | None, x: np.ndarray, y: np.ndarray) -> None:
     """Points; for many of them hexagons coloured by their number."""
     if x.size <= _MANY:
         ax.plot(x, y, ".", color="C0", markersize=3, alpha=0.5, rasterized=True)
@@ -425,7 +471,7 @@ def _cloud(ax, x, y):
         hexagons.set_clim(low / (high / low) ** 0.15, high)  # few points are not white
 
 
-def _at_cells(grid, field, coarse):
+def _at_cells(grid: Grid, field: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     """A field at the centres of another grid: the value of the cell that holds it."""
     if coarse == grid:
         return field

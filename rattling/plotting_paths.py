@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from rattling.plotting import current_axes, math_name, plot_field
 from rattling.results import import_extra, with_error
+
+if TYPE_CHECKING:
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rattling.density import GammaFit
+    from rattling.estimators import RattlingField
+    from rattling.trajectories import Trajectories
+    from rattling.windows import WindowedRattling
 
 _RAW = "0.72"
 _MEAN = "C0"
 _PATHS = "viridis"
 
 
-def plot_trajectories(trajectories, ax=None, *, n_paths=10):
+def plot_trajectories(trajectories: Trajectories, ax: Axes | None = None, *, n_paths: int = 10) -> Axes:
     """Draw paths: in the plane in two dimensions, with a dot where each ends, against
     time in others.
 
@@ -51,7 +63,7 @@ def plot_trajectories(trajectories, ax=None, *, n_paths=10):
     return ax
 
 
-def plot_rattling_field(field, ax=None):
+def plot_rattling_field(field: RattlingField, ax: Axes | None = None) -> Axes:
     """Draw estimated R: with bars of one standard error in one dimension, else a map.
 
     Parameters
@@ -72,7 +84,7 @@ def plot_rattling_field(field, ax=None):
     return ax
 
 
-def plot_gamma_fit(fit, ax=None):
+def plot_gamma_fit(fit: GammaFit, ax: Axes | None = None) -> Axes:
     """Draw the log density of visits against R, cell by cell, and the fitted law.
 
     Parameters
@@ -100,7 +112,9 @@ def plot_gamma_fit(fit, ax=None):
     return ax
 
 
-def plot_windowed_rattling(result, ax=None, *, smooth=25, label=None):
+def plot_windowed_rattling(
+    result: WindowedRattling, ax: Axes | None = None, *, smooth: int = 25, label: str | None = None
+) -> Axes:
     """Draw R of each window, and its running mean, against the window's first time.
 
     Parameters
@@ -130,7 +144,7 @@ def plot_windowed_rattling(result, ax=None, *, smooth=25, label=None):
     return ax
 
 
-def smarticle_figure(results, name):
+def smarticle_figure(results: Any, name: str) -> Figure:
     """R over time in each coordinate set, one panel below the other, and its distribution.
 
     Parameters
@@ -169,7 +183,7 @@ def smarticle_figure(results, name):
     return figure
 
 
-def _cut_at_seams(x, period):
+def _cut_at_seams(x: np.ndarray, period: np.ndarray) -> np.ndarray:
     """NaN where a path steps across the seam of a periodic axis, so that no line is drawn."""
     if not np.any(period > 0):
         return x

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rattling.plotting import current_axes, math_name
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rattling.apriori import Comparison
+    from rattling.sweeps import Sweep
+
 _MAP = "cividis"
 
 
-def plot_sweep(result, name=None, ax=None):
+def plot_sweep(result: Sweep, name: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw one value of a sweep: a line over one axis, a map over two, else dots by number.
 
     Parameters
@@ -49,7 +57,7 @@ def plot_sweep(result, name=None, ax=None):
     return ax
 
 
-def plot_comparison(result, ax=None):
+def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
     """Draw gamma as predicted without the steady state against gamma as it is.
 
     Parameters

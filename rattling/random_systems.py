@@ -6,11 +6,19 @@ periodic box, with the covariance exp(-r²/2ℓ²) as far as the box allows.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from rattling._checks import choice, count, number, positive, random_generator
 from rattling.markov import Generator
 from rattling.models import Model
+
+if TYPE_CHECKING:
+
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Seed
 
 _KINDS = ("isotropic", "diagonal", "tensor")
 _GRAPHS = ("hypercube", "complete", "regular")
@@ -22,13 +30,13 @@ _GRAPHS = ("hypercube", "complete", "regular")
 class GaussianField:
     """Components that are sums of waves in a periodic box; called with points (dim, n)."""
 
-    def __init__(self, index, length, cosines, sines):
+    def __init__(self, index: np.ndarray, length: np.ndarray, cosines: np.ndarray, sines: np.ndarray) -> None:
         self.index = index  # (n_modes, dim), waves a box length
         self.length = length
         self.cosines = cosines  # (n_components, n_modes)
         self.sines = sines
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         # powers of exp(2 pi i x_k / L) in place of a cosine and a sine a mode
         waves = None
         for k in range(len(x)):
@@ -45,7 +53,7 @@ class GaussianField:
         return np.einsum("km,mn->kn", self.cosines, waves.real) + np.einsum("km,mn->kn", self.sines, waves.imag)
 
 
-def _modes(dim, length, correlation_length):
+def _modes(dim: int, length: np.ndarray, correlation_length: float) -> tuple[np.ndarray, np.ndarray]:
     """Waves a box length of half the space without 0, and the share of each in the variance."""
     top = int(np.ceil(3 * length / (2 * np.pi * correlation_length)))
     axes = [np.arange(-top, top + 1)] * dim
@@ -57,13 +65,17 @@ def _modes(dim, length, correlation_length):
     return index[keep], share / share.sum()
 
 
-def _scalars(n, index, length, share, rng):
+def _scalars(
+    n: int, index: np.ndarray, length: np.ndarray, share: np.ndarray, rng: np.random.Generator
+) -> GaussianField:
     """n independent fields of unit variance."""
     draw = rng.standard_normal((2, n, len(index))) * np.sqrt(share)
     return GaussianField(index, length, *draw)
 
 
-def _vectors(index, length, share, solenoidal, rng):
+def _vectors(
+    index: np.ndarray, length: np.ndarray, share: np.ndarray, solenoidal: float, rng: np.random.Generator
+) -> GaussianField:
     """A vector field with unit variance of each component, of which the given share is
     divergence-free and the rest a gradient."""
     dim = index.shape[1]
@@ -77,25 +89,25 @@ def _vectors(index, length, share, solenoidal, rng):
 class _Drift:
     """amplitude × field, or 0."""
 
-    def __init__(self, field, amplitude):
+    def __init__(self, field: GaussianField, amplitude: float) -> None:
         self.field = field
         self.amplitude = amplitude
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         return np.zeros_like(x) if self.field is None else self.amplitude * self.field(x)
 
 
 class _Diffusion:
     """D₀ exp(ε M), M a scalar, a diagonal or a symmetric matrix of Gaussian fields."""
 
-    def __init__(self, field, dim, kind, diffusion, amplitude):
+    def __init__(self, field: GaussianField, dim: int, kind: str, diffusion: float, amplitude: float) -> None:
         self.field = field
         self.dim = dim
         self.kind = kind
         self.diffusion = diffusion
         self.amplitude = amplitude
 
-    def __call__(self, x):
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         m = self.amplitude * self.field(x)
         if self.kind == "isotropic":
             return self.diffusion * np.exp(m[0])
@@ -111,15 +123,15 @@ class _Diffusion:
 
 
 def random_diffusion(
-    dim=2,
+    dim: int = 2,
     *,
-    amplitude=0.3,
-    correlation_length=0.8,
-    kind="isotropic",
-    diffusion=1.0,
-    length=2 * np.pi,
-    interpretation="ito",
-    rng=None,
+    amplitude: float = 0.3,
+    correlation_length: float = 0.8,
+    kind: str = "isotropic",
+    diffusion: float = 1.0,
+    length: ArrayLike = 2 * np.pi,
+    interpretation: str = "ito",
+    rng: Seed = None,
 ) -> Model:
     """Brownian motion in a random medium, without drift.
 
@@ -163,17 +175,17 @@ def random_diffusion(
 
 
 def random_force(
-    dim=2,
+    dim: int = 2,
     *,
-    force=1.0,
-    solenoidal=None,
-    disorder=0.3,
-    correlation_length=0.8,
-    kind="isotropic",
-    diffusion=1.0,
-    length=2 * np.pi,
-    interpretation="ito",
-    rng=None,
+    force: float = 1.0,
+    solenoidal: float | None = None,
+    disorder: float = 0.3,
+    correlation_length: float = 0.8,
+    kind: str = "isotropic",
+    diffusion: float = 1.0,
+    length: ArrayLike = 2 * np.pi,
+    interpretation: str = "ito",
+    rng: Seed = None,
 ) -> Model:
     """A particle in a random force and random noise.
 
@@ -235,7 +247,7 @@ def random_force(
 # --- random chains ------------------------------------------------------------------------
 
 
-def _links(graph, size, degree, rng):
+def _links(graph: Any, size: int, degree: int, rng: np.random.Generator) -> tuple[int, np.ndarray, np.ndarray]:
     """The two ends of each link, each once, and the number of states."""
     choice("graph", graph, _GRAPHS)
     if graph == "hypercube":
@@ -254,7 +266,7 @@ def _links(graph, size, degree, rng):
     return *_regular(size, degree, rng), size
 
 
-def _regular(size, degree, rng):
+def _regular(size: int, degree: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A connected random regular graph: free ends are paired at random, and pairs that
     would double a link are tried again (Steger & Wormald 1999)."""
     from scipy import sparse
@@ -280,14 +292,22 @@ def _regular(size, degree, rng):
     raise ValueError(f"found no connected graph of {size} states and degree {degree}")
 
 
-def _chain(i, j, forward, back, n):
+def _chain(i: np.ndarray, j: np.ndarray, forward: np.ndarray, back: np.ndarray, n: int) -> Generator:
     from scipy import sparse
 
     entries = np.concatenate([forward, back]), (np.concatenate([i, j]), np.concatenate([j, i]))
     return Generator.from_rates(sparse.coo_array(entries, shape=(n, n)))
 
 
-def random_rates(size=100, *, distribution="exponential", sigma=1.0, graph="complete", degree=3, rng=None) -> Generator:
+def random_rates(
+    size: int = 100,
+    *,
+    distribution: str = "exponential",
+    sigma: float = 1.0,
+    graph: Any = "complete",
+    degree: int = 3,
+    rng: Seed = None,
+) -> Generator:
     """A chain of independent random rates.
 
     On the complete graph with exponential rates, for many states, π becomes ∝ 1/q, yet
@@ -325,7 +345,15 @@ def random_rates(size=100, *, distribution="exponential", sigma=1.0, graph="comp
 
 
 def wells_barriers_forces(
-    wells=1.0, barriers=1.0, forces=1.0, *, graph="hypercube", size=10, degree=3, beta=1.0, rng=None
+    wells: float = 1.0,
+    barriers: float = 1.0,
+    forces: float = 1.0,
+    *,
+    graph: Any = "hypercube",
+    size: int = 10,
+    degree: int = 3,
+    beta: float = 1.0,
+    rng: Seed = None,
 ) -> Generator:
     """Random wells, barriers and forces on a graph.
 
@@ -367,7 +395,7 @@ def wells_barriers_forces(
     return _chain(i, j, np.exp(beta * (w[i] - b + f)), np.exp(beta * (w[j] - b - f)), n)
 
 
-def sk_spins(n=10, *, mixing=0.0, beta=1.0, rng=None) -> Generator:
+def sk_spins(n: int = 10, *, mixing: float = 0.0, beta: float = 1.0, rng: Seed = None) -> Generator:
     """Sherrington-Kirkpatrick spins that flip one at a time.
 
     E = x J xᵀ for x in {±1}ⁿ, J_ij independent normal of variance 1/n; the rate x → y of

@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 import re
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
 from rattling.typicality import typicality
+
+if TYPE_CHECKING:
+
+    from rattling.typicality import Typicality
 
 KEYS = (
     "gamma",
@@ -38,7 +43,7 @@ _OPERATORS = {
 _SPEC_KEYS = {"system", "parameters", "fixed", "shape", "bounds", "boundary", "seed", "replicates"}
 
 
-def make_system(name, parameters):
+def make_system(name: str, parameters: dict[str, Any]) -> Any:
     """A system of the library by name.
 
     Returns
@@ -65,7 +70,7 @@ def make_system(name, parameters):
     return system
 
 
-def make_grid(name, model, shape=None, bounds=None, boundary=None):
+def make_grid(name: str, model: Any, shape: Any = None, bounds: Any = None, boundary: Any = None) -> Any:
     """The grid asked for; what is left open is as usual for the system."""
     dim = model.dim if bounds is None else len(bounds)
     if shape is None:
@@ -79,7 +84,7 @@ def make_grid(name, model, shape=None, bounds=None, boundary=None):
     raise ValueError(f"{name} has no usual box in {model.dim} dimensions: give bounds")
 
 
-def compute(name, parameters, *, shape=None, bounds=None, boundary=None):
+def compute(name: str, parameters: dict[str, Any], *, shape: Any = None, bounds: Any = None, boundary: Any = None) -> Any:
     """Solve a system and score the law; for chains R is the log of the exit rate.
 
     Returns
@@ -99,7 +104,7 @@ def compute(name, parameters, *, shape=None, bounds=None, boundary=None):
     return scores, local_global(state, "determinant", model=system), state
 
 
-def numbers(scores, state):
+def numbers(scores: Typicality, state: Any) -> dict[str, float]:
     """The values of ``KEYS`` as floats."""
     named = {key: getattr(scores, key) for key in KEYS[:7]}
     return {
@@ -109,12 +114,12 @@ def numbers(scores, state):
     }
 
 
-def as_json(values):
+def as_json(values: Any) -> Any:
     """One line; what is not finite is null."""
     return json.dumps({key: value if math.isfinite(value) else None for key, value in values.items()}, allow_nan=False)
 
 
-def read_setting(text):
+def read_setting(text: str) -> tuple[str, Any]:
     """ "name=value": the value as JSON where it is, else as text."""
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -125,7 +130,7 @@ def read_setting(text):
         return name.strip(), value
 
 
-def read_requirement(text):
+def read_requirement(text: str) -> tuple[str, str, float]:
     """ "kl_explained>=0.8" -> (name, operator, number)."""
     match = re.fullmatch(r"\s*(\w+)\s*(>=|<=|>|<)\s*(\S+)\s*", text)
     if match is None or match.group(1) not in KEYS:
@@ -136,7 +141,7 @@ def read_requirement(text):
         raise ValueError(f"--require: {match.group(3)!r} is no number") from None
 
 
-def failures(requirements, values):
+def failures(requirements: Any, values: Any) -> list[str]:
     """Sentences about the requirements that do not hold; nan fulfils none."""
     return [
         f"{name} {operator} {number:g} is required, but it is {values[name]:.6g}"
@@ -145,7 +150,7 @@ def failures(requirements, values):
     ]
 
 
-def read_shape(text):
+def read_shape(text: str) -> Any:
     """ "64" or "64,32"."""
     try:
         cells = tuple(int(part) for part in text.split(","))
@@ -154,7 +159,7 @@ def read_shape(text):
     return cells[0] if len(cells) == 1 else cells
 
 
-def read_bounds(text):
+def read_bounds(text: str) -> Any:
     """ "-2:2,0:6.28"."""
     try:
         pairs = [part.split(":") for part in text.split(",")]
@@ -169,19 +174,19 @@ def read_bounds(text):
 class Point:
     """What a sweep calls at each point; pickles."""
 
-    def __init__(self, system, fixed, **grid):
+    def __init__(self, system: str, fixed: dict[str, Any], **grid: Any) -> None:
         self.system = system
         self.fixed = fixed
         self.grid = grid
         self.draws = "rng" in inspect.signature(getattr(systems, system)).parameters
 
-    def __call__(self, *, rng, replicate=0, **parameters):
+    def __call__(self, *, rng: np.random.Generator, replicate: int = 0, **parameters: Any) -> dict[str, float]:
         drawn = {"rng": rng} if self.draws and "rng" not in self.fixed else {}
         scores, parts, state = compute(self.system, {**self.fixed, **parameters, **drawn}, **self.grid)
         return {**numbers(scores, state), "r": parts.r, "rho_hat": parts.rho_hat}
 
 
-def read_spec(spec):
+def read_spec(spec: Any) -> Any:
     """The dict of a TOML file -> (Point, axes, seed).
 
     Keys: ``system``; ``parameters``, a table of lists; and optionally ``fixed``, a table;

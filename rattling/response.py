@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,13 +20,16 @@ from rattling.models import Model
 from rattling.results import Result
 
 if TYPE_CHECKING:
+
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+    from scipy import sparse
 
 _DIRECT = {1: 2_000_000, 2: 300_000}  # cells up to which a sparse factorisation is cheap, by dimension
 _DIRECT_OTHER = 30_000
 
 
-def read_state(name, value, n):
+def read_state(name: str, value: object, n: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be the number of a state; got {value!r}")
     if not 0 <= value < n:
@@ -83,14 +86,14 @@ class Susceptibility(Result):
     }
 
     @property
-    def torch(self):
+    def torch(self) -> np.ndarray:
         """δL/δ log D(x) of an isotropic torch, shape ``grid.shape``: heat all components
         alike at x."""
         if self.grid is None:
             raise ValueError("a chain without a grid has no place for a torch: see rates")
         return self.diffusion.sum(axis=0)
 
-    def predict(self, *, log_diffusion=0.0, drift=0.0):
+    def predict(self, *, log_diffusion: ArrayLike = 0.0, drift: ArrayLike = 0.0) -> float:
         """The change of L, to first order, for given changes of the fields.
 
         Parameters
@@ -107,7 +110,7 @@ class Susceptibility(Result):
         volumes = self.grid.volumes
         return float(np.sum(self.diffusion * log_diffusion * volumes) + np.sum(self.drift * drift * volumes))
 
-    def reactivities(self):
+    def reactivities(self) -> sparse.csr_array:
         """dL/d log a of each link, w = a e^(s/2): both ways change alike.
 
         Returns
@@ -121,7 +124,7 @@ class Susceptibility(Result):
         one = sparse.coo_array((self.rates, (self.source, self.target)), shape=(n, n)).tocsr()
         return one + one.T
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """A map of where an isotropic torch would change the balance. Returns the axes."""
         from rattling.plotting import plot_field
 
@@ -131,7 +134,9 @@ class Susceptibility(Result):
         return plot_field(ax, self.grid, self.torch, label=label, variables=self.variables, diverging=True)
 
 
-def susceptibility(model, a, b, grid=None, *, rtol=1e-12) -> Susceptibility:
+def susceptibility(
+    model: Model | Generator, a: ArrayLike, b: ArrayLike, grid: Grid | None = None, *, rtol: float = 1e-12
+) -> Susceptibility:
     """Where a torch, or a push, would change the balance of two regions.
 
     Parameters
@@ -231,7 +236,7 @@ def susceptibility(model, a, b, grid=None, *, rtol=1e-12) -> Susceptibility:
     )
 
 
-def _response_of_tensors(chain, p, adjoint):
+def _response_of_tensors(chain: Generator, p: np.ndarray, adjoint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """-p D_ij ∂_i∂_j a, (1, n), by the generator without drift, whose rates out of a cell are
     those of its own D; and -p ∂_k a, (dim, n), by differences."""
     model, grid = chain.model, chain.grid
@@ -249,7 +254,7 @@ def _response_of_tensors(chain, p, adjoint):
     return -p * (spread.T @ adjoint.ravel()).reshape(p.shape), -p * np.array(slopes)
 
 
-def _region(name, value, shape):
+def _region(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """A mask in the shape of the states."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and len(shape) == 1:
         mask = np.zeros(shape, dtype=bool)
@@ -265,7 +270,7 @@ def _region(name, value, shape):
     return mask
 
 
-def _solve_adjoint(chain, p, right):
+def _solve_adjoint(chain: Generator, p: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, float]:
     """a with Wᵀ a = right, 0 at the likeliest state; W is restricted to where p > 0. And the
     largest residual, relative to the largest number on the right."""
     used = np.flatnonzero(p > 0)
@@ -289,7 +294,7 @@ def _solve_adjoint(chain, p, right):
     return adjoint, residual
 
 
-def _factorise(matrix, right):
+def _factorise(matrix: sparse.csc_array, right: np.ndarray) -> np.ndarray:
     """Sparse LU and one step of refinement."""
     from scipy.sparse.linalg import splu
 
@@ -300,7 +305,7 @@ def _factorise(matrix, right):
     return x + lu.solve(right - matrix @ x)
 
 
-def _iterate(matrix, right):
+def _iterate(matrix: sparse.csc_array, right: np.ndarray) -> np.ndarray:
     """GMRES behind an incomplete LU."""
     from scipy.sparse.linalg import LinearOperator, gmres, spilu
 

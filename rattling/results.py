@@ -12,13 +12,15 @@ import os
 import secrets
 import textwrap
 import zipfile
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from rattling.grids import Grid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import xarray
 
 _FORMAT = 1
@@ -45,17 +47,17 @@ class Result:
     _dims: dict = {}
     _coords: dict = {}
 
-    def _lines(self):
+    def _lines(self) -> list[tuple[str, str]]:
         """(name, short text) of each public field."""
         names = [f.name for f in dataclasses.fields(self) if f.repr and not f.name.startswith("_")]
         return [(name, _short(getattr(self, name))) for name in names]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = self._lines()
         width = max((len(name) for name, _ in lines), default=0)
         return "\n".join([type(self).__name__, *(f"  {name:<{width}}  {text}" for name, text in lines)])
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
             f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
@@ -63,7 +65,7 @@ class Result:
         )
         return f"<table><caption>{html.escape(type(self).__name__)}</caption>{rows}</table>"
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the result to one ``.npz`` file, which :meth:`load` reads.
 
         The file appears under its name only when it is complete.
@@ -96,7 +98,7 @@ class Result:
             raise
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a result that :meth:`save` wrote.
 
         Parameters
@@ -164,7 +166,7 @@ class Result:
         return xarray.Dataset(variables, coords, attributes)
 
 
-def import_extra(module, extra):
+def import_extra(module: str, extra: str) -> Any:
     """Import an optional module, or say which extra brings it."""
     try:
         return importlib.import_module(module)
@@ -173,7 +175,7 @@ def import_extra(module, extra):
         raise ImportError(f"this needs {name}: pip install 'rattling[{extra}]'") from error
 
 
-def axis_names(result):
+def axis_names(result: object) -> tuple[str, ...]:
     """Names of the axes of ``result.grid``: its ``variables``, or x, y, z, or x0, x1, ..."""
     grid = getattr(result, "grid", None)
     if grid is None:
@@ -184,7 +186,7 @@ def axis_names(result):
     return ("x", "y", "z")[: grid.dim] if grid.dim <= 3 else tuple(f"x{k}" for k in range(grid.dim))
 
 
-def table(title, rows, notes=()):
+def table(title: str, rows: Sequence[tuple[str, str, str, str]], notes: Sequence[str] = ()) -> str:
     """A summary as text: a title over rows of two names with their values, notes below."""
     widths = [max(len(row[k]) for row in rows) for k in range(4)]
     lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}    {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows]
@@ -192,7 +194,7 @@ def table(title, rows, notes=()):
     return "\n".join([title.center(width).rstrip(), "=" * width, *lines, "=" * width, *notes])
 
 
-def with_error(value, error):
+def with_error(value: float, error: float) -> str:
     """A number and its standard error, to the error's first two digits: 1.307 ± 0.089."""
     if not (math.isfinite(value) and math.isfinite(error) and error > 0):
         return f"{value:.4g}" if error == 0 or math.isnan(error) else f"{value:.4g} ± {error:.2g}"
@@ -202,7 +204,7 @@ def with_error(value, error):
     return f"{round(value, digits):.{max(digits, 0)}f} ± {round(error, digits):.{max(digits, 0)}f}"
 
 
-def _short(value):
+def _short(value: object) -> str:
     """One line about a value."""
     if isinstance(value, np.ndarray) and value.ndim > 0:
         return _describe(value)
@@ -219,7 +221,7 @@ def _short(value):
     return textwrap.shorten(text, 100, placeholder=" ...")
 
 
-def _describe(array):
+def _describe(array: np.ndarray) -> str:
     """Shape and range of an array."""
     shape = f"{array.dtype} array {array.shape}"
     if array.size == 0 or array.dtype.kind not in "iuf":
@@ -231,7 +233,7 @@ def _describe(array):
     return text if good.size == array.size else f"{text}, {array.size - good.size} not finite"
 
 
-def _pack(value, arrays, where):
+def _pack(value: object, arrays: dict[str, np.ndarray], where: str) -> Any:
     """Turn a value into what JSON can hold; arrays go to ``arrays`` under their path."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
@@ -256,7 +258,7 @@ def _pack(value, arrays, where):
     raise TypeError(f"{where} cannot be saved: it is a {type(value).__name__}")
 
 
-def _unpack(packed, arrays, known):
+def _unpack(packed: Any, arrays: dict[str, np.ndarray], known: dict[str, type[Result]]) -> Any:
     """The inverse of :func:`_pack`."""
     if not isinstance(packed, dict):
         return packed
@@ -277,7 +279,7 @@ def _unpack(packed, arrays, known):
     raise ValueError(f"unknown kind of value {kind!r}")
 
 
-def _write(file, header, arrays):
+def _write(file: IO[bytes], header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """An npz file, as numpy.savez makes them, and in it the header as a text file."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_HEADER, json.dumps(header, indent=1))
@@ -286,7 +288,7 @@ def _write(file, header, arrays):
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _read(file):
+def _read(file: IO[bytes]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Header and arrays of a file, checked as far as possible without its class."""
     if file.read(2) != b"PK":
         raise ValueError("it is no npz file")
@@ -302,7 +304,7 @@ def _read(file):
         return header, {name: content[name] for name in content.files if name != _HEADER}
 
 
-def _subclasses(cls):
+def _subclasses(cls: type[Result]) -> Iterator[type[Result]]:
     for child in cls.__subclasses__():
         yield child
         yield from _subclasses(child)

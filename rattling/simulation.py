@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,16 @@ from rattling.estimators import RattlingField
 from rattling.grids import Grid
 from rattling.results import Result
 from rattling.trajectories import Setup, exits, periods
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Progress, Seed
+    from rattling.models import Model
+    from rattling.trajectories import Trajectories
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -52,18 +63,18 @@ class Observation(Result):
     _dims = {"counts": ("grid",), "density": ("grid",)}
 
     @property
-    def density(self):
+    def density(self) -> np.ndarray:
         """Share of the states seen on the grid by volume, integrating to 1; shape ``grid.shape``."""
         total = self.counts.sum()
         return self.counts / (total * self.grid.volumes) if total else np.full(self.grid.shape, np.nan)
 
     @property
-    def log_density(self):
+    def log_density(self) -> np.ndarray:
         """Its logarithm, -inf in cells without visits (which `typicality` leaves out)."""
         with np.errstate(divide="ignore"):
             return np.log(self.density)
 
-    def estimate_rattling(self):
+    def estimate_rattling(self) -> RattlingField:
         """R on the cells of the grid, as `rattling.estimate_rattling` with method "bins" finds
         it from the paths.
 
@@ -102,7 +113,7 @@ class Observation(Result):
             variables=self.variables,
         )
 
-    def __add__(self, other):
+    def __add__(self, other: Observation) -> Observation:
         if not isinstance(other, Observation):
             return NotImplemented
         if (
@@ -172,25 +183,25 @@ class Simulation:
 
     def __init__(
         self,
-        model,
-        x0,
-        dt,
+        model: Model,
+        x0: ArrayLike,
+        dt: float,
         *,
-        n_paths=None,
-        method="euler-maruyama",
-        rng=None,
-        boundary=None,
-        threads=None,
-        observe=None,
-        lags=(1, 2),
-        every=1,
-    ):
+        n_paths: int | None = None,
+        method: str = "euler-maruyama",
+        rng: Seed = None,
+        boundary: object = None,
+        threads: int | None = None,
+        observe: Grid | None = None,
+        lags: int | Sequence[int] = (1, 2),
+        every: int = 1,
+    ) -> None:
         every = count("every", every, 1, bits=48)
         lags = () if isinstance(lags, tuple | list) and not lags else read_lags(lags)
         setup = Setup.read(model, x0, dt, n_paths, method, rng, boundary, threads)
         self._start(setup, observe, lags, every)
 
-    def _start(self, setup, observe, lags, every):
+    def _start(self, setup: Setup, observe: Grid | None, lags: int | Sequence[int], every: int) -> None:
         self._setup, self._grid, self._lags, self._every = setup, observe, lags, every
         if observe is not None:
             if not isinstance(observe, Grid):
@@ -201,18 +212,18 @@ class Simulation:
                 )
         self._simulation = self._setup.start(self._core_observer())
 
-    def _core_observer(self):
+    def _core_observer(self) -> tuple[Any, ...] | None:
         if self._grid is None:
             return None
         return self._grid._core, self._every, self._setup.dt * self._every, self._period, self._lags
 
     @property
-    def _period(self):
+    def _period(self) -> np.ndarray:
         return periods(self._setup.walls, self._setup.x0.shape[1])
 
     # --- going on ---------------------------------------------------------------------
 
-    def advance(self, n_steps, *, progress=False):
+    def advance(self, n_steps: int, *, progress: Progress = False) -> Simulation:
         """Go on without keeping states.
 
         Parameters
@@ -236,7 +247,7 @@ class Simulation:
             self._simulation.run(n_steps, 0, self._setup.threads, hook)
         return self
 
-    def record(self, n_steps, *, thin=1, progress=False):
+    def record(self, n_steps: int, *, thin: int = 1, progress: Progress = False) -> Trajectories:
         """Go on, and keep the present and every thin-th state after it.
 
         Parameters
@@ -257,32 +268,32 @@ class Simulation:
     # --- looking at it ----------------------------------------------------------------
 
     @property
-    def n_steps(self):
+    def n_steps(self) -> int:
         """Steps made."""
         return self._simulation.n_steps()
 
     @property
-    def t(self):
+    def t(self) -> float:
         """The present time."""
         return self.n_steps * self._setup.dt
 
     @property
-    def x(self):
+    def x(self) -> np.ndarray:
         """The present states, (n_paths, dim)."""
         return self._simulation.state()
 
     @property
-    def exit_times(self):
+    def exit_times(self) -> np.ndarray | None:
         """When each path met an absorbing wall, (n_paths,), NaN: not yet; None: no such wall."""
         return exits(self._simulation)[0]
 
     @property
-    def exit_points(self):
+    def exit_points(self) -> np.ndarray | None:
         """Where that was, (n_paths, dim)."""
         return exits(self._simulation)[1]
 
     @property
-    def observation(self):
+    def observation(self) -> Observation:
         """What has been observed, an `Observation`; None without ``observe``."""
         if self._grid is None:
             return None
@@ -295,7 +306,7 @@ class Simulation:
 
     # --- saving -----------------------------------------------------------------------
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write all but the model to one file, from which `load` goes on with the same bits.
 
         Parameters
@@ -310,7 +321,7 @@ class Simulation:
         _Checkpoint(arguments, observed, self._simulation.dump()).save(path)
 
     @classmethod
-    def load(cls, path, model, *, threads=None):
+    def load(cls, path: str | os.PathLike[str], model: Model, *, threads: int | None = None) -> Simulation:
         """Go on with a simulation that `save` wrote.
 
         Parameters
@@ -341,6 +352,6 @@ class Simulation:
         self._simulation.restore(steps, x, *rest)
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n_paths, dim = self._setup.x0.shape
         return f"Simulation({n_paths} paths of {dim} coordinates, t={self.t:.6g}, n_steps={self.n_steps})"

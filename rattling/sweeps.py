@@ -13,7 +13,7 @@ import sqlite3
 import traceback
 from concurrent import futures
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,13 @@ from rattling.results import Result, import_extra
 from rattling.typicality import typicality
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Executor
+
     import xarray
     from matplotlib.axes import Axes
+
+    from rattling._typing import Function, Progress, Seed
 
 __all__ = ["Ensemble", "Sweep", "sweep", "typicality_ensemble"]
 
@@ -71,7 +76,7 @@ class Sweep(Result):
     def n_failed(self) -> int:
         return sum(error != "" for error in self.errors)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> np.ndarray:
         """One value in the shape of the sweep."""
         values = self.values[name]
         return values.reshape(*self.shape, *values.shape[1:])
@@ -88,7 +93,7 @@ class Sweep(Result):
         rows += [[cells[k] for _, cells in columns] for k in range(len(self.points))]
         return "\n".join("  ".join(map(str.rjust, row, widths)).rstrip() for row in rows)
 
-    def plot(self, ax=None, name=None) -> Axes:
+    def plot(self, ax: Axes | None = None, name: str | None = None) -> Axes:
         """Draw one value: a line over one axis, a map over two.
 
         Parameters
@@ -124,16 +129,23 @@ class Sweep(Result):
         return xarray.Dataset(variables, coords)
 
 
-def _plain(values):
+def _plain(values: Any) -> Any:
     return np.asarray(values).dtype.kind in "biufU" if all(np.ndim(v) == 0 for v in values) else False
 
 
-def _cell(value):
+def _cell(value: object) -> Any:
     return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
 def sweep(
-    function, parameters, *, executor=None, rng=None, on_error="record", progress=False, checkpoint=None
+    function: Function,
+    parameters: Any,
+    *,
+    executor: Executor | None = None,
+    rng: Seed = None,
+    on_error: str = "record",
+    progress: Progress = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Sweep:
     """Call a function at each point of a parameter space.
 
@@ -213,7 +225,7 @@ def sweep(
     )
 
 
-def _points(parameters):
+def _points(parameters: Any) -> Any:
     if hasattr(parameters, "items"):
         axes = {}
         for name, values in parameters.items():
@@ -234,7 +246,7 @@ def _points(parameters):
     return axes, points
 
 
-def _seeds(function, points, rng):
+def _seeds(function: Function, points: Any, rng: Seed) -> Any:
     """A SeedSequence for each point, or None where the function takes no rng."""
     try:
         wants = "rng" in inspect.signature(function).parameters
@@ -259,7 +271,7 @@ class _Outcome:
     exception: BaseException | None = None
 
 
-def _call(function, point, seed):
+def _call(function: Function, point: Any, seed: Any) -> Any:
     """What a worker does: values by name."""
     extra = {} if seed is None else {"rng": np.random.default_rng(seed)}
     value = function(**point, **extra)
@@ -273,12 +285,12 @@ def _call(function, point, seed):
     return result
 
 
-def _failed(error):
+def _failed(error: BaseException) -> Any:
     text = "".join(traceback.format_exception(error))
     return _Outcome(None, f"{type(error).__name__}: {error}".rstrip(": "), text, error)
 
 
-def _here(function, points, seeds, todo, _executor):
+def _here(function: Function, points: Any, seeds: Any, todo: Any, _executor: object) -> Iterator[Any]:
     for k in todo:
         try:
             yield k, _Outcome(_call(function, points[k], seeds[k]))
@@ -286,7 +298,7 @@ def _here(function, points, seeds, todo, _executor):
             yield k, _failed(error)
 
 
-def _on_executor(function, points, seeds, todo, executor):
+def _on_executor(function: Function, points: Any, seeds: Any, todo: Any, executor: Any) -> Iterator[Any]:
     """A bounded number of points ahead; on the way out what has not begun is cancelled."""
     waiting, rest = {}, iter(todo)
     try:
@@ -311,7 +323,7 @@ def _on_executor(function, points, seeds, todo, executor):
             future.cancel()
 
 
-def _stack(results):
+def _stack(results: Any) -> Any:
     """Arrays with the points first. Failed points are NaN, "" or -1 by kind."""
     good = [values for values in results if values is not None]
     if not good:
@@ -336,20 +348,20 @@ def _stack(results):
 
 
 class _Nowhere:
-    def load(self):
+    def load(self) -> dict[int, Any]:
         return {}
 
-    def save(self, number, outcome):
+    def save(self, number: int, outcome: Any) -> None:
         pass
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
 class _Store:
     """A database with one row a finished point: complete, or not there."""
 
-    def __init__(self, path, points, seeds):
+    def __init__(self, path: str | os.PathLike[str], points: Any, seeds: Any) -> None:
         identity = json.dumps([points, [None if s is None else [s.entropy, s.spawn_key] for s in seeds]], default=repr)
         self.path = os.fspath(path)
         self.base = sqlite3.connect(self.path, isolation_level=None)
@@ -366,20 +378,20 @@ class _Store:
             self.base.close()
             raise ValueError(f"checkpoint {self.path} is of another sweep: other points or another rng")
 
-    def load(self):
+    def load(self) -> dict[int, Any]:
         done = {}
         for number, content in self.base.execute("SELECT number, content FROM points"):
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 done[number] = _Outcome({name: arrays[name] for name in arrays.files})
         return done
 
-    def save(self, number, outcome):
+    def save(self, number: int, outcome: Any) -> None:
         if outcome.values is not None:
             content = io.BytesIO()
             np.savez(content, **outcome.values)
             self.base.execute("INSERT OR REPLACE INTO points VALUES (?, ?)", (number, content.getvalue()))
 
-    def close(self):
+    def close(self) -> None:
         self.base.close()
 
 
@@ -402,10 +414,10 @@ class Ensemble(Result):
     errors: list
 
     @property
-    def n(self):
+    def n(self) -> int:
         return len(self.errors)
 
-    def exceedance(self, score, threshold, *, confidence=0.95):
+    def exceedance(self, score: str, threshold: float, *, confidence: float = 0.95) -> Any:
         """P(score > threshold) with its interval.
 
         Parameters
@@ -449,7 +461,7 @@ class Ensemble(Result):
         lines.append(f"{self.n} draws" + (f", of which {failed} failed" if failed else ""))
         return "\n".join(lines)
 
-    def plot(self, ax=None, score="correlation") -> Axes:
+    def plot(self, ax: Axes | None = None, score: str = "correlation") -> Axes:
         """The distribution of one score. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -463,11 +475,11 @@ class Ensemble(Result):
 class _Draw:
     """One draw's scores; pickles if the family does."""
 
-    def __init__(self, family, scores):
+    def __init__(self, family: Function, scores: Any) -> None:
         self.family = family
         self.scores = scores
 
-    def __call__(self, draw, rng):
+    def __call__(self, draw: int, rng: np.random.Generator) -> Any:
         system = self.family(rng)
         if isinstance(system, Generator):
             state = steady_state(system)
@@ -481,7 +493,14 @@ class _Draw:
 
 
 def typicality_ensemble(
-    family, n=100, scores=_SCORES, *, executor=None, rng=None, progress=False, checkpoint=None
+    family: Function,
+    n: int = 100,
+    scores: Any = _SCORES,
+    *,
+    executor: Executor | None = None,
+    rng: Seed = None,
+    progress: Progress = False,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Ensemble:
     """How typical the law is in a family of random systems: "typical" as a number.
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import numbers
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rattling.tapes import compile_expressions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sympy import Expr, Matrix, Symbol
 
 # --- reading ------------------------------------------------------------------------
 
@@ -27,7 +33,7 @@ class Names:
     parameters : dict of Symbol to SymPy number
     """
 
-    def __init__(self, variables, parameters=None):
+    def __init__(self, variables: object, parameters: Mapping[Any, Any] | None = None) -> None:
         import sympy
 
         names = [_name(v, "variables") for v in _sequence(variables)]
@@ -46,7 +52,7 @@ class Names:
         self.parameters = {sympy.Symbol(name, real=True): value for name, value in values.items()}
         self._by_name = {s.name: s for s in (*self.variables, *self.parameters)}
 
-    def read(self, value, what):
+    def read(self, value: object, what: str) -> Expr:
         """One real SymPy expression from a number, a string or an expression."""
         import sympy
 
@@ -79,19 +85,19 @@ class Names:
             )
         return expression.xreplace({s: self._by_name[s.name] for s in expression.free_symbols})
 
-    def value(self, expression):
+    def value(self, expression: Any) -> Any:
         """The expression (or matrix) with numbers in place of the parameters."""
         return expression.xreplace(self.parameters)
 
-    def is_constant(self, expression):
+    def is_constant(self, expression: Any) -> bool:
         return not expression.free_symbols & set(self.variables)
 
-    def sample(self, expressions, what):
+    def sample(self, expressions: Sequence[Expr], what: str) -> np.ndarray:
         """Values of expressions at a few random points, one row each."""
         x = np.random.default_rng(1).standard_normal((len(self.variables), 32)) * 10 ** np.linspace(-1, 1, 32)
         return compile_expressions([self.value(e) for e in expressions], self.variables, what).evaluate(x)
 
-    def differ(self, a, b, what):
+    def differ(self, a: Expr, b: Expr, what: str) -> bool:
         """Whether two expressions have different values at one of those points."""
         if a == b:
             return False
@@ -99,7 +105,7 @@ class Names:
         with np.errstate(invalid="ignore"):
             return bool(np.any(np.abs(u - v) > 1e-9 * (np.abs(u) + np.abs(v))))  # nan: no
 
-    def is_zero(self, expression, what):
+    def is_zero(self, expression: Expr, what: str) -> bool:
         """Whether an expression is seen to vanish everywhere."""
         import sympy
 
@@ -108,7 +114,7 @@ class Names:
             return value == 0
         return sympy.expand(value) == 0
 
-    def read_vector(self, value, what):
+    def read_vector(self, value: object, what: str) -> Matrix:
         """One expression a variable, as a column matrix."""
         import sympy
 
@@ -124,7 +130,7 @@ class Names:
             )
         return sympy.Matrix([self.read(row, what) for row in rows])
 
-    def read_matrix(self, value, what, square=True):
+    def read_matrix(self, value: object, what: str, square: bool = True) -> Matrix:
         """A matrix with ``dim`` rows from an expression (times the identity), a diagonal
         or a matrix, which has ``dim`` columns too if it has to be square."""
         import sympy
@@ -145,7 +151,7 @@ class Names:
             )
         return sympy.Matrix([[self.read(entry, what) for entry in row] for row in rows])
 
-    def read_diffusion(self, value):
+    def read_diffusion(self, value: object) -> Matrix:
         """D, a symmetric matrix."""
         tensor = self.read_matrix(value, "diffusion")
         for i, j in _below_diagonal(tensor):
@@ -156,7 +162,7 @@ class Names:
                 )
         return tensor
 
-    def read_circulation(self, value):
+    def read_circulation(self, value: object) -> Matrix:
         """An antisymmetric matrix A from a matrix, one expression (2-D) or three (3-D)."""
         import sympy
 
@@ -186,7 +192,7 @@ class Names:
         return matrix
 
 
-def _sequence(variables):
+def _sequence(variables: object) -> list[Any]:
     import sympy
 
     if isinstance(variables, str):
@@ -198,11 +204,11 @@ def _sequence(variables):
     return list(variables)
 
 
-def _below_diagonal(matrix):
+def _below_diagonal(matrix: Matrix) -> list[tuple[int, int]]:
     return [(i, j) for i in range(matrix.shape[0]) for j in range(i)]
 
 
-def _name(value, what):
+def _name(value: object, what: str) -> str:
     import sympy
 
     if isinstance(value, sympy.Symbol):
@@ -212,7 +218,7 @@ def _name(value, what):
     raise TypeError(f"{what} must be given by name or as SymPy symbols; got {value!r}")
 
 
-def _parameter(key, value):
+def _parameter(key: object, value: object) -> Expr:
     import sympy
 
     if isinstance(value, sympy.Expr):
@@ -228,7 +234,7 @@ def _parameter(key, value):
     return number
 
 
-def _nested(value):
+def _nested(value: object) -> Any:
     """Matrices, arrays and tuples as nested lists; anything else unchanged."""
     import sympy
 
@@ -246,7 +252,7 @@ def _nested(value):
 # --- calculus -----------------------------------------------------------------------
 
 
-def ito_drift(names, drift, diffusion, noise, interpretation):
+def ito_drift(names: Names, drift: Matrix, diffusion: Matrix, noise: Matrix | None, interpretation: str) -> Matrix:
     """The Itô drift of dx = F dt + G ∘ dW; F, D = G Gᵀ/2 and G (or None) are matrices.
 
     Stratonovich: f_i = F_i + ½ Σ_kj G_kj ∂_k G_ij (Risken 1989, sect. 3.4), and ½ ∂_i D_ii
@@ -273,14 +279,14 @@ def ito_drift(names, drift, diffusion, noise, interpretation):
     return sympy.Matrix([drift[i] + _without_zero_deltas(induced[i], x) for i in axes])
 
 
-def divergence(names, tensor):
+def divergence(names: Names, tensor: Matrix) -> list[Expr]:
     """Σ_j ∂_j D_ij, one expression a row."""
     x = names.variables
     rows = [sum(tensor[i, j].diff(x[j]) for j in range(len(x))) for i in range(len(x))]
     return [_without_zero_deltas(row, x) for row in rows]
 
 
-def stratonovich_correction(names, noise):
+def stratonovich_correction(names: Names, noise: Matrix) -> Matrix:
     """½ Σ_kj G_kj ∂_k G_ij, the Itô drift less the Stratonovich one."""
     import sympy
 
@@ -291,7 +297,7 @@ def stratonovich_correction(names, noise):
     )
 
 
-def is_diagonal(names, matrix):
+def is_diagonal(names: Names, matrix: Matrix) -> bool:
     """Whether a matrix is square and is seen to vanish off its diagonal."""
     rows, columns = matrix.shape
     return rows == columns and all(
@@ -299,14 +305,14 @@ def is_diagonal(names, matrix):
     )
 
 
-def diagonal_root(diffusion):
+def diagonal_root(diffusion: Matrix) -> Matrix:
     """G with G Gᵀ/2 = D, for a diagonal D."""
     import sympy
 
     return sympy.diag(*[sympy.sqrt(2 * diffusion[k, k]) for k in range(diffusion.shape[0])])
 
 
-def milstein_terms(names, noise):
+def milstein_terms(names: Names, noise: Matrix) -> list[Expr]:
     """(G_j · ∇) G_l of the columns of G, as Milstein's scheme takes them.
 
     Returns
@@ -324,7 +330,7 @@ def milstein_terms(names, noise):
 
     diagonal = is_diagonal(names, noise)
 
-    def along(j, l):
+    def along(j: int, l: int) -> list[Expr]:
         if diagonal and j == l:
             return [(noise[i, j] ** 2).diff(x[i]) / 2 if i == j else noise[i, j] * 0 for i in axes]
         return [sum(noise[k, j] * noise[i, l].diff(x[k]) for k in axes) for i in axes]
@@ -340,7 +346,7 @@ def milstein_terms(names, noise):
     return [terms[p][i] for i in axes for p in range(len(pairs))]
 
 
-def steady_state_drift(names, phi, diffusion, circulation):
+def steady_state_drift(names: Names, phi: Expr, diffusion: Matrix, circulation: Matrix) -> Matrix:
     """f_i = Σ_j [∂_j(D_ij + A_ij) - (D_ij + A_ij) ∂_jφ], whose steady state is exp(-φ)."""
     import sympy
 
@@ -351,7 +357,7 @@ def steady_state_drift(names, phi, diffusion, circulation):
     return sympy.Matrix([_without_zero_deltas(f, x) for f in drift])
 
 
-def _without_zero_deltas(expression, variables):
+def _without_zero_deltas(expression: Expr, variables: Sequence[Symbol]) -> Expr:
     """Drop terms like x² δ(x), which come from the derivative of x² Heaviside(x)."""
     import sympy
 
@@ -366,7 +372,7 @@ def _without_zero_deltas(expression, variables):
     return smooth + rest
 
 
-def _vanishes_at(factor, zero, variables):
+def _vanishes_at(factor: Expr, zero: Expr, variables: Sequence[Symbol]) -> bool:
     """Whether ``factor`` is 0 where ``zero`` is, if that is linear in some variable."""
     import sympy
 

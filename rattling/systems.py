@@ -8,6 +8,7 @@ it as ``phi`` and ``exact_log_density``. `default_grid` gives a box that holds t
 from __future__ import annotations
 
 import inspect
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,12 @@ from rattling.driven_systems import bouncing_ball, kicked_rotor, underdamped, we
 from rattling.grids import Grid
 from rattling.models import Model
 from rattling.random_systems import random_diffusion, random_force, random_rates, sk_spins, wells_barriers_forces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike
+    from sympy import Expr, Matrix
 
 __all__ = [
     "active_ornstein_uhlenbeck",
@@ -63,7 +70,7 @@ _BOXES = {
 }
 
 
-def default_grid(system, shape) -> Grid:
+def default_grid(system: Callable[..., object] | str, shape: int | Sequence[int]) -> Grid:
     """The grid on which a system is usually solved.
 
     Parameters
@@ -99,7 +106,7 @@ def default_grid(system, shape) -> Grid:
 # --- linear -----------------------------------------------------------------------------
 
 
-def ornstein_uhlenbeck(*, relaxation=((1.0, -1.0), (1.0, 1.0)), diffusion=1.0) -> Model:
+def ornstein_uhlenbeck(*, relaxation: ArrayLike = ((1.0, -1.0), (1.0, 1.0)), diffusion: ArrayLike = 1.0) -> Model:
     """Linear relaxation with constant noise, dx = -B x dt + √(2D) dW.
 
     p_ss is Gaussian with the covariance Σ of BΣ + ΣBᵀ = 2D. The current is
@@ -148,7 +155,7 @@ def ornstein_uhlenbeck(*, relaxation=((1.0, -1.0), (1.0, 1.0)), diffusion=1.0) -
     return Model.with_steady_state(phi, d, b * covariance - d, variables=names)
 
 
-def brownian_gyrator(*, stiffness=1.0, coupling=0.5, temperatures=(0.5, 1.5)) -> Model:
+def brownian_gyrator(*, stiffness: float = 1.0, coupling: float = 0.5, temperatures: Sequence[float] = (0.5, 1.5)) -> Model:
     """Two coupled coordinates at two temperatures.
 
     dx = (-k x + u y) dt + √(2T₁) dW₁,  dy = (u x - k y) dt + √(2T₂) dW₂.
@@ -183,7 +190,7 @@ def brownian_gyrator(*, stiffness=1.0, coupling=0.5, temperatures=(0.5, 1.5)) ->
 # --- one dimension ----------------------------------------------------------------------
 
 
-def double_well(*, height=1.0, diffusion=0.2) -> Model:
+def double_well(*, height: float = 1.0, diffusion: float = 0.2) -> Model:
     """A particle in V(x) = h (x² - 1)² at one temperature: dx = -V' dt + √(2D) dW.
 
     p_ss ∝ exp(-V/D), without any current. R is constant.
@@ -204,7 +211,13 @@ def double_well(*, height=1.0, diffusion=0.2) -> Model:
 
 
 def hot_spot_double_well(
-    *, height=1.0, temperature=0.2, heat=4.0, position=0.5, width=0.15, interpretation="ito"
+    *,
+    height: float = 1.0,
+    temperature: float = 0.2,
+    heat: float = 4.0,
+    position: float = 0.5,
+    width: float = 0.15,
+    interpretation: float = "ito",
 ) -> Model:
     """Landauer's blowtorch: a double well with a hot spot between its wells.
 
@@ -253,7 +266,9 @@ def hot_spot_double_well(
     )
 
 
-def ring(*, force=1.0, ripple=1.5, diffusion=0.5, modulation=0.3, interpretation="ito") -> Model:
+def ring(
+    *, force: float = 1.0, ripple: float = 1.5, diffusion: float = 0.5, modulation: float = 0.3, interpretation: str = "ito"
+) -> Model:
     """A driven particle on the circle, with noise that depends on the angle.
 
     dx = (F₀ + F₁ sin x) dt + √(2D(x)) ∘ dW,  D = D₀ + D₁ cos x,  0 ≤ x < 2π.
@@ -290,7 +305,7 @@ def ring(*, force=1.0, ripple=1.5, diffusion=0.5, modulation=0.3, interpretation
 # --- two dimensions ---------------------------------------------------------------------
 
 
-def stuart_landau(*, mu=1.0, omega=1.0, diffusion=0.25) -> Model:
+def stuart_landau(*, mu: float = 1.0, omega: float = 1.0, diffusion: float = 0.25) -> Model:
     """The normal form of a limit cycle, with noise.
 
     dx = [x (μ - r²) - ω y] dt + √(2D) dW₁,  dy = [y (μ - r²) + ω x] dt + √(2D) dW₂.
@@ -327,7 +342,7 @@ def stuart_landau(*, mu=1.0, omega=1.0, diffusion=0.25) -> Model:
     return _know(model, "((x**2 + y**2)**2/4 - mu*(x**2 + y**2)/2)/diffusion")
 
 
-def brusselator(*, a=1.0, b=1.5, size=100.0) -> Model:
+def brusselator(*, a: float = 1.0, b: float = 1.5, size: float = 100.0) -> Model:
     """The Brusselator as a chemical Langevin equation.
 
     Reactions in a volume Ω: ∅ → X at the rate a, X → ∅ at x, X → Y at b x, and
@@ -369,7 +384,9 @@ def brusselator(*, a=1.0, b=1.5, size=100.0) -> Model:
     )
 
 
-def vortex_double_well(*, gamma=1.5, hidden=0.7, circulation=1.0, temperature=0.25, contrast=3.0) -> Model:
+def vortex_double_well(
+    *, gamma: float = 1.5, hidden: float = 0.7, circulation: float = 1.0, temperature: float = 0.25, contrast: float = 3.0
+) -> Model:
     """Two quiet places in a noisy plane, and a current that circles around both.
 
     D_x = T [1 + b ((x² - 1)² + y²)],  D_y = T [1 + b ((x² - 1)²/2 + y²)],
@@ -423,7 +440,7 @@ def vortex_double_well(*, gamma=1.5, hidden=0.7, circulation=1.0, temperature=0.
 # --- helpers ----------------------------------------------------------------------------
 
 
-def _matrix(name, value):
+def _matrix(name: str, value: np.ndarray) -> np.ndarray:
     if value.ndim != 2 or value.shape[0] != value.shape[1] or value.size == 0:
         raise ValueError(f"{name} must be a square matrix; got shape {value.shape}")
     if not np.isfinite(value).all():
@@ -431,14 +448,14 @@ def _matrix(name, value):
     return value
 
 
-def _exact(value):
+def _exact(value: float) -> Expr:
     """The shortest decimal that is this float, as a fraction."""
     import sympy
 
     return sympy.Rational(repr(float(value)))
 
 
-def _lyapunov(b, d):
+def _lyapunov(b: Matrix, d: Matrix) -> Matrix:
     """Σ of BΣ + ΣBᵀ = 2D in exact arithmetic."""
     import sympy
 
@@ -449,7 +466,7 @@ def _lyapunov(b, d):
     return sigma.subs(dict(zip(unknown, solution, strict=True)))
 
 
-def _know(model, phi):
+def _know(model: Model, phi: object) -> Model:
     """Give a symbolic model the φ of its known steady state."""
     model._parts.phi = model._parts.names.read(phi, "phi")
     return model
@@ -462,14 +479,14 @@ class SystemTable(tuple):
     """The systems as (name, kind, parameters, first line of the docstring); prints as a
     table."""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         head = ("name", "gives", "parameters", "what")
         rows = [head, *((name, kind, ", ".join(parameters), what) for name, kind, parameters, what in self)]
         widths = [max(len(row[k]) for row in rows) for k in range(4)]
         lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{name}</td><td>{kind}</td><td>{', '.join(parameters)}</td><td>{what}</td></tr>"
             for name, kind, parameters, what in self
@@ -477,7 +494,7 @@ class SystemTable(tuple):
         return f"<table><tr><th>name</th><th>gives</th><th>parameters</th><th>what</th></tr>{rows}</table>"
 
 
-def list():  # noqa: A001 (systems.list is the public name)
+def list() -> SystemTable:  # noqa: A001 (systems.list is the public name)
     """All systems, as a table.
 
     Returns

@@ -8,16 +8,22 @@ computed once a point.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from rattling import _core
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sympy import Expr, Symbol
+
 # integer powers up to here are products; the error is about half an ulp a factor
 _LARGEST_PRODUCT = 32
 
 
-def compile_expressions(expressions, variables, what):
+def compile_expressions(expressions: Iterable[Expr], variables: Sequence[Symbol], what: str) -> _core.Expression:
     """Compile real expressions in ``variables`` to one tape.
 
     Parameters
@@ -40,7 +46,9 @@ def compile_expressions(expressions, variables, what):
     return _core.Expression(*program(expressions, variables, what))
 
 
-def program(expressions, variables, what):
+def program(
+    expressions: Iterable[Expr], variables: Sequence[Symbol], what: str
+) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
     """What `_core.Expression` takes: n_inputs, constants, instructions, outputs."""
     builder = _Builder(variables, what)
     return builder.program([builder.compile(expression) for expression in expressions])
@@ -86,7 +94,7 @@ _SUPPORTED = ", ".join(sorted([*_UNARY, *_RECIPROCAL_OF, *_OF_RECIPROCAL, *_OTHE
 class _Builder:
     """Nodes of the expressions, each once: ("input", i), ("constant", x) or (op, *nodes)."""
 
-    def __init__(self, variables, what):
+    def __init__(self, variables: Sequence[Symbol], what: str) -> None:
         self._what = what
         self._nodes = []
         self._numbers = {}
@@ -94,7 +102,7 @@ class _Builder:
         self._inputs = {v: self._node("input", i) for i, v in enumerate(variables)}
         self._operations = _core.operations()
 
-    def _node(self, *node):
+    def _node(self, *node: Any) -> int:
         if node[0] == "constant":  # 0.0 and -0.0 differ, nan does not differ from nan
             key = ("constant", math.copysign(1.0, node[1]), "nan" if node[1] != node[1] else node[1])
         else:
@@ -104,10 +112,10 @@ class _Builder:
             self._nodes.append(node)
         return self._numbers[key]
 
-    def _constant(self, value):
+    def _constant(self, value: float) -> int:
         return self._node("constant", float(value))
 
-    def program(self, outputs):
+    def program(self, outputs: Sequence[int]) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
         """(n_inputs, constants, instructions, outputs) without what no output needs."""
         needed, pending = set(), list(outputs)
         while pending:
@@ -132,15 +140,15 @@ class _Builder:
             np.array([register[n] for n in outputs], dtype=np.int32),
         )
 
-    def compile(self, expression):
+    def compile(self, expression: Expr) -> int:
         if expression not in self._done:
             self._done[expression] = self._compile(expression)
         return self._done[expression]
 
-    def _fail(self, expression, why):
+    def _fail(self, expression: Expr, why: str) -> NoReturn:
         raise ValueError(f"{self._what}: {expression} {why}")
 
-    def _compile(self, expression):
+    def _compile(self, expression: Expr) -> int:
         import sympy
         from sympy.logic.boolalg import Boolean
 
@@ -162,7 +170,7 @@ class _Builder:
             return self._function(expression)
         return self._evaluate_or_fail(expression)
 
-    def _evaluate_or_fail(self, expression):
+    def _evaluate_or_fail(self, expression: Expr) -> int:
         """Derivative(x**2, x) and its like say what they are when asked."""
         evaluated = expression.doit()
         if evaluated != expression:
@@ -172,7 +180,7 @@ class _Builder:
             f"({type(expression).__name__}) is not supported; besides arithmetic there are: {_SUPPORTED}",
         )
 
-    def _number(self, expression):
+    def _number(self, expression: Expr) -> int | None:
         """A constant, or None where its value is not a number that SymPy can give."""
         import sympy
 
@@ -197,13 +205,13 @@ class _Builder:
         except OverflowError:
             return self._fail(expression, "is too large for a floating-point number")
 
-    def _fold(self, op, nodes):
+    def _fold(self, op: str, nodes: Sequence[int]) -> int:
         first, *rest = nodes
         for node in rest:
             first = self._node(op, first, node)
         return first
 
-    def _sum(self, expression):
+    def _sum(self, expression: Expr) -> int:
         plus, minus, constant = [], [], []
         for term in expression.args:
             if not term.free_symbols:
@@ -218,7 +226,7 @@ class _Builder:
             return self._node("NEGATE", self._fold("ADD", minus))
         return self._fold("SUBTRACT", [self._fold("ADD", plus), *minus])
 
-    def _product(self, expression):
+    def _product(self, expression: Expr) -> int:
         import sympy
 
         above, below, constant = [], [], []
@@ -239,7 +247,7 @@ class _Builder:
             result = self._fold("MULTIPLY", above)
         return self._node("DIVIDE", result, self._fold("MULTIPLY", below)) if below else result
 
-    def _power(self, base, exponent):
+    def _power(self, base: Expr, exponent: Expr) -> int:
         """Halves of integers become products and a square root."""
         import sympy
 
@@ -255,13 +263,13 @@ class _Builder:
         factors += [self._node("SQRT", self.compile(base))] if half else []
         return self._fold("MULTIPLY", factors or [self._constant(1)])
 
-    def _integer_power(self, node, n):
+    def _integer_power(self, node: int, n: int) -> int:
         if n == 1:
             return node
         half = self._node("SQUARE", self._integer_power(node, n // 2))
         return self._node("MULTIPLY", half, node) if n % 2 else half
 
-    def _function(self, expression):
+    def _function(self, expression: Expr) -> int:
         import sympy
 
         name = type(expression).__name__
@@ -297,7 +305,7 @@ class _Builder:
             return self._node("SELECT", self._node("EQUAL", x, zero), self.compile(arguments[1]), step)
         return self._evaluate_or_fail(expression)
 
-    def _piecewise(self, branches):
+    def _piecewise(self, branches: Sequence[tuple[Expr, Any]]) -> int:
         result = None
         for value, condition in reversed(branches):
             if condition == True:  # noqa: E712 (SymPy's own truth)
@@ -308,7 +316,7 @@ class _Builder:
             result = self._node("SELECT", self._boolean(condition), self.compile(value), result)
         return result
 
-    def _boolean(self, condition):
+    def _boolean(self, condition: Any) -> int:
         import sympy
 
         if condition in (sympy.true, sympy.false):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +14,14 @@ from rattling.fokker_planck import SteadyState, cell_centred, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+    from sympy import Expr, Matrix, Symbol
+
+    from rattling.models import Model
 
 _POINTS = 16  # at which symbolic identities are tested
 
@@ -44,7 +53,7 @@ class Currents(Result):
     _dims = {"current": ("component", "grid"), "divergence": ("grid",)}
 
 
-def currents(generator, p):
+def currents(generator: Generator | SteadyState, p: ArrayLike | None) -> Any:
     """Probability currents of a law on a grid.
 
     Parameters
@@ -75,7 +84,7 @@ def currents(generator, p):
     return Currents(tuple(faces), cell_centred(faces), divergence, grid)
 
 
-def flows(generator, p):
+def flows(generator: Generator | SteadyState, p: ArrayLike | None) -> Any:
     """Net probability flow of each link of a chain.
 
     Parameters
@@ -129,7 +138,7 @@ class EntropyProduction(Result):
     grid: Grid | None = None
 
 
-def entropy_production(generator, p, steady=None):
+def entropy_production(generator: Generator | SteadyState, p: ArrayLike | None, steady: ArrayLike | None = None) -> Any:
     """Entropy production of a law, and its two parts.
 
     Parameters
@@ -176,7 +185,7 @@ def entropy_production(generator, p, steady=None):
     return EntropyProduction(total, housekeeping, excess, field, t, generator.grid)
 
 
-def _split(generator, p, log_steady):
+def _split(generator: Generator, p: np.ndarray, log_steady: np.ndarray) -> Any:
     """(field of the production, its excess part)"""
     log_p = _log_law(generator, p)
     field = generator._core.entropy_production(log_p)
@@ -188,7 +197,7 @@ def _split(generator, p, log_steady):
     return field, -float(terms[change != 0].sum())
 
 
-def _log_steady(generator, steady):
+def _log_steady(generator: Generator, steady: Any) -> np.ndarray:
     if generator.killing.any():
         return None
     if steady is None:
@@ -231,7 +240,7 @@ class DetailedBalance:
     reason: str
 
 
-def detailed_balance(model):
+def detailed_balance(model: Model) -> DetailedBalance:
     """Test a symbolic model for detailed balance, and find its potential.
 
     Without current, ∇ log p = F with F = D⁻¹(f - ∇·D), (∇·D)_i = Σ_j ∂_j D_ij: so F must
@@ -287,7 +296,7 @@ def detailed_balance(model):
     return DetailedBalance(True, potential, beta, sp.exp(-beta * potential), rotation, "")
 
 
-def _symbols(drift, tensor, names):
+def _symbols(drift: Matrix, tensor: Matrix, names: Any) -> Any:
     """The symbols of the variables, as they stand in the expressions."""
     import sympy as sp
 
@@ -295,7 +304,7 @@ def _symbols(drift, tensor, names):
     return [known.get(name, sp.Symbol(name, real=True)) for name in names]
 
 
-def _rotation(force, variables, values):
+def _rotation(force: Matrix, variables: Sequence[Symbol], values: Any) -> Any:
     """Largest |∂_i F_j - ∂_j F_i| relative to the largest |∂_i F_j|, over random points."""
     import sympy as sp
 
@@ -311,7 +320,7 @@ def _rotation(force, variables, values):
     return curl / size if size > 0 else 0.0
 
 
-def _primitive(force, variables):
+def _primitive(force: Matrix, variables: Sequence[Symbol]) -> Expr | None:
     """The function whose gradient this is, one variable after the other; or None."""
     import sympy as sp
 
@@ -352,7 +361,7 @@ class CycleAffinities(Result):
     log_p: np.ndarray
 
 
-def cycle_affinities(generator, rtol=1e-9):
+def cycle_affinities(generator: Generator, rtol: float = 1e-09) -> CycleAffinities:
     """Kolmogorov's criterion: are all cycles of a chain free of driving?
 
     Parameters
@@ -410,12 +419,12 @@ def cycle_affinities(generator, rtol=1e-9):
 # --- arguments ------------------------------------------------------------------------
 
 
-def _check_generator(generator):
+def _check_generator(generator: object) -> None:
     if not isinstance(generator, Generator):
         raise TypeError(f"generator must be a Generator, not {type(generator).__name__}")
 
 
-def _law(generator, p):
+def _law(generator: Generator, p: ArrayLike | None) -> Any:
     """Probabilities in the shape of the generator."""
     p = p.probability if isinstance(p, SteadyState) else real_array("p", p)
     if p.shape != generator.shape:
@@ -427,7 +436,7 @@ def _law(generator, p):
     return p
 
 
-def _log_law(generator, p):
+def _log_law(generator: Generator, p: ArrayLike | None) -> Any:
     """log p of each state, (n,); that of a SteadyState does not underflow."""
     if not isinstance(p, SteadyState):
         with np.errstate(divide="ignore"):
@@ -438,7 +447,7 @@ def _log_law(generator, p):
     return (p.log_density + log_volume).ravel()
 
 
-def _rates(generator):
+def _rates(generator: Generator) -> Any:
     """Rates as a sparse matrix, [i, j] = j -> i, without the diagonal."""
     from scipy import sparse
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,11 @@ from rattling.models import Model
 from rattling.results import Result
 
 if TYPE_CHECKING:
+
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
+
+    from rattling._typing import Progress, Seed
 
 _METHODS = ("euler-maruyama", "heun", "milstein", "platen")  # in the order of rtl_scheme_t
 _SIDES = ("reflecting", "periodic", "absorbing")
@@ -90,7 +94,7 @@ class Trajectories(Result):
         """Length of each axis that is a circle, 0 for the others; shape (dim,)."""
         return periods(self.boundary, self.dim)
 
-    def plot(self, ax=None, *, n_paths=10) -> Axes:
+    def plot(self, ax: Axes | None = None, *, n_paths: int = 10) -> Axes:
         """The coordinates against time or, in two dimensions, the paths in the plane.
 
         Parameters
@@ -109,18 +113,18 @@ class Trajectories(Result):
 
 
 def simulate(
-    model,
-    x0,
-    dt,
-    n_steps,
+    model: Model,
+    x0: ArrayLike,
+    dt: float,
+    n_steps: int,
     *,
-    n_paths=None,
-    method="euler-maruyama",
-    thin=1,
-    rng=None,
-    boundary=None,
-    threads=None,
-    progress=False,
+    n_paths: int | None = None,
+    method: str = "euler-maruyama",
+    thin: int = 1,
+    rng: Seed = None,
+    boundary: object = None,
+    threads: int | None = None,
+    progress: Progress = False,
 ) -> Trajectories:
     """Simulate paths of a model.
 
@@ -218,7 +222,17 @@ class Setup:
     threads: int
 
     @classmethod
-    def read(cls, model, x0, dt, n_paths, method, rng, boundary, threads):
+    def read(
+        cls,
+        model: Model,
+        x0: ArrayLike,
+        dt: float,
+        n_paths: int | None,
+        method: str,
+        rng: Seed,
+        boundary: object,
+        threads: int | None,
+    ) -> Setup:
         if not isinstance(model, Model):
             hint = {"Generator": "; its paths come from sample_paths()", "Map": "; it has iterate()"}
             name = type(model).__name__
@@ -233,7 +247,7 @@ class Setup:
             raise ValueError(f"x0 would have {len(x0)} x {x0.shape[1]} numbers, more than memory has addresses for")
         return cls(model, x0, dt, method, walls, random_key(rng), threads)
 
-    def check_size(self, n_steps, thin):
+    def check_size(self, n_steps: int, thin: int) -> None:
         n_times, (n_paths, dim) = n_steps // thin + 1, self.x0.shape
         if n_paths * n_times * dim > sys.maxsize // 8:
             raise ValueError(
@@ -241,7 +255,7 @@ class Setup:
                 " take a larger thin or fewer paths or steps"
             )
 
-    def start(self, observe=None):
+    def start(self, observe: object = None) -> _core.Simulation:
         """The `_core.Simulation`."""
         x0 = np.ascontiguousarray(self.x0)
         _check_inside(x0, self.walls)
@@ -249,7 +263,9 @@ class Setup:
         walls, number = _core_walls(self.walls), _METHODS.index(self.method)
         return _core.Simulation(core_model, walls, self.key, self.dt, x0, number, second, observe)
 
-    def record(self, simulation, first, n_steps, thin, progress):
+    def record(
+        self, simulation: _core.Simulation, first: int, n_steps: int, thin: int, progress: Progress
+    ) -> Trajectories:
         """Trajectories of n_steps steps after the first ones."""
         started = time.perf_counter()
         with progress_hook(progress, "simulate") as hook:
@@ -271,7 +287,7 @@ class Setup:
         return None if self.model.variables is None else tuple(map(str, self.model.variables))
 
 
-def exits(simulation):
+def exits(simulation: _core.Simulation) -> tuple[np.ndarray | None, np.ndarray | None]:
     """When and where paths were absorbed, or None and None."""
     times = simulation.exit_times()
     if times is None:
@@ -279,7 +295,7 @@ def exits(simulation):
     return times, np.where(np.isnan(times)[:, None], np.nan, simulation.state())
 
 
-def periods(walls, dim):
+def periods(walls: Any, dim: int) -> np.ndarray:
     """Length of each axis that is a circle, 0 for the others; shape (dim,)."""
     axes = walls or (None,) * dim
     return np.array([0.0 if a is None or a[2] != "periodic" else a[1] - a[0] for a in axes])
@@ -288,7 +304,7 @@ def periods(walls, dim):
 # --- arguments --------------------------------------------------------------------------
 
 
-def random_key(rng):
+def random_key(rng: Seed) -> int:
     """64 bits from a seed in any of the forms of SPEC 7."""
     if isinstance(rng, np.random.BitGenerator):
         rng = np.random.Generator(rng)
@@ -305,7 +321,7 @@ def random_key(rng):
     return int(rng.generate_state(1, np.uint64)[0])
 
 
-def _starts(x0, n_paths, dim):
+def _starts(x0: ArrayLike, n_paths: int | None, dim: int | None) -> np.ndarray:
     """x0 as a finite (n_paths, dim), perhaps one row seen n_paths times."""
     x0 = real_array("x0", x0)
     if x0.ndim == 0 and dim in (None, 1):
@@ -328,7 +344,7 @@ def _starts(x0, n_paths, dim):
     return np.broadcast_to(x0, (1 if n_paths is None else n_paths, x0.size))
 
 
-def _walls(boundary, dim):
+def _walls(boundary: Any, dim: int) -> Any:
     """One entry an axis: None or (lower, upper, side); None if no axis has any."""
     if boundary is None:
         return None
@@ -346,7 +362,7 @@ def _walls(boundary, dim):
     return None if all(entry is None for entry in walls) else walls
 
 
-def _wall(entry, axis):
+def _wall(entry: Any, axis: int) -> Any:
     if entry is None:
         return None
     try:
@@ -370,12 +386,12 @@ def _wall(entry, axis):
     return lower, upper, side
 
 
-def _side(pair):
+def _side(pair: Any) -> Any:
     """One word for two equal sides."""
     return pair[0] if pair[0] == pair[1] else tuple(pair)
 
 
-def _check_inside(x0, walls):
+def _check_inside(x0: np.ndarray, walls: Any) -> None:
     for axis, entry in enumerate(walls or ()):
         if entry is None or entry[2] == "periodic":
             continue
@@ -389,7 +405,7 @@ def _check_inside(x0, walls):
             )
 
 
-def _core_walls(walls):
+def _core_walls(walls: Any) -> Any:
     if walls is None:
         return None
     filled = [(-np.inf, np.inf, "reflecting") if entry is None else entry for entry in walls]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from rattling._checks import real_array
 from rattling.results import Result, table, with_error
 
 if TYPE_CHECKING:
+
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
     from rattling.intervals import Intervals
 
@@ -104,7 +106,7 @@ class Typicality(Result):
             notes.append(f"Scores shown as nan are not defined: {self.reason}.")
         return table("Typicality: log p = -gamma R + const", rows, notes)
 
-    def intervals(self, **options) -> Intervals:
+    def intervals(self, **options: Any) -> Intervals:
         """Intervals of the scores, by bootstrap: see :func:`rattling.intervals.intervals`.
 
         Parameters
@@ -121,7 +123,7 @@ class Typicality(Result):
 
         return intervals(self, **options)
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """log p against R with the fitted line.
 
         Parameters
@@ -137,12 +139,20 @@ class Typicality(Result):
         return plot_typicality(self, ax=ax)
 
     @property
-    def _dims(self):
+    def _dims(self) -> dict[str, tuple[str, ...]]:
         dims = tuple(f"axis_{k}" for k in range(self.residual.ndim))
         return {"log_p": dims, "rattling": dims, "residual": dims}
 
 
-def typicality(log_p, rattling, *, volume=None, weights="uniform", stderr=None, dim=None) -> Typicality:
+def typicality(
+    log_p: ArrayLike,
+    rattling: ArrayLike,
+    *,
+    volume: ArrayLike | None = None,
+    weights: str | ArrayLike = "uniform",
+    stderr: ArrayLike | None = None,
+    dim: int | None = None,
+) -> Typicality:
     """Fit ``p = exp(-gamma R) / Z`` and say how well it holds.
 
     Parameters
@@ -236,12 +246,12 @@ def typicality(log_p, rattling, *, volume=None, weights="uniform", stderr=None, 
     )
 
 
-def _real(name, value):
+def _real(name: str, value: ArrayLike) -> np.ndarray:
     """An array of floats of any shape."""
     return np.array(real_array(name, value))
 
 
-def _same_shape(name, value, shape):
+def _same_shape(name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """An array of floats of the given shape; a single number fits any."""
     array = _real(name, value)
     if array.ndim == 0 and name != "rattling":
@@ -251,16 +261,16 @@ def _same_shape(name, value, shape):
     return array
 
 
-def _flat(array):
+def _flat(array: np.ndarray) -> np.ndarray:
     return None if array is None else array.ravel()
 
 
-def _first(mask):
+def _first(mask: np.ndarray) -> str:
     index = np.argwhere(mask)[0]
     return tuple(map(int, index))
 
 
-def _check(name, values, wrong, rule):
+def _check(name: str, values: np.ndarray, wrong: np.ndarray, rule: str) -> None:
     if wrong.any():
         where = _first(wrong)
         raise ValueError(f"{name} {rule}; it is {values[where]:g} at index {where}")

@@ -22,6 +22,7 @@ from rattling.typicality import Typicality, typicality
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -71,7 +72,7 @@ class Verification(Result):
         ]
         return table("The law's prediction beside the steady state", rows)
 
-    def plot(self, ax=None) -> Axes:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Obtained against predicted density of each state. Returns the axes."""
         from rattling.plotting import current_axes
 
@@ -85,7 +86,9 @@ class Verification(Result):
         return ax
 
 
-def verify(system, grid=None, *, region=None, gamma=None):
+def verify(
+    system: Model | Generator, grid: Grid | None = None, *, region: ArrayLike | None = None, gamma: float | None = None
+) -> Verification:
     """Predict the steady state by the law, solve it, and compare.
 
     Parameters
@@ -145,7 +148,7 @@ def verify(system, grid=None, *, region=None, gamma=None):
     )
 
 
-def setting(system, grid):
+def setting(system: object, grid: Grid | None) -> tuple[Grid | None, np.ndarray, np.ndarray]:
     """Grid, R and the volumes of the states."""
     if isinstance(system, Generator):
         if grid is not None:
@@ -167,7 +170,7 @@ def setting(system, grid):
     return grid, rattling, grid.volumes
 
 
-def read_region(region, shape):
+def read_region(region: ArrayLike | None, shape: tuple[int, ...]) -> np.ndarray | None:
     if region is None:
         return None
     mask = np.asarray(region)
@@ -180,7 +183,7 @@ def read_region(region, shape):
     return mask
 
 
-def read_gamma(system, grid, gamma):
+def read_gamma(system: Model | Generator, grid: Grid | None, gamma: float | None) -> float:
     if gamma is not None:
         return float(number("gamma", gamma))
     chain = isinstance(system, Generator)
@@ -188,12 +191,12 @@ def read_gamma(system, grid, gamma):
     return found if math.isfinite(found) else 1.0 if grid is None else 2.0 / grid.dim
 
 
-def log_law(gamma, rattling, volume):
+def log_law(gamma: float, rattling: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """Logarithms of the probabilities exp(-γR)/Z."""
     log_p = np.log(volume) - gamma * rattling
     return log_p - _log_sum(log_p)
 
 
-def _log_sum(log_p):
+def _log_sum(log_p: np.ndarray) -> float:
     top = log_p.max()
     return top + math.log(np.exp(log_p - top).sum())

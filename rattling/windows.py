@@ -13,6 +13,7 @@ from rattling.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
 _DISPLACEMENTS = ("sqrt-time", "increments")
 
@@ -55,7 +56,7 @@ class WindowedRattling(Result):
     _dims = {"rattling": ("time",)}
     _coords = {"time": "t"}
 
-    def smooth(self, n=25) -> tuple[np.ndarray, np.ndarray]:
+    def smooth(self, n: int = 25) -> tuple[np.ndarray, np.ndarray]:
         """Running mean over n consecutive windows, as in the published figures.
 
         Parameters
@@ -83,7 +84,7 @@ class WindowedRattling(Result):
         windows = np.lib.stride_tricks.sliding_window_view(self.rattling, n)
         return self.t[: n_windows - n + 1], windows.mean(axis=1)
 
-    def plot(self, ax=None, *, smooth=25) -> Axes:
+    def plot(self, ax: Axes | None = None, *, smooth: int = 25) -> Axes:
         """R against time with its running mean over ``smooth`` windows.
 
         Parameters
@@ -102,7 +103,7 @@ class WindowedRattling(Result):
 
 
 def windowed_rattling(
-    x, dt, window, *, stride=1, displacement="sqrt-time", threads=None
+    x: ArrayLike, dt: float, window: float, *, stride: int = 1, displacement: str = "sqrt-time", threads: int | None = None
 ) -> WindowedRattling:
     """Rattling in windows of one path: the estimator of the 2021 paper, and a corrected one.
 
