@@ -1,6 +1,9 @@
 # make demo    the main job: one system from model to typicality report
 # make test    everything that CI runs: C tests under sanitizers and valgrind, then pytest
 # make test-c  the C tests alone        make test-python  pytest alone
+# make asan-python  pytest with the extension under ASan + UBSan
+# make tsan    threads under TSan: C tests, then tests/test_concurrency.py
+# make integer C tests under clang's checks of whole numbers
 # make lint    every warning the compiler has, on the binding, and the code style
 # make docs    the pages, every notebook run, warnings as errors, into build/docs
 # make wheel   a wheel that needs no SUNDIALS, checked and tested in a clean environment
@@ -16,7 +19,7 @@ VENV := .venv
 CC ?= cc
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
+.PHONY: asan-python tsan integer demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
 
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -67,29 +70,70 @@ $(VENV)/built: $(SOURCES) | $(VENV)/bin/python system
 
 C_FLAGS = $(WARNINGS) -g -pthread -Icsrc/core -DRTL_FAULT_HOOK $(SUNDIALS_INCLUDE) \
   $(KLU_INCLUDE:%=-DRTL_HAS_KLU -isystem %)
-asan_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+asan_SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+tsan_SANITIZE := -fsanitize=thread
+asan_FLAGS := -O1 $(asan_SANITIZE)
 valgrind_FLAGS := -O1
+tsan_FLAGS := -O1 $(tsan_SANITIZE)
+# Conversions that lose bits or a sign. Unsigned sums that wrap around are defined and meant:
+# the random numbers, the hashes and every loop that counts down are made of them.
+integer_FLAGS := -O1 $(asan_SANITIZE) -fsanitize=implicit-conversion,local-bounds
+CLANG ?= clang
+integer_CC := $(CLANG)
 VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --show-leak-kinds=all
 
 define variant
 build/$(1)/core/%.o: csrc/core/%.c $(wildcard csrc/core/*.h) | system
 	@mkdir -p $$(@D)
-	@$(CC) $$(C_FLAGS) $($(1)_FLAGS) -c -o $$@ $$<
+	@$(or $($(1)_CC),$(CC)) $$(C_FLAGS) $($(1)_FLAGS) -c -o $$@ $$<
 build/$(1)/test_%: tests/c/test_%.c $(wildcard tests/c/*.h) $(CORE:csrc/core/%.c=build/$(1)/core/%.o)
-	@$(CC) $$(C_FLAGS) $($(1)_FLAGS) -o $$@ $$< $(CORE:csrc/core/%.c=build/$(1)/core/%.o) $$(SUNDIALS_LIBS) -lm
+	@$(or $($(1)_CC),$(CC)) $$(C_FLAGS) $($(1)_FLAGS) -o $$@ $$< $(CORE:csrc/core/%.c=build/$(1)/core/%.o) $$(SUNDIALS_LIBS) -lm
 build/$(1)/test_%.passed: build/$(1)/test_%
 	@echo "$(strip $(2) build/$(1)/test_$$*)"; $(2) $$<
 	@touch $$@
 endef
 $(eval $(call variant,asan,env))
 $(eval $(call variant,valgrind,$(VALGRIND)))
-.PRECIOUS: build/asan/core/%.o build/valgrind/core/%.o build/asan/test_% build/valgrind/test_%
+$(eval $(call variant,tsan,env TSAN_OPTIONS=halt_on_error=1))
+$(eval $(call variant,integer,env))
+.PRECIOUS: $(foreach v,asan valgrind tsan integer,build/$(v)/core/%.o build/$(v)/test_%)
 
 test-c: $(C_TESTS:%=build/asan/%.passed) $(C_TESTS:%=build/valgrind/%.passed)
 	@echo "$(words $(C_TESTS)) C test programs passed under ASan + UBSan and under valgrind"
 
 test-python: $(VENV)/built
 	$(VENV)/bin/python -m pytest $(PYTEST)
+
+# --- the extension under sanitizers ------------------------------------------------
+
+# A second package whose extension is instrumented, for an interpreter that is not: the
+# sanitizer's library is loaded first, with that of C++ (whose exceptions others throw). SAFEPATH: the package of this folder is not found.
+# CPython leaves memory to the end of the process, so nobody looks for leaks here.
+asan_OPTIONS := ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=build/asan-python/report UBSAN_OPTIONS=print_stacktrace=1
+tsan_OPTIONS := TSAN_OPTIONS=exitcode=66 PYTHONMALLOC=malloc
+define instrumented
+build/$(1)-python/built: $(SOURCES) $(wildcard rattling/*.py) | $(VENV)/built
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check 'setuptools>=77'
+	mkdir -p build/$(1)-python/rattling
+	ln -sf $(CURDIR)/rattling/*.py build/$(1)-python/rattling/
+	RATTLING_CFLAGS="-O1 -g -fno-omit-frame-pointer $$($(1)_SANITIZE)" RATTLING_LDFLAGS="$$($(1)_SANITIZE)" \
+	  $(VENV)/bin/python setup.py -q build_ext --build-lib build/$(1)-python --build-temp build/$(1)-python
+	@touch $$@
+$(1)_PYTHON = env $$($(1)_OPTIONS) PYTHONPATH=$(CURDIR)/build/$(1)-python PYTHONSAFEPATH=1 \
+  LD_PRELOAD="$$$$($(CC) -print-file-name=lib$(1).so) $$$$($(CC) -print-file-name=libstdc++.so.6)" $(VENV)/bin/python
+endef
+$(eval $(call instrumented,asan))
+$(eval $(call instrumented,tsan))
+
+asan-python: build/asan-python/built
+	$(asan_PYTHON) -m pytest -p no:cacheprovider -k "not interrupt" $(PYTEST)
+
+tsan: $(C_TESTS:%=build/tsan/%.passed) build/tsan-python/built
+	@echo "$(words $(C_TESTS)) C test programs passed under TSan"
+	$(tsan_PYTHON) -m pytest -q -p no:cacheprovider tests/test_concurrency.py
+
+integer: $(C_TESTS:%=build/integer/%.passed)
+	@echo "$(words $(C_TESTS)) C test programs passed under clang's integer checks"
 
 # CPython keeps functions in void pointers, which -Wpedantic refuses.
 BINDING_WARNINGS := $(filter-out -Wpedantic,$(WARNINGS))

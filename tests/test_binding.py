@@ -368,6 +368,12 @@ def test_analysis_functions_take_their_own_types():
         _core.response_fields(model(2), grid(3, 1), np.ones(3), np.ones(3))
 
 
+@pytest.mark.parametrize(("guess", "reach", "step"), [(1, 5, 0), (1, 5, -0.25), (1, np.inf, 0.25), (np.nan, 5, 0.25)])
+def test_searches_without_end(guess, reach, step):
+    with pytest.raises(ValueError, match="out of its range"):
+        _core.closure(np.arange(3.0), np.ones(3), np.ones(3), guess, reach, step)
+
+
 # --- Grid ---------------------------------------------------------------------------------
 
 
@@ -751,6 +757,16 @@ def test_an_exception_of_progress_ends_an_evolution():
         run.run(1.0, progress)
 
 
+def test_a_damaged_state_of_an_observer_is_not_followed():
+    run = _core.Simulation(model(), None, 1, 0.01, np.full((1, 2), 0.5), 0, None, (grid(), 1, 0.01, np.zeros(2), (1, 2)))
+    run.run(5, 0, 1, None)
+    steps, *parts = run.dump()
+    for value in (np.nan, np.inf, -np.inf, 1e300, -7.0, 16.0):
+        run.restore(steps, *parts[:-1], np.full_like(parts[-1], value))
+        run.run(5, 0, 1, None)
+        assert np.isfinite(run.observed()[0]).all()
+
+
 # --- estimators, random numbers -----------------------------------------------------------
 
 
@@ -828,7 +844,7 @@ def test_estimates_of_strange_numbers(value):
             local(x, np.ones((1, 2)), 8, period=period)
 
 
-@pytest.mark.parametrize(("dim", "dof"), [(0, 5.0), (-1, 5.0), (3, 2.0), (3, np.nan)])
+@pytest.mark.parametrize(("dim", "dof"), [(0, 5.0), (-1, 5.0), (3, 2.0), (3, np.nan), (2**62, 1e300)])
 def test_laws_of_no_covariance(dim, dof):
     with pytest.raises(ValueError, match="dof must exceed dim - 1"):
         _core.log_det_law(dim, dof)
@@ -842,7 +858,7 @@ def test_random_numbers_of_strange_shapes(function):
     for n_paths, n_slots in ((2**62, 4), (2**40, 2**40)):
         with pytest.raises((ValueError, MemoryError)):
             function(1, 0, n_paths, 0, n_slots)
-    assert function(1, 0, 0, 0, 3).shape == (3, 0) and function(1, 0, 3, 0, 0).shape == (0, 3)
+    assert function(1, 0, 0, 0, 3).shape == (3, 0) and function(1, 0, 2**48, 0, 0).shape == (0, 2**48)
     assert np.isfinite(function(2**64 - 1, 2**64 - 5, 3, 2**64 - 1, 3)).all()
 
 

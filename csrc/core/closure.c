@@ -57,6 +57,9 @@ rtl_closure_solve(size_t n, const double *r, const double *change, const double 
     double at[2], from[2] = {guess, guess};
 
     *gamma = NAN;
+    if (!(step > 0.0 && isfinite(fabs(guess) + reach))) {
+        return RTL_BAD_ARGUMENT;
+    }
     for (size_t i = 0; i < n; i++) {
         problem.low = fmin(problem.low, r[i]);
         problem.high = fmax(problem.high, r[i]);

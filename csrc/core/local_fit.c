@@ -63,8 +63,9 @@ lay_lattice(rtl_local_rung_t *self)
             low = fmin(low, start_of(self, i)[k]);
             high = fmax(high, start_of(self, i)[k]);
         }
-        double count = ceil((high - low) / h) + 3.0;
-        if (self->period[k] > 0.0 || !(count * (double) n_boxes <= MOST_BOXES)) {
+        double count = ceil((high - low) / h) + 3.0; /* -inf where there is no cell */
+        if (self->period[k] > 0.0 ||
+            !(count >= 3.0 && count * (double) n_boxes <= MOST_BOXES)) {
             break;
         }
         self->low[k] = low - 1.5 * h;

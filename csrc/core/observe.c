@@ -85,8 +85,8 @@ follow(
     memcpy(recent + longest * dim, x, dim * sizeof *x);
     memmove(cells, cells + 1, last * sizeof *cells);
     cells[last] = (double) cell;
-    if (cells[start] < 0.0 || cells[start] >= (double) self->grid->n_cells) {
-        return;
+    if (!(cells[start] >= 0.0 && cells[start] < (double) self->grid->n_cells)) {
+        return; /* not yet, outside, or restored from a damaged file */
     }
     double *mine = sums + (size_t) cells[start] * self->size;
     double *pairs = mine + self->size - longest;

@@ -321,6 +321,9 @@ fill_step(const rtl_random_t *self, fill_fn fill, uint32_t stream, uint64_t firs
     counters_t counters;
     double half[2][BLOCK];
 
+    if (n_slots == 0) {
+        return;
+    }
     for (size_t start = 0; start < n_paths; start += counters.n) {
         counters.n = n_paths - start < BLOCK ? n_paths - start : BLOCK;
         fill_counters(&counters, first_path, n_paths, step / 2, start);

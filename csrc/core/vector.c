@@ -86,7 +86,9 @@ sum_piece(void *data, size_t piece, size_t first, size_t last)
     double *out = loop->out, a = loop->a, b = loop->b;
 
     (void) piece;
+#ifndef __clang__
 #pragma GCC ivdep /* out may be x or y, but does not overlap them otherwise */
+#endif
     for (size_t i = first; i < last; i++) {
         out[i] = a * x[i] + b * y[i];
     }

@@ -66,8 +66,9 @@ estimate_log_det_law(PyObject *Py_UNUSED(module), PyObject *args)
     if (!PyArg_ParseTuple(args, "nd", &dim, &dof)) {
         return NULL;
     }
-    if (dim < 1 || !(dof > (double) (dim - 1))) {
-        PyErr_SetString(PyExc_ValueError, "dof must exceed dim - 1");
+    if (dim < 1 || dim > 1 << 16 || !(dof > (double) (dim - 1))) {
+        PyErr_SetString(
+            PyExc_ValueError, "dof must exceed dim - 1, dim be at most 65536");
         return NULL;
     }
     rtl_estimate_log_det_law((size_t) dim, dof, &bias, &variance);

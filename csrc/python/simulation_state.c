@@ -77,6 +77,19 @@ get_parts(rtl_simulation_object_t *self)
     return parts;
 }
 
+/* The states, (n_paths, dim), of a simulation that has been taken. */
+static PyObject *
+copy_state(rtl_simulation_object_t *self)
+{
+    npy_intp shape[] = {(npy_intp) self->simulation.n_paths,
+        (npy_intp) self->simulation.method.model->dim};
+    PyArrayObject *x = rtl_arrays_new(2, shape);
+    if (x != NULL) {
+        rtl_simulate_state(&self->simulation, rtl_arrays_data(x));
+    }
+    return (PyObject *) x;
+}
+
 PyObject *
 rtl_simulation_state(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
@@ -85,14 +98,9 @@ rtl_simulation_state(PyObject *object, PyObject *Py_UNUSED(ignored))
     if (!rtl_simulation_take(self)) {
         return NULL;
     }
-    npy_intp shape[] = {(npy_intp) self->simulation.n_paths,
-        (npy_intp) self->simulation.method.model->dim};
-    PyArrayObject *x = rtl_arrays_new(2, shape);
-    if (x != NULL) {
-        rtl_simulate_state(&self->simulation, rtl_arrays_data(x));
-    }
+    PyObject *x = copy_state(self);
     rtl_simulation_give_back(self);
-    return (PyObject *) x;
+    return x;
 }
 
 /* New one-dimensional array of `size` numbers, a copy of `data`. */
@@ -171,23 +179,20 @@ rtl_simulation_observed(PyObject *object, PyObject *Py_UNUSED(ignored))
 PyObject *
 rtl_simulation_dump(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *x = rtl_simulation_state(object, NULL);
-
-    if (x == NULL) {
-        return NULL;
-    }
     rtl_simulation_object_t *self = (rtl_simulation_object_t *) object;
-    const parts_t parts = get_parts(self);
     PyObject *out = PyTuple_New(N_PARTS + 1);
-    if (out == NULL) {
-        Py_DECREF(x);
+
+    if (out == NULL || !rtl_simulation_take(self)) {
+        Py_XDECREF(out);
         return NULL;
     }
+    const parts_t parts = get_parts(self);
     PyTuple_SET_ITEM(out, 0, PyLong_FromUnsignedLongLong(self->simulation.step));
-    PyTuple_SET_ITEM(out, 1, x);
+    PyTuple_SET_ITEM(out, 1, copy_state(self));
     for (Py_ssize_t k = 1; k < N_PARTS; k++) {
         PyTuple_SET_ITEM(out, k + 1, copy_numbers(parts.data[k], parts.size[k]));
     }
+    rtl_simulation_give_back(self);
     for (Py_ssize_t k = 0; k < N_PARTS + 1; k++) {
         if (PyTuple_GET_ITEM(out, k) == NULL) {
             Py_CLEAR(out);
