@@ -8,6 +8,8 @@
 # make docs    the pages, every notebook run, warnings as errors, into build/docs
 # make wheel   a wheel that needs no SUNDIALS, checked and tested in a clean environment
 # make sundials7  compile every file against the headers of SUNDIALS 7
+# make faults  every allocation of every call fails once
+# make leaks   every call 10,000 times (N=10000)
 # make studies  the figures and tables of docs/studies; what was computed is kept in build/studies
 # make notebooks  the tutorial as .ipynb files, into build/notebooks-ipynb
 # make check   ruff and codespell    make types  mypy, and the extension's stub against itself
@@ -19,7 +21,7 @@ VENV := .venv
 CC ?= cc
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: asan-python tsan integer demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
+.PHONY: asan-python tsan integer faults leaks demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
 
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -157,6 +159,18 @@ check: $(VENV)/linted
 types: $(VENV)/linted
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest rattling._core --mypy-config-file pyproject.toml --ignore-missing-stub --ignore-disjoint-bases
+
+# --- longer than the suite: docs/testing.md has the figures ------------------------
+
+faults: $(VENV)/built
+	@mkdir -p build
+	$(CC) -O1 -shared -fPIC -o build/hook.so tests/faults/hook.c
+	for mode in core python; do \
+	  PYTHONMALLOC=malloc LD_PRELOAD=build/hook.so $(VENV)/bin/python tests/faults/run.py $$mode || exit 1; done
+
+N ?= 10000
+leaks: $(VENV)/built
+	$(VENV)/bin/python tests/test_leaks.py $(N)
 
 # The oldest versions that pyproject.toml allows.
 test-oldest: | $(VENV)/bin/python system

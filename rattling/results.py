@@ -120,6 +120,8 @@ class Result:
         with open(os.fspath(path), "rb") as file:
             try:
                 header, arrays = _read(file)
+            except MemoryError:
+                raise
             except Exception as error:  # a damaged archive can raise almost anything
                 raise ValueError(f"{os.fspath(path)} is damaged or is not a saved result: {error}") from error
         if header["format"] > _FORMAT:
@@ -132,6 +134,8 @@ class Result:
             raise ValueError(f"{os.fspath(path)} holds a {name}, not a {cls.__name__}")
         try:
             return _unpack(header, arrays, known)
+        except MemoryError:
+            raise
         except Exception as error:
             raise ValueError(f"{os.fspath(path)} is damaged: {name} cannot be made from it: {error}") from error
 

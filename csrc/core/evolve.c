@@ -106,20 +106,17 @@ solver_init(rtl_evolve_t *self, double t, double rtol, double atol)
         return status;
     }
     void *c = self->cvode;
-    bool good = CVodeInit(c, right_side, t, self->p) == CV_SUCCESS &&
-                CVodeSetUserData(c, self) == CV_SUCCESS &&
-                CVodeSStolerances(c, rtol, atol) == CV_SUCCESS &&
-                CVodeSetStabLimDet(c, SUNTRUE) == CV_SUCCESS &&
-                CVodeSetMaxNumSteps(c, most_steps) == CV_SUCCESS &&
-                CVodeSetLinearSolver(c, self->krylov, NULL) == CV_SUCCESS &&
-                CVodeSetPreconditioner(c, set_gamma, precondition) == CV_SUCCESS &&
-                CVodeSetJacTimes(c, NULL, jacobian_times) == CV_SUCCESS &&
-                CVodeSetEpsLin(c, 0.05) == CV_SUCCESS &&
-                SUNLinSolInitialize(self->krylov) == 0;
-    if (self->sun.no_memory) {
-        return RTL_NO_MEMORY;
-    }
-    return good ? 0 : RTL_SUNDIALS;
+    bool good =
+        rtl_sun_has_room() && CVodeInit(c, right_side, t, self->p) == CV_SUCCESS &&
+        CVodeSetUserData(c, self) == CV_SUCCESS &&
+        CVodeSStolerances(c, rtol, atol) == CV_SUCCESS &&
+        CVodeSetStabLimDet(c, SUNTRUE) == CV_SUCCESS &&
+        CVodeSetMaxNumSteps(c, most_steps) == CV_SUCCESS &&
+        CVodeSetLinearSolver(c, self->krylov, NULL) == CV_SUCCESS &&
+        CVodeSetPreconditioner(c, set_gamma, precondition) == CV_SUCCESS &&
+        CVodeSetJacTimes(c, NULL, jacobian_times) == CV_SUCCESS &&
+        CVodeSetEpsLin(c, 0.05) == CV_SUCCESS && SUNLinSolInitialize(self->krylov) == 0;
+    return good && !self->sun.no_memory ? 0 : RTL_NO_MEMORY; /* nothing else can fail */
 }
 
 int

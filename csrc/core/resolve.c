@@ -52,15 +52,13 @@ krylov_init(rtl_resolve_t *self)
         return RTL_NO_MEMORY;
     }
     bool good =
+        rtl_sun_has_room() &&
         SUNLinSol_SPFGMRSetMaxRestarts(self->krylov, KRYLOV_RESTARTS) == 0 &&
         SUNLinSolSetATimes(self->krylov, self, times) == 0 &&
         SUNLinSolSetPreconditioner(self->krylov, self, NULL, precondition) == 0 &&
         SUNLinSolSetScalingVectors(self->krylov, NULL, NULL) == 0 &&
         SUNLinSolInitialize(self->krylov) == 0;
-    if (self->sun.no_memory) {
-        return RTL_NO_MEMORY;
-    }
-    return good ? 0 : RTL_SUNDIALS;
+    return good && !self->sun.no_memory ? 0 : RTL_NO_MEMORY; /* nothing else can fail */
 }
 
 int

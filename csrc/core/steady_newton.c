@@ -140,14 +140,12 @@ krylov_precondition(void *data, N_Vector r, N_Vector z, sunrealtype tolerance, i
 static int
 warm_init(solver_t *self)
 {
-    bool good = SUNLinSolSetATimes(self->krylov, self, krylov_times) == 0 &&
+    bool good = rtl_sun_has_room() &&
+                SUNLinSolSetATimes(self->krylov, self, krylov_times) == 0 &&
                 SUNLinSolSetPreconditioner(
                     self->krylov, self, NULL, krylov_precondition) == 0 &&
                 SUNLinSolInitialize(self->krylov) == 0;
-    if (self->sun.no_memory) {
-        return RTL_NO_MEMORY;
-    }
-    return good ? 0 : RTL_SUNDIALS;
+    return good && !self->sun.no_memory ? 0 : RTL_NO_MEMORY; /* nothing else can fail */
 }
 
 /* z of A z = -r, for the residual r in self->rhs; true if the tolerance was met. */
@@ -321,10 +319,7 @@ finish_init(solver_t *self)
         KINSetLinearSolver(k, self->krylov, NULL) == KIN_SUCCESS &&
         KINSetPreconditioner(k, kinsol_setup, kinsol_precondition) == KIN_SUCCESS &&
         KINSetJacTimesVecFn(k, kinsol_times) == KIN_SUCCESS;
-    if (self->sun.no_memory) {
-        return RTL_NO_MEMORY;
-    }
-    return good ? 0 : RTL_SUNDIALS;
+    return good && !self->sun.no_memory ? 0 : RTL_NO_MEMORY; /* nothing else can fail */
 }
 
 static int

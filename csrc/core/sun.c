@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "memory.h"
+
 #if SUNDIALS_VERSION_MAJOR >= 7
 #include <sundials/sundials_context.h>
 #endif
@@ -41,10 +43,23 @@ on_error(int code, const char *module, const char *function, char *text, void *d
 }
 #endif
 
+bool
+rtl_sun_has_room(void)
+{
+    enum { ROOM = 1 << 18 };
+    void *block = rtl_memory_alloc(1, ROOM);
+
+    rtl_memory_free(block);
+    return block != NULL;
+}
+
 int
 rtl_sun_init(rtl_sun_t *self)
 {
     memset(self, 0, sizeof *self);
+    if (!rtl_sun_has_room()) {
+        return RTL_NO_MEMORY;
+    }
 #if SUNDIALS_VERSION_MAJOR >= 7
     if (SUNContext_Create(SUN_COMM_NULL, &self->context) != 0) {
         return RTL_NO_MEMORY;
@@ -65,9 +80,13 @@ rtl_sun_init(rtl_sun_t *self)
 void
 rtl_sun_free(rtl_sun_t *self)
 {
+    if (self->spare != NULL) {
+        N_VFreeEmpty(self->spare);
+    }
     if (self->context != NULL) {
         SUNContext_Free(&self->context);
     }
+    self->spare = NULL;
     self->context = NULL;
 }
 

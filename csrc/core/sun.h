@@ -17,10 +17,15 @@ typedef struct {
     SUNContext context;            /* owned */
     char message[RTL_SUN_MESSAGE]; /* the last one captured; "" if none */
     bool no_memory;                /* a vector could not be cloned, see vector.h */
+    N_Vector spare;                /* owned: what every such clone can be; or NULL */
 } rtl_sun_t;
 
 int rtl_sun_init(rtl_sun_t *self) RTL_MUST_CHECK;
 void rtl_sun_free(rtl_sun_t *self);
+
+/* Whether there is memory for small things: SUNDIALS' contexts and Krylov solvers do
+ * not look whether they got what they asked for. */
+bool rtl_sun_has_room(void);
 
 /* Send the solver's messages to self->message instead of standard error. */
 int rtl_sun_capture_kinsol(rtl_sun_t *self, void *kinsol) RTL_MUST_CHECK;

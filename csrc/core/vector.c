@@ -236,14 +236,17 @@ largest(N_Vector x)
 /* --- a vector ----------------------------------------------------------------------
  */
 
-/* What a vector has for which there is no memory. */
-static const content_t nothing;
+/* What a vector has for which there is no memory; what the spare vector has. */
+static const content_t nothing, spare;
 
 static void
 destroy(N_Vector v)
 {
     content_t *content = v->content;
 
+    if (content == &spare) {
+        return;
+    }
     if (content != NULL && content != &nothing) {
         rtl_memory_free(content->serial.data);
         rtl_memory_free(content);
@@ -287,7 +290,7 @@ clone(N_Vector v)
     if (copy == NULL || N_VGetArrayPointer(copy) == NULL) {
         content->sun->no_memory = true;
     }
-    return copy;
+    return copy != NULL ? copy : content->sun->spare;
 }
 
 N_Vector
@@ -317,7 +320,14 @@ rtl_vector_new(rtl_sun_t *sun, size_t n, size_t n_threads)
     v->ops->nvwrmsnorm = weighted_rms;
     v->ops->nvmaxnorm = largest;
     v->ops->nvlinearcombination = linear_combination;
-    if (N_VGetArrayPointer(v) == NULL) {
+    if (N_VGetArrayPointer(v) != NULL && sun->spare == NULL) {
+        sun->spare = N_VNewEmpty(sun->context);
+        if (sun->spare != NULL) {
+            sun->spare->content = (void *) &spare;
+        }
+    }
+    if (N_VGetArrayPointer(v) == NULL || sun->spare == NULL ||
+        N_VCopyOps(v, sun->spare) != 0) {
         destroy(v);
         return NULL;
     }

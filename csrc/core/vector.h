@@ -10,8 +10,8 @@
  * NULL when memory is short or n is too large for SUNDIALS' index type.
  *
  * SUNDIALS clones it without asking whether that succeeded. Where memory is short a
- * clone has no elements and sun->no_memory is set: loops do nothing from then on, and
- * whoever called SUNDIALS has to look. */
+ * clone has no elements (it may be sun->spare) and sun->no_memory is set: loops do
+ * nothing from then on, and whoever called SUNDIALS has to look. */
 N_Vector rtl_vector_new(rtl_sun_t *sun, size_t n, size_t n_threads);
 
 #endif
