@@ -10,10 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import calls
 import numpy as np
 import pytest
 
-import calls
 from rattling import _core
 
 TABLE = {name: (call, None) for name, call in calls.GOOD.items()} | calls.BAD
