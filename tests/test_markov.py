@@ -146,11 +146,11 @@ class TestSteadyState:
 
     @pytest.mark.skipif(rt.show_config()["klu"] == "none", reason="SUNDIALS was built without KLU")
     def test_sparse_lu(self):
-        """Two blocks coupled at 1e-3, more states than dense elimination is for; each block's
+        """Two blocks coupled at 1e-10, more states than dense elimination is for; each block's
         law is that of the block alone, for at the link the net flow is 0."""
         blocks = [random_rates(n, 1 / n, n, sigma=2.0) for n in (1900, 1300)]
         alone = [rt.steady_state(rt.Generator.from_rates(b), method="direct") for b in blocks]
-        links = sparse.coo_array(([1e-3, 3e-3], ([5, 1907], [1907, 5])), shape=(3200, 3200))
+        links = sparse.coo_array(([1e-10, 3e-10], ([5, 1907], [1907, 5])), shape=(3200, 3200))
         W = rt.Generator.from_rates(sparse.block_diag(blocks, format="csr") + links.tocsr())
         state = rt.steady_state(W, method="direct")
         assert "dense" in alone[0].info["why"] and "KLU" in state.info["why"]
@@ -163,6 +163,18 @@ class TestSteadyState:
     def test_sparse_lu_is_missing(self):
         with pytest.raises(ValueError, match="built without KLU.*libsuitesparse-dev"):
             rt.steady_state(rt.Generator.from_rates(random_rates(3000, 0.003, 0)), method="direct")
+
+    @pytest.mark.parametrize("coupling", [1e-3, 1e-6, 1e-11])
+    @pytest.mark.parametrize(("density", "sigma"), [(0.0, 0.0), (0.01, 1.0), (0.01, 3.0), (0.04, 3.0)])
+    def test_metastable_parts(self, coupling, density, sigma):
+        """Three parts of wide rates, linked here and there: each entry as elimination has it."""
+        sizes, rng = (120, 200, 180), np.random.default_rng(2)
+        rates = sparse.block_diag([random_rates(n, density, n, sigma) for n in sizes], format="lil")
+        for a, b in ((3, 150), (170, 340), (350, 20), (60, 250)):
+            rates[a, b], rates[b, a] = coupling * rng.lognormal(0, 1, 2)
+        W = rt.Generator.from_rates(rates)
+        direct, krylov = (rt.steady_state(W, method=m).probability for m in ("direct", "krylov"))
+        np.testing.assert_allclose(krylov, direct, rtol=2e-9)
 
     def test_transient_states_have_no_probability(self):
         rates = np.zeros((4, 4))

@@ -32,7 +32,8 @@ rate_back(const rtl_generator_t *chain, size_t i, size_t j)
 }
 
 /* Each state in turn takes its strongest free neighbour; one without joins the group of
- * its strongest neighbour. `size` is (n,) zeroed work. */
+ * its strongest neighbour. Weak flows join nothing: groups that lie in two metastable
+ * parts would hide the exchange between those. `size` is (n,) zeroed work. */
 static size_t
 match_pairs(
     const rtl_generator_t *chain, const double *y, int32_t *group, int32_t *size)
@@ -43,7 +44,7 @@ match_pairs(
         group[i] = -1;
     }
     for (size_t i = 0; i < chain->n; i++) {
-        double strongest = 0.0, strongest_free = 0.0;
+        double strongest = 0.0, strongest_free = 0.0, strongest_any = 0.0;
         size_t best = i, best_free = i;
         if (group[i] >= 0) {
             continue;
@@ -53,6 +54,7 @@ match_pairs(
             double flow =
                 chain->rate[e] * exp(fmin(y[j] - y[i], 600.0)) + rate_back(chain, i, j);
             bool open = group[j] < 0;
+            strongest_any = fmax(strongest_any, flow);
             if (flow > strongest && (open || size[group[j]] < LARGEST_GROUP)) {
                 strongest = flow;
                 best = j;
@@ -65,6 +67,7 @@ match_pairs(
         if (best_free != i && strongest_free >= threshold * strongest) {
             best = best_free;
         }
+        best = strongest >= threshold * strongest_any ? best : i;
         if (best == i || group[best] < 0) { /* a new group, perhaps of one */
             group[i] = group[best] = (int32_t) n_groups;
             size[n_groups++] = best == i ? 1 : 2;

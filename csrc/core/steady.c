@@ -13,7 +13,12 @@
 #include "steady_newton.h"
 #include "steady_step.h"
 
-enum { AT_ONCE_LARGEST = 1000, DENSE_LARGEST = 2000, HASTE = 6 };
+enum {
+    AT_ONCE_LARGEST = 1000, /* elimination without trying anything else */
+    DENSE_LARGEST = 2000,
+    RESCUE_LARGEST = 10000, /* factors of all states fit into memory, even dense ones */
+    HASTE = 6
+};
 
 /* Operations of an elimination within a band that are worth it at once, and where
  * iterations do not converge: hundredths of a second, and seconds. */
@@ -238,6 +243,31 @@ solve_direct(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     return status == RTL_NOT_CONVERGED ? sparse : status;
 }
 
+/* Directly what iterations from y did not solve, at more cost than at first; info adds
+ * up. Else RTL_NOT_CONVERGED, and y is as it was. */
+static int
+rescue(const rtl_generator_t *chain, rtl_geometric_t *geometric,
+    const rtl_steady_options_t *options, double *y, rtl_steady_info_t *info)
+{
+    size_t n = chain->n;
+
+    if (n > RESCUE_LARGEST || n <= AT_ONCE_LARGEST) { /* few states: it was tried */
+        return eliminate_band(chain, much_work, options, y, info);
+    }
+    rtl_steady_info_t own = {.method = RTL_STEADY_DIRECT};
+    double *direct = rtl_memory_alloc(n, sizeof *direct);
+    int status = direct == NULL
+                     ? RTL_NO_MEMORY
+                     : solve_direct(chain, geometric, options, false, direct, &own);
+    if (status == 0) {
+        memcpy(y, direct, n * sizeof *y);
+        rtl_steady_add_work(&own, info);
+        *info = own;
+    }
+    rtl_memory_free(direct);
+    return status == RTL_NO_KLU ? RTL_NOT_CONVERGED : status;
+}
+
 /* Small chains directly, others by iterations. If a part of the steps is not enough,
  * directly where that is possible, and on with the iterations where not. */
 static int
@@ -259,7 +289,7 @@ solve_any(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     hasty.max_steps = (hasty.max_steps + HASTE - 1) / HASTE;
     status = iterate(chain, geometric, &hasty, has_guess, y, info);
     if (status == RTL_NOT_CONVERGED) {
-        status = eliminate_band(chain, much_work, options, y, info);
+        status = rescue(chain, geometric, options, y, info);
     }
     if (status == RTL_NOT_CONVERGED) {
         tried = *info;

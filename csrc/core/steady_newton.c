@@ -38,7 +38,8 @@ static const double sweeps_from = 0.1;     /* residual that sweeps repair first 
 static const double far_off = 0.5;         /* residual of no use */
 static const double warm_tolerance = 2e-3; /* of the linear solves */
 static const double newton_tolerance = 1e-3;
-static const double settled = 1e-9; /* change of log p that no longer matters */
+static const double settled = 1e-9; /* change of log p that no longer matters: on grids
+                                     * discretisation errors are far larger */
 
 typedef struct {
     const rtl_generator_t *chain;
@@ -395,7 +396,9 @@ polish(solver_t *self)
     size_t n = self->chain->n;
     double *y = N_VGetArrayPointer(self->y), *r = N_VGetArrayPointer(self->step);
     double *before = N_VGetArrayPointer(self->rhs), rtol = self->options->rtol;
-    double enough = fmax(settled, 10.0 * rtol), residual;
+    double enough =
+        self->geometric != NULL ? fmax(settled, 10.0 * rtol) : fmax(0.1 * rtol, 1e-12);
+    double residual;
     int status = 0;
 
     if (refine(self, enough) || self->status != 0) {
