@@ -10,6 +10,8 @@
 # make sundials7  compile every file against the headers of SUNDIALS 7
 # make faults  every allocation of every call fails once
 # make leaks   every call 10,000 times (N=10000)
+# make coverage  lines of csrc/ and rattling/ that tests run; fails below 98 and 100 %
+# make compilers  gcc and clang, both at -O0 and -O3: no warning, and the same numbers
 # make studies  the figures and tables of docs/studies; what was computed is kept in build/studies
 # make notebooks  the tutorial as .ipynb files, into build/notebooks-ipynb
 # make check   ruff and codespell    make types  mypy, and the extension's stub against itself
@@ -21,7 +23,7 @@ VENV := .venv
 CC ?= cc
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: asan-python tsan integer faults leaks demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
+.PHONY: coverage compilers asan-python tsan integer faults leaks demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
 
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -82,6 +84,7 @@ tsan_FLAGS := -O1 $(tsan_SANITIZE)
 integer_FLAGS := -O1 $(asan_SANITIZE) -fsanitize=implicit-conversion,local-bounds
 CLANG ?= clang
 integer_CC := $(CLANG)
+coverage_FLAGS := -O1 --coverage -fprofile-update=atomic
 VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --show-leak-kinds=all
 
 define variant
@@ -98,7 +101,8 @@ $(eval $(call variant,asan,env))
 $(eval $(call variant,valgrind,$(VALGRIND)))
 $(eval $(call variant,tsan,env TSAN_OPTIONS=halt_on_error=1))
 $(eval $(call variant,integer,env))
-.PRECIOUS: $(foreach v,asan valgrind tsan integer,build/$(v)/core/%.o build/$(v)/test_%)
+$(eval $(call variant,coverage,env))
+.PRECIOUS: $(foreach v,asan valgrind tsan integer coverage,build/$(v)/core/%.o build/$(v)/test_%)
 
 test-c: $(C_TESTS:%=build/asan/%.passed) $(C_TESTS:%=build/valgrind/%.passed)
 	@echo "$(words $(C_TESTS)) C test programs passed under ASan + UBSan and under valgrind"
@@ -182,6 +186,41 @@ test-oldest: | $(VENV)/bin/python system
 
 format: $(VENV)/built
 	$(VENV)/bin/clang-format -i csrc/*/*.[ch] tests/c/*.[ch]
+
+# --- coverage, and what compilers say -------------------------------------------------
+
+$(VENV)/measured: pyproject.toml | $(VENV)/built
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[coverage]'
+	@touch $@
+
+# C tests and Python tests run in a copy of the tree with counters in the core. Both reports
+# name what was missed. Tests that fail do not hide them: it is make test that judges tests.
+COVERED := build/covered
+COVERAGE := $(CURDIR)/$(VENV)/bin/python -m coverage
+coverage: $(VENV)/measured
+	rm -rf $(COVERED) && mkdir -p $(COVERED)
+	tar -c --exclude=./build --exclude=./.git --exclude=./$(VENV) --exclude='*.so' . | tar -x -C $(COVERED)
+	ln -s $(CURDIR)/$(VENV) $(COVERED)/$(VENV)
+	cd $(COVERED) && RATTLING_CFLAGS="$(coverage_FLAGS)" RATTLING_LDFLAGS=--coverage $(VENV)/bin/python setup.py -q build_ext --inplace
+	$(MAKE) -s -C $(COVERED) $(C_TESTS:%=build/coverage/%.passed)
+	-cd $(COVERED) && COVERAGE_FILE=$$PWD/.coverage PYTHONPATH=$$PWD $(COVERAGE) run -m pytest -q -p no:cacheprovider $(PYTEST)
+	cd $(COVERED) && $(COVERAGE) combine -q
+	cd $(COVERED) && $(CURDIR)/$(VENV)/bin/gcovr --fail-under-line 98; c=$$?; $(COVERAGE) report; exit $$((c | $$?))
+
+# Every C file by each compiler at each level without a warning, and the same numbers from all.
+COMPILERS ?= gcc clang
+LEVELS ?= -O0 -O3
+compilers: $(VENV)/measured
+	@rm -rf build/compilers
+	@python=$$($(VENV)/bin/python -c "import sysconfig; print('-isystem', sysconfig.get_path('include'))"); \
+	for cc in $(COMPILERS); do for level in $(LEVELS); do \
+	  here=$(CURDIR)/build/compilers/$$cc$$level; mkdir -p $$here/rattling && cp rattling/*.py $$here/rattling && \
+	  (cd $$here && $$cc $(C_FLAGS:-I%=-I$(CURDIR)/%) $$level -c $(CURDIR)/csrc/core/*.c $(CURDIR)/tests/c/*.c) && \
+	  CC=$$cc RATTLING_CFLAGS="$$level $(BINDING_WARNINGS) $$python" \
+	    $(VENV)/bin/python setup.py -q build_ext --build-temp $$here --build-lib $$here && \
+	  PYTHONPATH=$$here $(VENV)/bin/python -W ignore tests/answers.py $$here.npz || exit 1; \
+	done; done
+	@$(VENV)/bin/python tests/answers.py --compare build/compilers/*.npz
 
 # --- packages ----------------------------------------------------------------------
 

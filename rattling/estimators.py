@@ -431,8 +431,6 @@ class _Estimate:
                 tests = [_disagreement(fits[-3], other) for other in fits[-2:]]
                 if max(tests) < _AGREEMENT:
                     return degree - 2
-        if not fits:
-            raise ValueError("paths have too few states for method 'basis'")
         return len(fits) - 1
 
     def local(

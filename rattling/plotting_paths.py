@@ -185,8 +185,6 @@ def smarticle_figure(results: Any, name: str) -> Figure:
 
 def _cut_at_seams(x: np.ndarray, period: np.ndarray) -> np.ndarray:
     """NaN where a path steps across the seam of a periodic axis, so that no line is drawn."""
-    if not np.any(period > 0):
-        return x
     x = x.copy()
     jump = np.abs(np.diff(x, axis=1)) > 0.5 * np.where(period > 0, period, np.inf)
     x[:, 1:][jump.any(axis=2)] = np.nan

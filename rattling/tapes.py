@@ -150,12 +150,9 @@ class _Builder:
 
     def _compile(self, expression: Expr) -> int:
         import sympy
-        from sympy.logic.boolalg import Boolean
 
         if expression in self._inputs:
             return self._inputs[expression]
-        if isinstance(expression, Boolean):
-            return self._boolean(expression)
         if not expression.free_symbols:
             number = self._number(expression)
             if number is not None:
@@ -200,10 +197,10 @@ class _Builder:
             return None
         if abs(imaginary) > 1e-18 * abs(real):  # round-off of a sum of complex numbers is less
             self._fail(expression, "is not a real number")
-        try:
-            return self._constant(float(real))
-        except OverflowError:
-            return self._fail(expression, "is too large for a floating-point number")
+        value = float(real)
+        if math.isinf(value):
+            self._fail(expression, "is too large for a floating-point number")
+        return self._constant(value)
 
     def _fold(self, op: str, nodes: Sequence[int]) -> int:
         first, *rest = nodes
@@ -249,10 +246,6 @@ class _Builder:
 
     def _power(self, base: Expr, exponent: Expr) -> int:
         """Halves of integers become products and a square root."""
-        import sympy
-
-        if base is sympy.S.Exp1:
-            return self._node("EXP", self.compile(exponent))
         twice = 2 * float(exponent) if exponent.is_Rational or exponent.is_Float else math.nan
         if not (abs(twice) <= 2 * _LARGEST_PRODUCT and twice == int(twice)):
             return self._node("POWER", self.compile(base), self.compile(exponent))
@@ -319,8 +312,6 @@ class _Builder:
     def _boolean(self, condition: Any) -> int:
         import sympy
 
-        if condition in (sympy.true, sympy.false):
-            return self._constant(1 if condition == sympy.true else 0)
         if isinstance(condition, sympy.core.relational.Relational):
             left, right = condition.lhs, condition.rhs
             if not (isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr)):

@@ -8,7 +8,7 @@ import pytest
 from smarticle_tracks import lines_of, made_up_track
 
 import rattling as rt
-from rattling import apriori, datasets, random_systems, report, systems
+from rattling import apriori, blowtorch, datasets, engineering, random_systems, report, systems
 from rattling.__main__ import main
 
 LINE = rt.Grid((0, 1), 4)
@@ -16,6 +16,10 @@ PLANE = rt.Grid([(0, 1)] * 2, 4)
 DRIFT = rt.Model.from_sympy("-x", 1, variables="x")
 CHAIN = rt.Generator.from_rates([[0, 1.0], [2.0, 0]])
 P0 = np.full(4, 0.25)
+LOSSY = rt.generator(DRIFT, rt.Grid((0, 1), 4, "absorbing"))
+DEAD_END = rt.Generator.from_rates([[0, 1.0], [0, 0]])
+RING_OF_TWO = rt.generator(DRIFT, rt.Grid((0, 1), 2, "periodic"))
+PATHS = rt.simulate(DRIFT, [0.0], 0.1, 20, rng=1)
 
 
 def flat(x):
@@ -29,6 +33,10 @@ def steady(**options):
 def of_the_plane(**options):
     state = rt.steady_state(rt.Model(flat, 1.0, dim=2), PLANE)
     return rt.local_global(state, "trace", **options)
+
+
+def design(pattern=lambda x: np.sin(x[0]), **options):
+    return engineering.design_noise(DRIFT, [pattern], LINE.centres(0) > 0.5, LINE, **options)
 
 
 REFUSED = [
@@ -88,6 +96,31 @@ REFUSED = [
     (lambda: rt.sweep(flat, ["ab", "cd"]), TypeError, "parameters must be a dict of sequences by name"),
     (lambda: rt.sweep(flat, {"x": [1]}, executor=2), TypeError, "executor must be None or have a method submit"),
     (lambda: rt.sweep(flat, {"x": [1]}, on_error=["raise"]), ValueError, "on_error must be one of"),
+    (lambda: rt.Model(flat, np.diag([1.0, np.inf])), ValueError, "diffusion must be finite"),
+    (lambda: rt.exact_rattling(rt.Model.from_sympy(["x", "y"], 1, variables="x y"), LINE), ValueError, "coordinates"),
+    (lambda: rt.estimate_rattling([np.zeros((9, 1))] * 2, times=[np.arange(9)]), ValueError, "times must have one entry"),
+    (lambda: rt.estimate_rattling(PATHS, times=PATHS.t), ValueError, "times must be None for Trajectories"),
+    (lambda: rt.estimate_density(np.zeros((99, 2)), 1.0, at=[[0.0, 0.0]], method="knn"), ValueError, "do not move"),
+    (lambda: apriori.moment_closure(CHAIN, LINE), TypeError, "grid must be left out with a Generator"),
+    (lambda: apriori.moment_closure(rt.Model(flat, 0.0), LINE), ValueError, "rattling must be finite"),
+    (lambda: apriori.weak_disorder(DRIFT, rt.Grid.from_edges([0, 1, 3], "periodic")), ValueError, "grid of equal cells"),
+    (lambda: apriori.weak_disorder(rt.Model(flat, 0.0), rt.Grid((0, 1), 4, "periodic")), ValueError, "D is singular"),
+    (lambda: blowtorch.heat_bounds(DRIFT, 0, 1), TypeError, "generator must be a rattling.Generator, not Model"),
+    (lambda: blowtorch.heat_bounds(RING_OF_TWO, 0, 1), ValueError, "periodic axis of two cells"),
+    (lambda: blowtorch.susceptibility(CHAIN, [1, 0], [0, 1], LINE), TypeError, "grid must be left out"),
+    (lambda: blowtorch.susceptibility(DRIFT, [1, 0], [0, 1]), TypeError, "grid is needed with a model"),
+    (lambda: blowtorch.susceptibility(LOSSY, [1, 0, 0, 0], [0, 0, 0, 1]), ValueError, "absorbing walls"),
+    (lambda: engineering.mix([LOSSY, LOSSY], [1.0, 1.0]), ValueError, "absorbing walls"),
+    (lambda: engineering.verify(DEAD_END, region=[True, False]), ValueError, "each state must have an exit"),
+    (lambda: design(bounds=(0.0, 1.0, 2.0)), ValueError, "bounds must be one .* pair, or one for each of the 1 values"),
+    (lambda: design(lambda x: np.where(x[0] > 0.5, np.inf, 0.0)), ValueError, "patterns must be finite on the grid"),
+    (lambda: rt.thermodynamics.entropy_production(CHAIN, rt.evolve(DRIFT, P0, 1.0, LINE)), ValueError, "evolution has states"),
+    (lambda: rt.thermodynamics.entropy_production(CHAIN, steady()), ValueError, "steady state has shape"),
+    (lambda: random_systems.random_rates(3, sigma=-1.0), ValueError, "sigma must not be negative"),
+    (lambda: report.make_system("web_map", {}), ValueError, "web_map gives a Map: a report needs a model or a chain"),
+    (lambda: report.make_grid("run_and_tumble", DRIFT), ValueError, "run_and_tumble has no usual box in 1 dimensions"),
+    (lambda: rt.typicality_ensemble(flat, 0), ValueError, "n must be a whole number of at least 1; got 0"),
+    (lambda: rt.Ensemble({"r": P0}, [""] * 4).exceedance("r", 0.5, confidence=1), ValueError, "confidence must be"),
     (lambda: steady().save("/no/such/folder/state.npz"), FileNotFoundError, "/no/such/folder/state.npz"),
     (lambda: rt.SteadyState.load(0), TypeError, "int"),
 ]

@@ -185,7 +185,8 @@ def test_expressions_agree_with_lambdify(expression):
 
 def test_conditions_that_lambdify_does_not_know():
     u, v = points()
-    got = evaluate(sp.Piecewise((1, sp.Xor(x > 0, y > 0)), (2, sp.ITE(x > 1, y > 1, y < 0)), (3, True)))
+    either = sp.Not(sp.Xor(x > 0, y > 0))
+    got = evaluate(sp.Piecewise((1, sp.Xor(x > 0, y > 0)), (2, sp.ITE(x > 1, y > 1, y < 0)), (3, either), (4, True)))
     np.testing.assert_array_equal(
         got, np.where((u > 0) ^ (v > 0), 1, np.where(np.where(u > 1, v > 1, v < 0), 2, 3))
     )
@@ -266,6 +267,8 @@ def test_constants_are_exact():
     assert evaluate(sp.Integral(sp.exp(-(x**2)), (x, -sp.oo, sp.oo)), at)[0] == 1.772453850905516
     assert evaluate(sp.sqrt(8 - 2 * sp.sqrt(7)) - sp.sqrt(7) + 1, at)[0] == pytest.approx(0, abs=1e-24)
     assert evaluate(sp.Min(x, sp.oo), at)[0] == 0
+    nowhere = sp.Piecewise((sp.nan, x > 1), (-sp.oo, x > 0), (sp.oo, True))
+    np.testing.assert_array_equal(evaluate(nowhere, np.array([[2, 1, 0], [0, 0, 0]])), [np.nan, -np.inf, np.inf])
     roots = sp.solve(sp.Symbol("t") ** 3 - 3 * sp.Symbol("t") + 1)  # real, by way of complex numbers
     values = sorted(evaluate(root, at)[0] for root in roots)
     np.testing.assert_allclose(values, sorted(np.roots([1, 0, -3, 1]).real), rtol=1e-14)
@@ -299,6 +302,9 @@ def test_unevaluated_derivatives_are_evaluated():
         (sp.floor(x).diff(x), "Derivative"),
         (sp.Function("exp")(x), "not supported"),
         (sp.Integer(10) ** 400 * x, "too large"),
+        (sp.exp(1000) * x, r"exp\(1000\) is too large"),
+        (sp.Function("f")(1) * x, r"f\(1\).*not supported"),
+        (sp.Piecewise((x, sp.Eq(x > 1, y > 1)), (0, True)), "does not compare numbers"),
         (sp.Piecewise((x, sp.Contains(x, sp.Interval(0, 1))), (0, True)), "condition"),
     ],
     ids=str,

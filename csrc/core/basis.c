@@ -204,7 +204,7 @@ invert(fit_t *self)
     for (size_t i = 0; i < n; i++) {
         diagonal[i] = self->inverse[i * n + i];
     }
-    bool good = diagonal[0] >= (double) n && rtl_tensor_invert(n, self->inverse);
+    bool good = self->inverse[0] >= (double) n && rtl_tensor_invert(n, self->inverse);
     for (size_t i = 0; good && i < n; i++) {
         good = self->inverse[i * n + i] * diagonal[i] < most_inflation;
     }
