@@ -285,9 +285,11 @@ def _regular(size: int, degree: int, rng: np.random.Generator) -> tuple[np.ndarr
             if len(left) == len(free):
                 break
             free = np.array(left, dtype=int)
+        if len(free):
+            continue
         ends = np.array(sorted(links)).T
         graph = sparse.coo_array((np.ones(len(links)), tuple(ends)), shape=(size, size))
-        if not len(free) and sparse.csgraph.connected_components(graph, directed=False)[0] == 1:
+        if sparse.csgraph.connected_components(graph, directed=False)[0] == 1:
             return ends
     raise ValueError(f"found no connected graph of {size} states and degree {degree}")
 

@@ -198,3 +198,12 @@ def test_certificate_says_when_it_is_none():
         apriori.certificate(rt.Generator.from_rates([[0, 1], [0, 0]]))
     with pytest.raises(TypeError, match="chain must be a rattling.Generator"):
         apriori.certificate(3)
+
+
+def test_certificate_of_slow_contraction():
+    """Every two states have a successor in common, but the jump chain is far too uneven."""
+    rates = np.full((4, 4), 1e-3)
+    rates[:, 0] = 1.0
+    bound = apriori.certificate(rt.Generator.from_rates(rates * ~np.eye(4, dtype=bool)))
+    assert bound.dobrushin < 1 and bound.jump_chain_bound == bound.total_variation_bound == 1
+    assert "contracts too slowly" in bound.reason

@@ -139,3 +139,12 @@ def test_reader_that_stops_early(track, tmp_path):
     command = f"{sys.executable} -m rattling smarticles track.csv --json | head -c 5"
     run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path)
     assert run.stdout == '{"row' and run.stderr == ""
+
+
+def test_smarticles_without_matplotlib(track, capsys, monkeypatch):
+    """The report comes without a figure; only a figure that was asked for is missed."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["smarticles", str(track)]) == 0
+    assert "figure: none (" in capsys.readouterr().out
+    assert main(["smarticles", str(track), "--figure", "out.png"]) == 2
+    assert "matplotlib" in capsys.readouterr().err

@@ -160,3 +160,12 @@ def test_trajectories_go_out_as_lists(cycle):
     assert len(listed) == 3 and all(isinstance(x, np.ndarray) and x.shape == (101, 2) for x in listed)
     frame = paths.to_xarray()
     assert frame.x.shape == (3, 101, 2)
+
+
+def test_grid_distribution_says_what_it_is():
+    from rattling.distributions import GridDistribution
+
+    grid = Grid((0, 1), 4)
+    assert repr(GridDistribution(grid, np.zeros(4))) == f"GridDistribution({grid!r})"
+    with pytest.raises(TypeError, match="grid must be a rattling.Grid, not int"):
+        GridDistribution(4, np.zeros(4))

@@ -217,3 +217,9 @@ class TestSteadyState:
     def test_not_a_ring(self):
         with pytest.raises(ValueError, match="closed-form"):
             rt.steady_state(rt.Generator.from_rates(random_rates(20, 0.3, 0)), method="closed-form")
+
+
+def test_generators_say_what_they_are():
+    assert repr(rt.Generator.from_rates([[0, 1], [1, 0]])) == "Generator(chain, 2 states)"
+    on_grid = rt.generator(rt.Model(np.zeros_like, 1.0), rt.Grid([(0, 1)] * 2, 3))
+    assert repr(on_grid) == "Generator(grid of shape (3, 3), 9 states)"

@@ -265,3 +265,18 @@ def test_list():
     assert "ornstein_uhlenbeck" in repr(table) and max(map(len, repr(table).split("\n"))) < 260
     for name in names:
         assert getattr(systems, name).__doc__.count("Parameters") == 1, name
+
+
+def test_a_graph_that_is_not_found_is_said_to_be(monkeypatch):
+    from scipy.sparse import csgraph
+
+    monkeypatch.setattr(csgraph, "connected_components", lambda graph, directed: (2, None))
+    with pytest.raises(ValueError, match="found no connected graph of 4 states and degree 2"):
+        systems.random_rates(4, graph="regular", degree=2, rng=1)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_triangles(seed):
+    """The smallest regular graph: of the first pairs of ends none may be a link."""
+    chain = systems.random_rates(3, graph="regular", degree=2, rng=seed)
+    assert (chain.matrix.toarray() != 0).all()

@@ -311,3 +311,11 @@ def test_every_result_class_keeps_these_methods():
     for cls in classes:
         assert dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen, cls
         assert cls.__repr__ is Result.__repr__ and cls.__eq__ is object.__eq__, cls
+
+
+def test_errors_of_any_size_are_written():
+    from rattling.results import with_error
+
+    assert with_error(1.3071, 0.0891) == "1.307 ± 0.089"
+    assert with_error(1e12, 2e9) == "1e+12 ± 2e+09"
+    assert with_error(1e-15, 2e-16) == "1e-15 ± 2e-16"

@@ -234,3 +234,30 @@ def test_ensemble_of_chains_and_failures():
         ensemble.exceedance("kl", 0)
     with pytest.raises(ValueError, match="scores must be names"):
         rt.typicality_ensemble(family, 3, ("luck",))
+
+
+# --- what is rare ---------------------------------------------------------------------------------
+
+
+def test_functions_without_a_signature():
+    assert list(rt.sweep(vars, [{"x": 1}], rng=1).errors) != [""], "vars takes no x"
+
+
+def test_what_has_not_begun_is_cancelled():
+    done = []
+
+    def stop(share):
+        raise KeyboardInterrupt
+
+    with futures.ThreadPoolExecutor(1) as executor, pytest.raises(KeyboardInterrupt):
+        rt.sweep(lambda a: time.sleep(0.01) or done.append(a), {"a": range(400)}, executor=executor, progress=stop)
+    assert len(done) < 20
+
+
+def test_ensemble_without_scores():
+    nothing = rt.Ensemble({"gamma": np.full(3, np.nan), "correlation": np.array([0.1, 0.2, np.nan])}, [""] * 3)
+    assert nothing.exceedance("gamma", 0.0)[1:] == (0.0, 1.0)
+    first, second = nothing.summary().split("\n")[1:3]
+    assert first.split() == ["gamma", "nan", "3"] and second.split()[-1] == "1"
+    pytest.importorskip("matplotlib")
+    assert sum(bar.get_height() for bar in nothing.plot().patches) == 2

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import expression as twin
 
-from rattling import _core, symbolic, tapes
+from rattling import Model, _core, symbolic, tapes
 
 x, y = sp.symbols("x y", real=True)
 VARIABLES = (x, y)
@@ -382,3 +382,15 @@ def test_bad_names(variables, parameters, error, message):
 def test_bad_expressions(value, error, message):
     with pytest.raises(error, match=message):
         symbolic.Names("x y", {"k": 1}).read(value, "f")
+
+
+def test_zero_in_disguise_is_zero():
+    hidden = (x + 1) ** 2 - x**2 - 2 * x - 1
+    assert Model.from_sympy([x, y], [[1, hidden], [hidden, 2]], variables=(x, y))._compiled(None).is_diagonal
+
+
+def test_deltas_that_do_not_vanish_are_refused():
+    """x² - 1 is not linear: that (x² - 1) δ(x² - 1) = 0 is not seen."""
+    jump = 1 + (x**2 - 1) * sp.Heaviside(x**2 - 1)
+    with pytest.raises(ValueError, match="DiracDelta"):
+        Model.with_steady_state(x**2, jump, variables=(x,)).drift(np.zeros((1, 3)))

@@ -205,3 +205,11 @@ class TestCycleAffinities:
         rates = sparse.block_diag([np.ones((2, 2)), np.ones((2, 2))])
         with pytest.raises(ValueError, match="connected: only 2 of 4"):
             td.cycle_affinities(rt.Generator.from_rates(rates))
+
+
+def test_potential_that_is_not_found(monkeypatch):
+    """A gradient whose integral SymPy does not find is a gradient all the same."""
+    model = rt.Model.from_sympy("sin(x**x)", 1, variables="x")
+    balance = td.detailed_balance(model)
+    assert balance.holds and balance.potential is None
+    assert balance.reason == "SymPy does not find the integral"
