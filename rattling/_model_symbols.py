@@ -77,6 +77,8 @@ class SymbolicParts:
     def compile_for(
         self, method: str, dim: int, interpretation: str, _points: np.ndarray
     ) -> tuple[_core.Model, _core.Expression | None]:
+        if method == "euler-maruyama":
+            return self._compile_euler(dim), None
         names, tensor = self.names, self.tensor
         amplitude = self.given.get("noise")
         if amplitude is None and symbolic.is_diagonal(names, tensor):
@@ -104,6 +106,19 @@ class SymbolicParts:
         if amplitude is None:
             return model, no_derivatives(dim, dim)
         return model, self._tape(symbolic.milstein_terms(names, amplitude), "noise")
+
+    def _compile_euler(self, dim: int) -> _core.Model:
+        """Where the noise is diagonal: drift and noise on one tape."""
+        what = "noise" if "noise" in self.given else "diffusion"
+        matrix = self.given.get("noise", self.tensor)
+        if not symbolic.is_diagonal(self.names, matrix):
+            return self.compile(dim, 0, None)
+        entries = [matrix[k, k] for k in range(dim)]
+        if all(entry == entries[0] for entry in entries):
+            entries = entries[:1]
+        kind = (3 if what == "noise" else 0) + (len(entries) > 1)
+        drift, noise = self._tape(self.ito_drift, "drift"), self._tape(entries, what)
+        return _core.Model(dim, 0, kind, 1, drift, noise, joint=self._tape([*self.ito_drift, *entries], what))
 
     def describe(self) -> str:
         texts = [f"{name}={_compact(value)}" for name, value in self.given.items()]

@@ -349,7 +349,7 @@ class Model:
 
         It has the noise amplitude as given, and for "heun" the Stratonovich drift in the
         place of the Itô drift."""
-        if method == "euler-maruyama":
+        if method == "euler-maruyama" and self.kind != "sympy":
             return self._compiled(probe_points), None
         dim = len(probe_points)
         self._compiled(probe_points)  # checks

@@ -8,6 +8,7 @@ computed once a point.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -117,13 +118,8 @@ class _Builder:
 
     def program(self, outputs: Sequence[int]) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
         """(n_inputs, constants, instructions, outputs) without what no output needs."""
-        needed, pending = set(), list(outputs)
-        while pending:
-            n = pending.pop()
-            if n not in needed:
-                needed.add(n)
-                if self._nodes[n][0] not in ("input", "constant"):
-                    pending.extend(self._nodes[n][1:])
+        self._join_products(outputs)
+        needed = self._needed(outputs)
         constants = [n for n in sorted(needed) if self._nodes[n][0] == "constant"]
         operations = [n for n in sorted(needed) if self._nodes[n][0] not in ("input", "constant")]
         register = {n: i for i, n in enumerate([*self._inputs.values(), *constants, *operations])}
@@ -139,6 +135,31 @@ class _Builder:
             instructions,
             np.array([register[n] for n in outputs], dtype=np.int32),
         )
+
+    def _needed(self, outputs: Sequence[int]) -> set[int]:
+        needed, pending = set(), list(outputs)
+        while pending:
+            n = pending.pop()
+            if n not in needed:
+                needed.add(n)
+                if self._nodes[n][0] not in ("input", "constant"):
+                    pending.extend(self._nodes[n][1:])
+        return needed
+
+    def _join_products(self, outputs: Sequence[int]) -> None:
+        """A product that only a sum or a difference reads becomes part of it."""
+        operations = [n for n in sorted(self._needed(outputs)) if self._nodes[n][0] not in ("input", "constant")]
+        uses = Counter(outputs)
+        for n in operations:
+            uses.update(self._nodes[n][1:])
+        for n in operations:
+            op, *arguments = self._nodes[n]
+            for i in {"ADD": (1, 0), "SUBTRACT": (1,)}.get(op, ()):
+                product, *factors = self._nodes[arguments[i]]
+                if product == "MULTIPLY" and uses[arguments[i]] == 1:
+                    joined = "PLUS_PRODUCT" if op == "ADD" else "MINUS_PRODUCT"
+                    self._nodes[n] = (joined, arguments[1 - i], *factors)
+                    break
 
     def compile(self, expression: Expr) -> int:
         if expression not in self._done:

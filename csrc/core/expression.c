@@ -16,6 +16,7 @@
 enum {
     STRETCH = 256,         /* points a pass over the tape handles at most */
     SHORTEST_STRETCH = 32, /* below this the passes cost more than an allocation */
+    POINT_ROWS = 256,      /* of one point, on the stack */
     STACK_DOUBLES = 4096   /* scratch that needs no allocation: a first-level cache */
 };
 
@@ -89,12 +90,25 @@ BINARY(NOT_EQUAL, a != b ? 1.0 : 0.0)
 BINARY(AND, a != 0.0 && b != 0.0 ? 1.0 : 0.0)
 BINARY(OR, a != 0.0 || b != 0.0 ? 1.0 : 0.0)
 UNARY(NOT, a == 0.0 ? 1.0 : 0.0)
+UNARY(COPY, a)
 
 /* Picks, so that a nan or infinity in the branch not taken leaves no trace. */
 RTL_PROCESSOR_INLINE double
 compute_SELECT(double a, double b, double c)
 {
     return a != 0.0 ? b : c;
+}
+
+RTL_PROCESSOR_INLINE double
+compute_PLUS_PRODUCT(double a, double b, double c)
+{
+    return a + b * c;
+}
+
+RTL_PROCESSOR_INLINE double
+compute_MINUS_PRODUCT(double a, double b, double c)
+{
+    return a - b * c;
 }
 
 #define OP_LOOP(name, arity)                                                           \
@@ -120,9 +134,9 @@ fix_far(int32_t op, const double *a, size_t n, double *out)
     }
 }
 
-/* One instruction over n points. Arguments past the arity are never read. */
+/* One step over n points. Arguments past the arity are never read. */
 RTL_PROCESSOR_INLINE void
-run_instruction(int32_t op, const double *a, const double *b, const double *c, size_t n,
+run_step(int32_t op, const double *a, const double *b, const double *c, size_t n,
     double *restrict out)
 {
     switch (op) {
@@ -180,82 +194,98 @@ check_program(size_t n_first, size_t n_instructions,
     return 0;
 }
 
-/* last[r] = the last instruction that needs register r: one that reads it, or the end
- * of the tape for an output. */
+/* last[r] = the last instruction that reads register r, or the one that makes it. */
 static void
-find_last_uses(const rtl_expression_t *self, size_t n_first, int32_t *last)
+find_last_uses(size_t n_first, size_t n_instructions,
+    const rtl_instruction_t *instructions, int32_t *last)
 {
-    for (size_t k = 0; k < self->n_instructions; k++) {
-        const rtl_instruction_t *instruction = &self->instructions[k];
+    for (size_t k = 0; k < n_instructions; k++) {
         last[n_first + k] = (int32_t) k;
-        for (int j = 0; j < rtl_expression_op_arity(instruction->op); j++) {
-            last[instruction->argument[j]] = (int32_t) k;
+        for (int j = 0; j < rtl_expression_op_arity(instructions[k].op); j++) {
+            last[instructions[k].argument[j]] = (int32_t) k;
         }
-    }
-    for (size_t k = 0; k < self->n_outputs; k++) {
-        last[self->outputs[k]] = (int32_t) self->n_instructions;
     }
 }
 
-/* Replace registers by rows. Inputs and constants keep their numbers; a result takes
- * the row freed last, and never one of its own instruction's arguments. */
+/* Instructions become steps. A result is written where it is put out, if it is; else to
+ * the row freed last, and never to one of its own instruction's arguments. */
 static int
-assign_rows(rtl_expression_t *self)
+assign_rows(rtl_expression_t *self, const rtl_instruction_t *instructions, int32_t *row)
 {
     int status = 0;
-    size_t n_first = self->n_inputs + self->n_constants;
-    size_t n_registers = n_first + self->n_instructions;
-    size_t n_unused = 0;
-    int32_t *last = NULL, *row = NULL, *unused = NULL;
+    size_t n_first = self->n_inputs + self->n_constants, n_unused = 0;
+    size_t n = self->n_instructions;
+    int32_t *last = rtl_memory_alloc(n_first + n, sizeof *last);
+    int32_t *unused = rtl_memory_alloc(n, sizeof *unused);
 
-    last = rtl_memory_alloc(n_registers, sizeof *last);
-    row = rtl_memory_alloc(n_registers, sizeof *row);
-    unused = rtl_memory_alloc(self->n_instructions, sizeof *unused);
-    if (last == NULL || row == NULL || unused == NULL) {
+    if (last == NULL || unused == NULL) {
         status = RTL_NO_MEMORY;
         goto out;
     }
-    find_last_uses(self, n_first, last);
-    for (size_t r = 0; r < n_first; r++) {
-        row[r] = (int32_t) r;
-    }
-    self->n_rows = n_first;
-    for (size_t k = 0; k < self->n_instructions; k++) {
-        rtl_instruction_t *instruction = &self->instructions[k];
-        int arity = rtl_expression_op_arity(instruction->op);
-        int32_t target = n_unused > 0 ? unused[--n_unused] : (int32_t) self->n_rows++;
-        self->targets[k] = target;
-        row[n_first + k] = target;
+    find_last_uses(n_first, n, instructions, last);
+    for (size_t k = 0; k < n; k++) {
+        int32_t op = instructions[k].op, *target = &row[n_first + k];
+        rtl_expression_step_t *step = &self->steps[k];
+        int arity = rtl_expression_op_arity(op);
+        bool is_output = *target >= 0;
+        if (!is_output) {
+            *target = n_unused > 0 ? unused[--n_unused] : (int32_t) self->n_rows++;
+        }
+        step->op = op;
+        step->target = *target;
+        self->has_sine = self->has_sine || op == RTL_OP_SIN || op == RTL_OP_COS;
         for (int j = 0; j < 3; j++) {
-            int32_t r = j < arity ? instruction->argument[j] : 0;
-            instruction->argument[j] = row[r];
-            if (j < arity && (size_t) r >= n_first && last[r] == (int32_t) k) {
+            int32_t r = j < arity ? instructions[k].argument[j] : 0;
+            step->argument[j] = row[r];
+            if ((size_t) row[r] >= n_first + self->n_outputs &&
+                last[r] == (int32_t) k) {
                 unused[n_unused++] = row[r];
                 last[r] = -1; /* the same argument twice is freed once */
             }
         }
-        if (last[n_first + k] == (int32_t) k) {
-            unused[n_unused++] = target;
+        if (!is_output && last[n_first + k] == (int32_t) k) {
+            unused[n_unused++] = *target;
         }
-    }
-    for (size_t k = 0; k < self->n_outputs; k++) {
-        self->outputs[k] = row[self->outputs[k]];
     }
 out:
     rtl_memory_free(unused);
-    rtl_memory_free(row);
     rtl_memory_free(last);
     return status;
 }
 
-static void *
-copied(const void *source, size_t n, size_t size)
+/* All steps: rows of inputs and constants have their numbers, output k that of
+ * n_first + k. */
+static int
+make_steps(rtl_expression_t *self, const rtl_instruction_t *instructions,
+    const int32_t *outputs)
 {
-    void *copy = rtl_memory_alloc(n, size);
-    if (copy != NULL && n > 0) {
-        memcpy(copy, source, n * size);
+    int status = 0;
+    size_t n_first = self->n_inputs + self->n_constants;
+    size_t n_registers = n_first + self->n_instructions;
+    int32_t *row = rtl_memory_alloc(n_registers, sizeof *row);
+
+    if (row == NULL) {
+        return RTL_NO_MEMORY;
     }
-    return copy;
+    for (size_t r = 0; r < n_registers; r++) {
+        row[r] = r < n_first ? (int32_t) r : -1;
+    }
+    for (size_t k = 0; k < self->n_outputs; k++) {
+        int32_t *own = &row[outputs[k]];
+        *own = *own < 0 ? (int32_t) (n_first + k) : *own;
+    }
+    self->n_rows = n_first + self->n_outputs;
+    status = assign_rows(self, instructions, row);
+    self->n_steps = self->n_instructions;
+    for (size_t k = 0; k < self->n_outputs; k++) {
+        int32_t own = row[outputs[k]], target = (int32_t) (n_first + k);
+        if (own != target) {
+            self->steps[self->n_steps++] =
+                (rtl_expression_step_t) {RTL_OP_COPY, target, {own}};
+        }
+    }
+    rtl_memory_free(row);
+    return status;
 }
 
 int
@@ -279,16 +309,19 @@ rtl_expression_init(rtl_expression_t *self, size_t n_inputs, size_t n_constants,
     self->n_constants = n_constants;
     self->n_instructions = n_instructions;
     self->n_outputs = n_outputs;
-    self->constants = copied(constants, n_constants, sizeof *constants);
-    self->instructions = copied(instructions, n_instructions, sizeof *instructions);
-    self->targets = rtl_memory_alloc(n_instructions, sizeof *self->targets);
-    self->outputs = copied(outputs, n_outputs, sizeof *outputs);
-    if (self->constants == NULL || self->instructions == NULL ||
-        self->targets == NULL || self->outputs == NULL) {
+    self->constants = rtl_memory_alloc(n_constants, (1 + STRETCH) * sizeof *constants);
+    self->steps = rtl_memory_alloc(n_instructions + n_outputs, sizeof *self->steps);
+    if (self->constants == NULL || self->steps == NULL) {
         status = RTL_NO_MEMORY;
         goto out;
     }
-    status = assign_rows(self);
+    for (size_t k = 0; k < n_constants; k++) {
+        self->constants[k] = constants[k];
+        for (size_t i = 0; i < STRETCH; i++) {
+            self->constants[n_constants + k * STRETCH + i] = constants[k];
+        }
+    }
+    status = make_steps(self, instructions, outputs);
 out:
     if (status != 0) {
         rtl_expression_free(self);
@@ -300,9 +333,7 @@ void
 rtl_expression_free(rtl_expression_t *self)
 {
     rtl_memory_free(self->constants);
-    rtl_memory_free(self->instructions);
-    rtl_memory_free(self->targets);
-    rtl_memory_free(self->outputs);
+    rtl_memory_free(self->steps);
     memset(self, 0, sizeof *self);
 }
 
@@ -312,33 +343,42 @@ rtl_expression_free(rtl_expression_t *self)
 typedef struct {
     const double *x; /* (n_inputs, n): read where the caller has it */
     size_t n, m;
-    double *scratch; /* all other rows, `length` apart */
+    double *scratch; /* temporaries, `length` apart */
     size_t length;
     double *out; /* (n_outputs, n) */
 } stretch_t;
+
+/* Where a row that an instruction writes is. */
+RTL_PROCESSOR_INLINE double *
+locate_target(const rtl_expression_t *self, const stretch_t *at, int32_t row)
+{
+    size_t r = (size_t) row - self->n_inputs - self->n_constants;
+
+    return r < self->n_outputs ? at->out + r * at->n
+                               : at->scratch + (r - self->n_outputs) * at->length;
+}
 
 RTL_PROCESSOR_INLINE const double *
 locate(const rtl_expression_t *self, const stretch_t *at, int32_t row)
 {
     size_t r = (size_t) row;
-    return r < self->n_inputs ? at->x + r * at->n
-                              : at->scratch + (r - self->n_inputs) * at->length;
+
+    if (r < self->n_inputs) {
+        return at->x + r * at->n;
+    }
+    r -= self->n_inputs;
+    return r < self->n_constants ? self->constants + self->n_constants + r * STRETCH
+                                 : locate_target(self, at, row);
 }
 
 RTL_PROCESSOR_INLINE int
 run_stretch_body(const rtl_expression_t *self, const stretch_t *at)
 {
-    for (size_t k = 0; k < self->n_instructions; k++) {
-        const rtl_instruction_t *instruction = &self->instructions[k];
-        size_t target = (size_t) self->targets[k] - self->n_inputs;
-        run_instruction(instruction->op, locate(self, at, instruction->argument[0]),
-            locate(self, at, instruction->argument[1]),
-            locate(self, at, instruction->argument[2]), at->m,
-            at->scratch + target * at->length);
-    }
-    for (size_t k = 0; k < self->n_outputs; k++) {
-        const double *value = locate(self, at, self->outputs[k]);
-        memcpy(at->out + k * at->n, value, at->m * sizeof *value);
+    for (size_t k = 0; k < self->n_steps; k++) {
+        const rtl_expression_step_t *step = &self->steps[k];
+        run_step(step->op, locate(self, at, step->argument[0]),
+            locate(self, at, step->argument[1]), locate(self, at, step->argument[2]),
+            at->m, locate_target(self, at, step->target));
     }
     return 0;
 }
@@ -346,40 +386,58 @@ run_stretch_body(const rtl_expression_t *self, const stretch_t *at)
 RTL_PROCESSOR_BUILD(
     run_stretch, (const rtl_expression_t *self, const stretch_t *at), (self, at))
 
+#define OP_POINT(name, arity)                                                          \
+    case RTL_OP_##name:                                                                \
+        value =                                                                        \
+            compute_##name(rows[argument[0]], rows[argument[1]], rows[argument[2]]);   \
+        break;
+
 /* One point, as a single path needs it: all rows are numbers of one array. */
-static void
-run_point(const rtl_expression_t *self, const double *x, double *rows, double *out)
+RTL_PROCESSOR_INLINE void
+run_rows(const rtl_expression_t *self, double *rows, bool has_sine)
 {
-    memcpy(rows, x, self->n_inputs * sizeof *x);
-    memcpy(rows + self->n_inputs, self->constants, self->n_constants * sizeof *x);
-    for (size_t k = 0; k < self->n_instructions; k++) {
-        const rtl_instruction_t *instruction = &self->instructions[k];
-        const int32_t *argument = instruction->argument;
-        run_instruction(instruction->op, rows + argument[0], rows + argument[1],
-            rows + argument[2], 1, rows + self->targets[k]);
-    }
-    for (size_t k = 0; k < self->n_outputs; k++) {
-        out[k] = rows[self->outputs[k]];
+    const rtl_expression_step_t *end = self->steps + self->n_steps;
+
+    for (const rtl_expression_step_t *step = self->steps; step < end; step++) {
+        const int32_t *argument = step->argument;
+        double value = 0.0;
+        switch (step->op) {
+            RTL_EXPRESSION_OPS(OP_POINT)
+        default:
+            break;
+        }
+        rows[step->target] = value;
+        if (has_sine && (step->op == RTL_OP_SIN || step->op == RTL_OP_COS)) {
+            fix_far(step->op, rows + argument[0], 1, rows + step->target);
+        }
     }
 }
 
-static void
-run_points(const rtl_expression_t *self, const double *x, double *out, size_t n,
-    double *scratch, size_t length)
+/* One number after the other: a vector that is read soon after its parts were written
+ * waits until they have reached the cache. */
+static inline void
+copy_singly(double *to, const volatile double *from, size_t n)
 {
-    stretch_t at = {.n = n, .scratch = scratch, .length = length};
+    for (size_t k = 0; k < n; k++) {
+        to[k] = from[k];
+    }
+}
 
-    for (size_t k = 0; k < self->n_constants; k++) {
-        for (size_t i = 0; i < length; i++) {
-            scratch[k * length + i] = self->constants[k];
-        }
+static int
+run_point(const rtl_expression_t *self, const double *x, double *out)
+{
+    size_t n_first = self->n_inputs + self->n_constants;
+    double rows[POINT_ROWS];
+
+    copy_singly(rows, x, self->n_inputs);
+    copy_singly(rows + self->n_inputs, self->constants, self->n_constants);
+    if (self->has_sine) {
+        run_rows(self, rows, true);
+    } else {
+        run_rows(self, rows, false);
     }
-    for (size_t i = 0; i < n; i += length) {
-        at.x = x + i;
-        at.out = out + i;
-        at.m = n - i < length ? n - i : length;
-        run_stretch(self, &at);
-    }
+    copy_singly(out, rows + n_first, self->n_outputs);
+    return 0;
 }
 
 /* How many points a stretch has, given the rows of scratch. */
@@ -394,31 +452,37 @@ stretch_length(size_t rows, size_t n)
     return length < shortest ? shortest : length;
 }
 
-int
-rtl_expression_evaluate(const double *x, double *out, intptr_t n_points, void *data)
+static int
+run_points(const rtl_expression_t *self, const double *x, double *out, size_t n)
 {
-    const rtl_expression_t *self = data;
-    size_t n = (size_t) n_points;
-    size_t rows = self->n_rows; /* run_points leaves the inputs' unused */
-    double stack[STACK_DOUBLES];
-    double *scratch = stack, *heap = NULL;
+    size_t rows = self->n_rows - self->n_inputs - self->n_constants - self->n_outputs;
+    double stack[STACK_DOUBLES], *heap = NULL;
+    stretch_t at = {.n = n, .scratch = stack, .length = stretch_length(rows, n)};
 
-    if (n == 0) {
-        return 0;
-    }
-    if (n == 1 && rows <= STACK_DOUBLES) {
-        run_point(self, x, stack, out);
-        return 0;
-    }
-    size_t length = stretch_length(rows, n);
-    if (rows > STACK_DOUBLES / length) {
-        heap = rtl_memory_alloc(rows * length, sizeof *heap);
+    if (rows > STACK_DOUBLES / at.length) {
+        heap = rtl_memory_alloc(rows * at.length, sizeof *heap);
         if (heap == NULL) {
             return RTL_NO_MEMORY;
         }
-        scratch = heap;
+        at.scratch = heap;
     }
-    run_points(self, x, out, n, scratch, length);
+    for (size_t i = 0; i < n; i += at.length) {
+        at.x = x + i;
+        at.out = out + i;
+        at.m = n - i < at.length ? n - i : at.length;
+        run_stretch(self, &at);
+    }
     rtl_memory_free(heap);
     return 0;
+}
+
+int
+rtl_expression_evaluate(const double *x, double *out, intptr_t n, void *data)
+{
+    const rtl_expression_t *self = data;
+
+    if (n == 1 && self->n_rows <= POINT_ROWS) {
+        return run_point(self, x, out);
+    }
+    return n == 0 ? 0 : run_points(self, x, out, (size_t) n);
 }

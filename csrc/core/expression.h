@@ -3,10 +3,12 @@
  *
  * Registers 0 .. n_inputs-1 hold the point's coordinates, the next n_constants hold
  * constants, and instruction k writes register n_inputs + n_constants + k. Comparisons
- * give 1 or 0; SELECT(c, a, b) is a where c != 0, else b. */
+ * give 1 or 0; SELECT(c, a, b) is a where c != 0, else b; PLUS_PRODUCT(a, b, c) is
+ * a + b c and MINUS_PRODUCT a - b c, both rounded twice. */
 #ifndef RTL_EXPRESSION_H
 #define RTL_EXPRESSION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "status.h"
@@ -20,7 +22,8 @@
     X(ATAN, 1) X(SINH, 1) X(COSH, 1) X(TANH, 1) X(ASINH, 1) X(ACOSH, 1) X(ATANH, 1) \
     X(ABS, 1) X(SIGN, 1) X(FLOOR, 1) X(CEILING, 1) X(ERF, 1) X(ERFC, 1) X(GAMMA, 1) \
     X(LOG_GAMMA, 1) X(LESS, 2) X(LESS_EQUAL, 2) X(EQUAL, 2) X(NOT_EQUAL, 2) \
-    X(AND, 2) X(OR, 2) X(NOT, 1) X(SELECT, 3)
+    X(AND, 2) X(OR, 2) X(NOT, 1) X(SELECT, 3) X(PLUS_PRODUCT, 3) X(MINUS_PRODUCT, 3) \
+    X(COPY, 1)
 /* clang-format on */
 
 #define RTL_EXPRESSION_ENUM(name, arity) RTL_OP_##name,
@@ -32,13 +35,19 @@ typedef struct {
     int32_t argument[3]; /* registers; those past the arity are 0 */
 } rtl_instruction_t;
 
+/* An instruction with rows for registers. */
+typedef struct {
+    int32_t op, target, argument[3];
+} rtl_expression_step_t;
+
 typedef struct {
     size_t n_inputs, n_constants, n_instructions, n_outputs;
-    size_t n_rows;     /* inputs, constants, and what the instructions share */
-    double *constants; /* (n_constants,) owned */
-    rtl_instruction_t *instructions; /* (n_instructions,) arguments are rows; owned */
-    int32_t *targets;                /* (n_instructions,) row written, owned */
-    int32_t *outputs;                /* (n_outputs,) rows, owned */
+    size_t n_steps; /* instructions, and copies of what is put out again */
+    size_t n_rows;  /* inputs, constants, outputs, then what the steps share */
+    double
+        *constants; /* (n_constants,), then (n_constants, points of a stretch); owned */
+    rtl_expression_step_t *steps; /* (n_steps,), owned */
+    bool has_sine;
 } rtl_expression_t;
 
 /* Copy and check a program: every instruction may read only earlier registers.

@@ -131,6 +131,11 @@ rtl_model_check(const rtl_model_t *self)
     if (self->divergence.evaluate != NULL && self->divergence.n_out != self->dim) {
         return RTL_BAD_ARGUMENT;
     }
+    if (self->joint.evaluate != NULL &&
+        (self->joint.n_out != self->drift.n_out + self->diffusion.n_out ||
+            self->interpretation != RTL_ITO)) {
+        return RTL_BAD_ARGUMENT;
+    }
     if (self->drift.n_out != self->dim ||
         self->diffusion.n_out != diffusion_rows(self)) {
         return RTL_BAD_ARGUMENT;
@@ -145,9 +150,13 @@ rtl_model_check(const rtl_model_t *self)
 bool
 rtl_model_thread_safe(const rtl_model_t *self)
 {
-    bool known = self->divergence.evaluate != NULL;
-    return self->drift.thread_safe && self->diffusion.thread_safe &&
-           (!known || self->divergence.thread_safe);
+    const rtl_field_t *more[] = {&self->divergence, &self->joint};
+    bool safe = self->drift.thread_safe && self->diffusion.thread_safe;
+
+    for (size_t k = 0; k < sizeof more / sizeof *more; k++) {
+        safe = safe && (more[k]->evaluate == NULL || more[k]->thread_safe);
+    }
+    return safe;
 }
 
 bool

@@ -72,18 +72,16 @@ static void
 fill_counters(counters_t *counters, uint64_t first_path, size_t n_paths,
     uint64_t first_pair, size_t start)
 {
-    size_t along = start % n_paths;
+    size_t along = start % n_paths, run;
     uint64_t pair = first_pair + start / n_paths;
 
-    for (size_t i = 0; i < counters->n; i++) {
+    for (size_t i = 0; i < counters->n; i += run, along = 0, pair++) {
         uint64_t path = first_path + along;
-        counters->word[0][i] = (uint32_t) path;
-        counters->word[1][i] = (uint32_t) pair;
-        counters->word[2][i] = high_words(path, pair);
-        along++;
-        if (along == n_paths) {
-            along = 0;
-            pair++;
+        run = n_paths - along < counters->n - i ? n_paths - along : counters->n - i;
+        for (size_t k = i; k < i + run; k++, path++) {
+            counters->word[0][k] = (uint32_t) path;
+            counters->word[1][k] = (uint32_t) pair;
+            counters->word[2][k] = high_words(path, pair);
         }
     }
 }
@@ -111,11 +109,11 @@ uniform(uint64_t bits)
     return rtl_elementary_double(bits >> 12 | 0x3FF0000000000000) - (1.0 - 0x1p-53);
 }
 
-/* sqrt(-2 log u). With u = 2^e m, sqrt(1/2) <= m < sqrt(2), s = (m - 1) / (m + 1):
+/* -2 log u. With u = 2^e m, sqrt(1/2) <= m < sqrt(2), s = (m - 1) / (m + 1):
  * log u = e log 2 + 2 artanh s. The polynomials here and below are minimax in relative
  * error, which is below 2^-57. */
 RTL_PROCESSOR_INLINE double
-radius(double u)
+minus_two_log(double u)
 {
     const uint64_t sqrt_half = 0x3FE6A09E667F3BCD, one = 0x3FF0000000000000;
     uint64_t t = rtl_elementary_bits(u) + (one - sqrt_half);
@@ -130,7 +128,7 @@ radius(double u)
     p = p * z + 0.14285714371193752425;
     p = p * z + 0.19999999999707339504;
     p = p * z + 0.3333333333333367206;
-    return sqrt(-(e * 1.38629436111989061883 + (4.0 * s + 4.0 * s * z * p)));
+    return -(e * 1.38629436111989061883 + (4.0 * s + 4.0 * s * z * p));
 }
 
 /* sin and cos of a quarter turn times x, |x| <= 1/2. */
@@ -169,11 +167,15 @@ RTL_PROCESSOR_INLINE void
 box_muller(const bits_t *bits, size_t n, double *restrict even, double *restrict odd)
 {
     const uint64_t sign = UINT64_C(1) << 63;
+    double square[BLOCK];
 
+    for (size_t i = 0; i < n; i++) {
+        square[i] = minus_two_log(uniform(bits->first[i]));
+    }
     for (size_t i = 0; i < n; i++) {
         uint64_t angle = bits->second[i];
         double x = uniform(angle << 2) - 0.5;
-        double r = radius(uniform(bits->first[i]));
+        double r = sqrt(square[i]);
         uint64_t c = rtl_elementary_bits(r * quarter_cosine(x)),
                  s = rtl_elementary_bits(r * quarter_sine(x));
         uint64_t turn = 0 - (angle >> 62 & 1); /* all ones: (c, s) -> (-s, c) */
@@ -220,9 +222,9 @@ philox_round_avx2(__m256i c[4], __m256i key_0, __m256i key_1)
     __m256i a = _mm256_mul_epu32(c[0], _mm256_set1_epi64x(multiplier[0]));
     __m256i b = _mm256_mul_epu32(c[2], _mm256_set1_epi64x(multiplier[1]));
 
-    c[0] = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(b, 32), c[1]), key_0);
+    c[0] = _mm256_xor_si256(_mm256_srli_epi64(b, 32), _mm256_xor_si256(c[1], key_0));
     c[1] = b;
-    c[2] = _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(a, 32), c[3]), key_1);
+    c[2] = _mm256_xor_si256(_mm256_srli_epi64(a, 32), _mm256_xor_si256(c[3], key_1));
     c[3] = a;
 }
 

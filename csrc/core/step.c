@@ -84,8 +84,9 @@ step_variance(
 {
     double sum = 0.0;
 
-    if (rtl_step_block_is_diagonal(self)) {
-        return 2.0 * block->noise[axis * block->n + i] * self->dt;
+    if (block->rows > 0) {
+        double d = block->noise[(block->rows == 1 ? 0 : axis) * block->n + i];
+        return (block->amplitude ? d * d : 2.0 * d) * self->dt;
     }
     for (size_t j = 0; j < block->columns; j++) {
         double g = block->noise[(axis * block->columns + j) * block->n + i];
@@ -198,7 +199,8 @@ rtl_step_run(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step,
 {
     size_t dim = self->model->dim, n = block->n;
 
-    rtl_step_block_draw(block, self, step);
+    rtl_step_block_prepare(block, self, step);
+    block->finite = false;
     int status = rtl_step_scheme_move(self, block, step, fault);
     if (status != 0) {
         *path = find_point(fault, block);
@@ -207,12 +209,14 @@ rtl_step_run(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step,
     if (block->exit_time != NULL) {
         stay(block, dim);
     }
-    *path = find_not_finite(dim, n, block->next, &fault->component);
-    if (*path < n) {
-        set_fault(fault, dim, n, block->x, *path);
-        fault->what = "path";
-        fault->value = block->next[fault->component * n + *path];
-        return RTL_NOT_FINITE;
+    if (!block->finite) {
+        *path = find_not_finite(dim, n, block->next, &fault->component);
+        if (*path < n) {
+            set_fault(fault, dim, n, block->x, *path);
+            fault->what = "path";
+            fault->value = block->next[fault->component * n + *path];
+            return RTL_NOT_FINITE;
+        }
     }
     if (self->walls.lower != NULL) {
         meet_walls(self, block, step);

@@ -9,12 +9,6 @@
  * steps or more: few paths get many steps in one go. */
 enum { DRAWN = 128 };
 
-bool
-rtl_step_block_is_diagonal(const rtl_step_t *method)
-{
-    return method->scheme == RTL_EULER_MARUYAMA && rtl_model_is_diagonal(method->model);
-}
-
 /* Rows of room that the scheme needs, see step_scheme.c. */
 static size_t
 count_rows(const rtl_step_t *method, size_t columns)
@@ -37,7 +31,6 @@ int
 rtl_step_block_init(
     rtl_step_block_t *self, const rtl_step_t *method, size_t first, size_t n)
 {
-    double **arrays[] = {&self->x, &self->next, &self->drift};
     size_t dim = method->model->dim;
 
     memset(self, 0, sizeof *self);
@@ -47,20 +40,26 @@ rtl_step_block_init(
                         ? dim
                         : rtl_model_noise_columns(method->model);
     self->n_pairs = n < DRAWN ? DRAWN / n : 1;
-    self->first_pair = UINT64_MAX;
-    for (size_t k = 0; k < sizeof arrays / sizeof *arrays; k++) {
-        *arrays[k] = rtl_memory_alloc(n, dim * sizeof(double));
+    self->first_pair = UINT64_MAX / 2;
+    if (method->scheme == RTL_EULER_MARUYAMA && rtl_model_is_diagonal(method->model)) {
+        rtl_diffusion_kind_t kind = method->model->kind;
+        self->rows = kind == RTL_DIFFUSION_NOISE ? dim : method->model->diffusion.n_out;
+        self->amplitude =
+            kind == RTL_DIFFUSION_NOISE_SCALAR || kind == RTL_DIFFUSION_NOISE_DIAGONAL;
     }
-    self->noise = rtl_memory_alloc(n, dim * self->columns * sizeof(double));
+    self->x = rtl_memory_alloc(n, dim * sizeof(double));
+    self->next = rtl_memory_alloc(n, dim * sizeof(double));
+    self->drift = rtl_memory_alloc(n, dim * (1 + self->columns) * sizeof(double));
     self->room =
         rtl_memory_alloc(n, count_rows(method, self->columns) * sizeof(double));
     self->normals =
         rtl_memory_alloc(n * self->n_pairs, 2 * self->columns * sizeof(double));
     if (self->x == NULL || self->next == NULL || self->drift == NULL ||
-        self->noise == NULL || self->room == NULL || self->normals == NULL) {
+        self->room == NULL || self->normals == NULL) {
         rtl_step_block_free(self);
         return RTL_NO_MEMORY;
     }
+    self->noise = self->drift + dim * n;
     return 0;
 }
 
@@ -70,7 +69,6 @@ rtl_step_block_free(rtl_step_block_t *self)
     rtl_memory_free(self->x);
     rtl_memory_free(self->next);
     rtl_memory_free(self->drift);
-    rtl_memory_free(self->noise);
     rtl_memory_free(self->room);
     rtl_memory_free(self->normals);
     memset(self, 0, sizeof *self);
@@ -79,12 +77,7 @@ rtl_step_block_free(rtl_step_block_t *self)
 void
 rtl_step_block_draw(rtl_step_block_t *self, const rtl_step_t *method, uint64_t step)
 {
-    uint64_t pair = step / 2;
-
-    if (self->first_pair == UINT64_MAX || pair < self->first_pair ||
-        pair - self->first_pair >= self->n_pairs) {
-        rtl_random_normal_pairs(&method->random, self->first, self->n, pair,
-            self->n_pairs, self->columns, self->normals);
-        self->first_pair = pair;
-    }
+    self->first_pair = step / 2;
+    rtl_random_normal_pairs(&method->random, self->first, self->n, self->first_pair,
+        self->n_pairs, self->columns, self->normals);
 }

@@ -31,26 +31,35 @@ typedef struct {
     double *x;       /* (dim, n) state; owned, as are the others */
     double *next;    /* (dim, n) state after the step */
     double *drift;   /* (dim, n) f */
-    double *noise;   /* D, (dim, n), where Euler-Maruyama meets a diagonal one; else
-                        its root L, or G: (dim, columns, n) */
-    double *room;    /* as many rows as the scheme needs */
+    double *noise;  /* behind the drift: (rows, n) where Euler-Maruyama meets a diagonal
+                       D; else its root  L, or G: (dim, columns, n) */
+    size_t rows;    /* dim, or 1 for all axes; 0: the noise is not kept as rows */
+    bool amplitude; /* the rows are of G as it was given, not of D */
+    double *room;   /* as many rows as the scheme needs */
     double *normals; /* (columns, 2, n_pairs, n), see random.h */
     size_t n_pairs;
-    uint64_t first_pair; /* of those in `normals`; UINT64_MAX: none yet */
+    uint64_t first_pair; /* of those in `normals`; far away at first */
+    bool finite;         /* `next` is known to be finite */
     double *exit_time;   /* (n,) NaN: on its way; NULL: no wall absorbs. Borrowed */
 } rtl_step_block_t;
-
-/* Whether the amplitude is kept as D's diagonal. */
-bool rtl_step_block_is_diagonal(const rtl_step_t *method);
 
 int rtl_step_block_init(rtl_step_block_t *self, const rtl_step_t *method, size_t first,
     size_t n) RTL_MUST_CHECK;
 void rtl_step_block_free(rtl_step_block_t *self);
 
-/* Draw the normals of a step unless they are there; after this
- * rtl_step_block_normal has those of one column, (n,). */
+/* Draw the normals of a step and some after it. */
 void rtl_step_block_draw(
     rtl_step_block_t *self, const rtl_step_t *method, uint64_t step);
+
+/* The same unless they are there; after this rtl_step_block_normal has those of one
+ * column, (n,). */
+static inline void
+rtl_step_block_prepare(rtl_step_block_t *self, const rtl_step_t *method, uint64_t step)
+{
+    if (step / 2 - self->first_pair >= self->n_pairs) { /* 2^64 - 1 where it is less */
+        rtl_step_block_draw(self, method, step);
+    }
+}
 
 static inline const double *
 rtl_step_block_normal(const rtl_step_block_t *self, uint64_t step, size_t column)

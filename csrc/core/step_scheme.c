@@ -79,70 +79,95 @@ evaluate(const rtl_step_t *method, rtl_step_block_t *block, rtl_fault_t *fault)
 
 /* --- Euler-Maruyama --------------------------------------------------------------- */
 
-/* One axis: next = x + f dt + sqrt(2 D dt) xi. */
+/* One axis of a diagonal noise. */
 typedef struct {
-    const double *x, *f, *d, *xi;
+    const double *x, *f, *d, *xi; /* d: the amplitude g, or D */
     double *next;
 } row_t;
 
+/* next = x + f dt + sqrt(dt) g xi, or sqrt(2 D dt) xi. Whether all of it is finite,
+ * which it is not where f, g or D is not, nor where D < 0. */
 RTL_PROCESSOR_INLINE int
-euler_row_body(const row_t *row, size_t n, double dt)
+euler_row_body(const row_t *row, size_t n, bool amplitude, double dt)
 {
     const double *x = row->x, *f = row->f, *d = row->d, *xi = row->xi;
     double *restrict next = row->next;
-    double two_dt = 2.0 * dt;
+    double root = sqrt(dt), two_dt = 2.0 * dt;
+    uint64_t good = 1;
 
     for (size_t i = 0; i < n; i++) {
-        next[i] = x[i] + f[i] * dt + sqrt(d[i] * two_dt) * xi[i];
+        double noise = amplitude ? d[i] * root : sqrt(d[i] * two_dt);
+        double y = x[i] + f[i] * dt + noise * xi[i];
+        good &= (uint64_t) (fabs(y) <= DBL_MAX);
+        next[i] = y;
     }
-    return 0;
+    return good == 1;
 }
 
-RTL_PROCESSOR_BUILD(euler_row, (const row_t *row, size_t n, double dt), (row, n, dt))
+RTL_PROCESSOR_BUILD(euler_row, (const row_t *row, size_t n, bool amplitude, double dt),
+    (row, n, amplitude, dt))
 
-/* The same for one path, without the calls that blocks are worth. False: something is
- * unusual, and the general way will say what. */
-static bool
-euler_point(const rtl_step_t *method, rtl_step_block_t *block, uint64_t step)
+/* f and D, or the amplitude, as the model gives them. */
+static int
+evaluate_diagonal(const rtl_step_t *method, rtl_step_block_t *block, rtl_fault_t *fault)
 {
     const rtl_model_t *model = method->model;
-    const rtl_field_t *drift = &model->drift, *diffusion = &model->diffusion;
-    bool amplitude = model->kind >= RTL_DIFFUSION_NOISE_SCALAR;
-    double *f = block->drift, *d = block->noise;
-    bool good = rtl_model_thread_safe(model) && model->interpretation == RTL_ITO &&
-                diffusion->n_out <= model->dim &&
-                drift->evaluate(block->x, f, 1, drift->data) == 0 &&
-                diffusion->evaluate(block->x, d, 1, diffusion->data) == 0;
+    const rtl_field_t *joint = &model->joint;
+    size_t n = block->n;
 
-    for (size_t k = 0; good && k < model->dim; k++) {
-        double value = d[diffusion->n_out == 1 ? 0 : k];
-        double square = amplitude ? 0.5 * value * value : value;
-        good = fabs(f[k]) <= DBL_MAX && square >= 0.0 && square <= DBL_MAX;
-        block->next[k] =
-            block->x[k] + f[k] * method->dt +
-            sqrt(square * (2.0 * method->dt)) * *rtl_step_block_normal(block, step, k);
+    if (joint->evaluate != NULL) {
+        return joint->evaluate(block->x, block->drift, (intptr_t) n, joint->data);
     }
-    return good;
+    const rtl_model_place_t noise = {
+        block->amplitude ? "noise" : "diffusion", model->dim, n, 0, block->x, fault};
+    rtl_model_place_t drift = noise;
+    drift.what = "drift";
+    int status = model->interpretation == RTL_ITO
+                     ? rtl_model_values_evaluate(&model->drift, &drift, block->drift)
+                     : rtl_model_drift(model, block->x, n, block->drift, fault);
+    if (status != 0) {
+        return status;
+    }
+    return model->kind == RTL_DIFFUSION_NOISE
+               ? rtl_model_diagonal(model, block->x, n, block->noise, fault)
+               : rtl_model_values_evaluate(&model->diffusion, &noise, block->noise);
 }
 
+/* What was evaluated, checked. */
+static int
+check_diagonal(const rtl_step_t *method, rtl_step_block_t *block, rtl_fault_t *fault)
+{
+    rtl_model_place_t at = {"drift", method->model->dim, block->n, 0, block->x, fault};
+    int status = rtl_model_values_check(&at, block->drift, at.dim, 0);
+
+    at.what = block->amplitude ? "noise" : "diffusion";
+    return status != 0 ? status
+                       : rtl_model_values_check(
+                             &at, block->noise, block->rows, block->amplitude ? 0 : 1);
+}
+
+/* Values are checked only where the state after the step shows that something is
+ * wrong. */
 static int
 euler_diagonal(const rtl_step_t *method, rtl_step_block_t *block, uint64_t step,
     rtl_fault_t *fault)
 {
-    size_t dim = method->model->dim, n = block->n;
-    if (n == 1 && block->exit_time == NULL && euler_point(method, block, step)) {
-        return 0;
+    size_t dim = method->model->dim, n = block->n, next_row = block->rows == 1 ? 0 : n;
+    int status = evaluate_diagonal(method, block, fault);
+
+    if (status != 0) {
+        return status;
     }
-    int status = rtl_model_drift(method->model, block->x, n, block->drift, fault);
-    if (status == 0) {
-        status = rtl_model_diagonal(method->model, block->x, n, block->noise, fault);
+    block->finite = true;
+    for (size_t k = 0; k < dim; k++) {
+        const row_t row = {block->x + k * n, block->drift + k * n,
+            block->noise + k * next_row, rtl_step_block_normal(block, step, k),
+            block->next + k * n};
+        int good = n == 1 ? euler_row_body(&row, 1, block->amplitude, method->dt)
+                          : euler_row(&row, n, block->amplitude, method->dt);
+        block->finite = block->finite && good;
     }
-    for (size_t k = 0; status == 0 && k < dim; k++) {
-        const row_t row = {block->x + k * n, block->drift + k * n, block->noise + k * n,
-            rtl_step_block_normal(block, step, k), block->next + k * n};
-        status = euler_row(&row, n, method->dt);
-    }
-    return status;
+    return block->finite ? 0 : check_diagonal(method, block, fault);
 }
 
 static int
@@ -152,7 +177,7 @@ euler(const rtl_step_t *method, rtl_step_block_t *block, uint64_t step,
     const rtl_model_t *model = method->model;
     size_t n = block->n;
 
-    if (rtl_step_block_is_diagonal(method)) {
+    if (block->rows > 0) {
         return euler_diagonal(method, block, step, fault);
     }
     int status = rtl_model_drift(model, block->x, n, block->drift, fault);

@@ -9,8 +9,9 @@ enum { BLOCK = 4096 }; /* points a block of our own loops */
 
 typedef struct {
     PyObject_HEAD rtl_model_t model;
-    PyObject *drift, *diffusion, *divergence; /* what the fields call: owned */
-    rtl_callback_t drift_callback, diffusion_callback, divergence_callback;
+    PyObject *drift, *diffusion, *divergence, *joint; /* what fields call: owned */
+    rtl_callback_t drift_callback, diffusion_callback, divergence_callback,
+        joint_callback;
 } model_object_t;
 
 const rtl_model_t *
@@ -97,20 +98,37 @@ diffusion_shape(const rtl_model_t *model, rtl_callback_t *callback)
     }
 }
 
-/* Model(dim, interpretation, kind, n_noise, drift, diffusion, divergence=None):
+/* The rows of drift and diffusion together. */
+static int
+read_joint(const rtl_state_t *state, model_object_t *self)
+{
+    size_t rows = self->model.dim + self->model.diffusion.n_out;
+
+    self->joint_callback = (rtl_callback_t) {.name = "joint",
+        .dim = self->model.dim,
+        .ndim = 1,
+        .shape = {(npy_intp) rows, 0}};
+    return read_field(
+        state, self->joint, self->model.dim, &self->joint_callback, &self->model.joint);
+}
+
+/* Model(dim, interpretation, kind, n_noise, drift, diffusion, divergence=None,
+ * joint=None):
  * interpretation and kind are the numbers of rtl_interpretation_t and
- * rtl_diffusion_kind_t; divergence gives div D, (dim, n) */
+ * rtl_diffusion_kind_t; divergence gives div D, (dim, n), joint both drift and
+ * diffusion */
 static PyObject *
 model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"dim", "interpretation", "kind", "n_noise", "drift",
-        "diffusion", "divergence", NULL};
+        "diffusion", "divergence", "joint", NULL};
     Py_ssize_t dim, n_noise;
     int interpretation, kind;
-    PyObject *drift, *diffusion, *divergence = Py_None;
+    PyObject *drift, *diffusion, *divergence = Py_None, *joint = Py_None;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "niinOO|O", names, &dim,
-            &interpretation, &kind, &n_noise, &drift, &diffusion, &divergence)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "niinOO|OO", names, &dim,
+            &interpretation, &kind, &n_noise, &drift, &diffusion, &divergence,
+            &joint)) {
         return NULL;
     }
     if (dim < 1 || n_noise < 0 || interpretation < RTL_ITO ||
@@ -128,6 +146,7 @@ model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->drift = Py_NewRef(drift);
     self->diffusion = Py_NewRef(diffusion);
     self->divergence = Py_NewRef(divergence);
+    self->joint = Py_NewRef(joint);
     self->model.dim = (size_t) dim;
     self->model.n_noise = (size_t) n_noise;
     self->model.interpretation = (rtl_interpretation_t) interpretation;
@@ -145,7 +164,8 @@ model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             &self->model.diffusion) < 0 ||
         (divergence != Py_None &&
             read_field(state, divergence, (size_t) dim, &self->divergence_callback,
-                &self->model.divergence) < 0)) {
+                &self->model.divergence) < 0) ||
+        (joint != Py_None && read_joint(state, self) < 0)) {
         Py_DECREF(self);
         return NULL;
     }
@@ -168,6 +188,7 @@ model_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(model->drift);
     Py_VISIT(model->diffusion);
     Py_VISIT(model->divergence);
+    Py_VISIT(model->joint);
     return 0;
 }
 
@@ -181,6 +202,7 @@ model_dealloc(PyObject *self)
     Py_XDECREF(model->drift);
     Py_XDECREF(model->diffusion);
     Py_XDECREF(model->divergence);
+    Py_XDECREF(model->joint);
     type->tp_free(self);
     Py_DECREF(type);
 }

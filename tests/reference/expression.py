@@ -47,6 +47,9 @@ OPERATIONS = {
     "AND": np.logical_and,
     "OR": np.logical_or,
     "NOT": np.logical_not,
+    "PLUS_PRODUCT": lambda a, b, c: a + b * c,
+    "MINUS_PRODUCT": lambda a, b, c: a - b * c,
+    "COPY": np.copy,
     "SELECT": lambda condition, a, b: np.where(condition != 0, a, b),
 }
 NAMES = {code: (name, arity) for name, (code, arity) in _core.operations().items()}
