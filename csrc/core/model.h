@@ -44,8 +44,8 @@ typedef struct {
     rtl_field_t diffusion;  /* by kind */
     rtl_field_t divergence; /* (div D)_i = d_k D_ik: (dim, n); evaluate is NULL where
                              * nobody knows it */
-    rtl_field_t joint;      /* drift, then diffusion, in one; evaluate may be NULL. For
-                             * Ito models, and Euler-Maruyama alone */
+    rtl_field_t joint; /* a tape of drift, then diffusion; evaluate may be NULL. For
+                        * Ito models, and Euler-Maruyama alone */
 } rtl_model_t;
 
 /* Check that the parts fit together; the struct itself owns nothing. RTL_AMBIGUOUS:

@@ -118,19 +118,17 @@ evaluate_diagonal(const rtl_step_t *method, rtl_step_block_t *block, rtl_fault_t
     if (joint->evaluate != NULL) {
         return joint->evaluate(block->x, block->drift, (intptr_t) n, joint->data);
     }
-    const rtl_model_place_t noise = {
-        block->amplitude ? "noise" : "diffusion", model->dim, n, 0, block->x, fault};
-    rtl_model_place_t drift = noise;
-    drift.what = "drift";
+    rtl_model_place_t at = {"drift", model->dim, n, 0, block->x, fault};
     int status = model->interpretation == RTL_ITO
-                     ? rtl_model_values_evaluate(&model->drift, &drift, block->drift)
+                     ? rtl_model_values_evaluate(&model->drift, &at, block->drift)
                      : rtl_model_drift(model, block->x, n, block->drift, fault);
     if (status != 0) {
         return status;
     }
+    at.what = block->amplitude ? "noise" : "diffusion";
     return model->kind == RTL_DIFFUSION_NOISE
                ? rtl_model_diagonal(model, block->x, n, block->noise, fault)
-               : rtl_model_values_evaluate(&model->diffusion, &noise, block->noise);
+               : rtl_model_values_evaluate(&model->diffusion, &at, block->noise);
 }
 
 /* What was evaluated, checked. */

@@ -84,6 +84,9 @@ test_operations(void)
         {RTL_OP_NOT, 0, 0, 0, 1},
         {RTL_OP_SELECT, 1, 5, 6, 5},
         {RTL_OP_SELECT, 0, 5, 6, 6},
+        {RTL_OP_PLUS_PRODUCT, 5, 6, 7, 47},
+        {RTL_OP_MINUS_PRODUCT, 5, 6, 7, -37},
+        {RTL_OP_COPY, 5, 0, 0, 5},
     };
     int seen[RTL_OP_COUNT] = {0};
 
@@ -169,7 +172,8 @@ draw(uint32_t *state, uint32_t below)
 }
 
 static const int some_ops[] = {RTL_OP_ADD, RTL_OP_SUBTRACT, RTL_OP_MULTIPLY,
-    RTL_OP_MINIMUM, RTL_OP_NEGATE, RTL_OP_LESS, RTL_OP_SELECT, RTL_OP_SIN};
+    RTL_OP_MINIMUM, RTL_OP_NEGATE, RTL_OP_LESS, RTL_OP_SELECT, RTL_OP_SIN,
+    RTL_OP_PLUS_PRODUCT, RTL_OP_MINUS_PRODUCT};
 
 static double
 one_step(int op, double a, double b, double c)
@@ -189,6 +193,10 @@ one_step(int op, double a, double b, double c)
         return a < b;
     case RTL_OP_SELECT:
         return a != 0.0 ? b : c;
+    case RTL_OP_PLUS_PRODUCT:
+        return a + b * c;
+    case RTL_OP_MINUS_PRODUCT:
+        return a - b * c;
     default:
         return fabs(a) > RTL_ELEMENTARY_ANGLE ? sin(a) : rtl_elementary_sine(a, 0);
     }
@@ -220,7 +228,7 @@ check_random_program(uint32_t seed, size_t n)
     }
     CHECK(rtl_expression_init(
               &tape, INPUTS, 2, constants, PROGRAM, program, OUTPUTS, outputs) == 0);
-    CHECK(tape.n_rows < INPUTS + 2 + PROGRAM);
+    CHECK(tape.n_rows < INPUTS + 2 + PROGRAM + OUTPUTS);
     CHECK(rtl_expression_evaluate(x, out, (intptr_t) n, &tape) == 0);
     for (size_t i = 0; i < n; i++) {
         double r[INPUTS + 2 + PROGRAM] = {
@@ -253,7 +261,7 @@ test_random_programs(void)
 static void
 test_rows_are_shared(void)
 {
-    /* sin(sin(sin(...x))): two rows suffice, however long */
+    /* sin(sin(sin(...x))): two rows beside x and the result suffice, however long */
     rtl_instruction_t program[100];
     int32_t output[] = {100};
     rtl_expression_t tape;
@@ -262,7 +270,7 @@ test_rows_are_shared(void)
         program[k] = (rtl_instruction_t) {RTL_OP_SIN, {k, 0, 0}};
     }
     CHECK(rtl_expression_init(&tape, 1, 0, NULL, 100, program, 1, output) == 0);
-    CHECK(tape.n_rows == 3);
+    CHECK(tape.n_rows == 4);
     rtl_expression_free(&tape);
 }
 
@@ -288,10 +296,10 @@ test_outputs_without_instructions(void)
 }
 
 /* More rows than fit the stack: the sum of 10000 constants and x. */
-enum { LONG = 10000 };
+enum { LONG = 1000 };
 
 typedef struct {
-    rtl_instruction_t program[LONG];
+    rtl_instruction_t program[2 * LONG - 1];
     double constants[LONG];
     int32_t output;
 } long_program_t;
@@ -307,12 +315,12 @@ run_long(void *data)
         x[i] = i;
     }
     int status = rtl_expression_init(
-        &tape, 1, LONG, p->constants, LONG, p->program, 1, &p->output);
+        &tape, 1, LONG, p->constants, 2 * LONG - 1, p->program, 1, &p->output);
     if (status == 0) {
         status = rtl_expression_evaluate(x, out, 300, &tape);
     }
     for (int i = 0; status == 0 && i < 300; i++) {
-        CHECK(out[i] == i + LONG * (LONG - 1.0) / 2.0);
+        CHECK(out[i] == LONG * (i + (LONG - 1.0) / 2.0));
     }
     rtl_expression_free(&tape);
     return status;
@@ -324,13 +332,18 @@ test_long_tape(void)
     long_program_t *p = rtl_memory_alloc(1, sizeof *p);
 
     CHECK(p != NULL);
+    const int32_t sums = 1 + LONG; /* registers of x + k, which live until added */
     for (int32_t k = 0; k < LONG; k++) {
         p->constants[k] = k;
-        p->program[k] =
-            (rtl_instruction_t) {RTL_OP_ADD, {k == 0 ? 0 : LONG + k, k + 1, 0}};
+        p->program[k] = (rtl_instruction_t) {RTL_OP_ADD, {0, 1 + k, 0}};
     }
-    p->output = 2 * LONG;
-    CHECK(check_every_allocation_failure(run_long, p) == 8);
+    for (int32_t k = 1; k < LONG; k++) {
+        int32_t before = k == 1 ? sums : sums + LONG + k - 2;
+        p->program[LONG + k - 1] =
+            (rtl_instruction_t) {RTL_OP_ADD, {before, sums + k, 0}};
+    }
+    p->output = sums + 2 * LONG - 2;
+    CHECK(check_every_allocation_failure(run_long, p) == 6);
     rtl_memory_free(p);
 }
 
