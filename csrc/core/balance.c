@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "memory.h"
-#include "parallel.h"
 
 enum { MOST_STRIPS = 16, SHORTEST_STRIP = 1 << 15 };
 
@@ -57,13 +56,13 @@ measure_strips(rtl_balance_t *self)
 }
 
 int
-rtl_balance_init(rtl_balance_t *self, const rtl_generator_t *chain, size_t n_threads)
+rtl_balance_init(rtl_balance_t *self, const rtl_generator_t *chain, rtl_team_t team)
 {
     size_t pairs = chain->n / (2 * SHORTEST_STRIP);
 
     memset(self, 0, sizeof *self);
     self->chain = chain;
-    self->n_threads = n_threads;
+    self->team = team;
     pairs = pairs < MOST_STRIPS / 2 ? pairs : MOST_STRIPS / 2;
     self->strip = pairs > 0 ? (chain->n + 2 * pairs - 1) / (2 * pairs) : chain->n;
     if (!measure_strips(self)) {
@@ -152,8 +151,8 @@ rtl_balance_update(rtl_balance_t *self, const double *y, double *work)
 {
     loop_t loop = {.self = self, .in = y, .work = work};
 
-    rtl_parallel_loop(split_piece, &loop, self->chain->n, 1, self->n_threads);
-    rtl_parallel_loop(value_piece, &loop, self->chain->n, 1, self->n_threads);
+    rtl_parallel_loop(split_piece, &loop, self->chain->n, 1, self->team);
+    rtl_parallel_loop(value_piece, &loop, self->chain->n, 1, self->team);
 }
 
 static void
@@ -183,7 +182,7 @@ rtl_balance_residual(const rtl_balance_t *self, double *r)
     loop_t loop = {.self = self, .out = r};
     double largest = 0.0;
 
-    rtl_parallel_loop(residual_piece, &loop, self->chain->n, 1, self->n_threads);
+    rtl_parallel_loop(residual_piece, &loop, self->chain->n, 1, self->team);
     for (size_t k = 0; k < RTL_PARALLEL_PIECES; k++) {
         if (!(loop.largest[k] <= largest) && !isnan(largest)) {
             largest = loop.largest[k];
@@ -220,7 +219,7 @@ rtl_balance_apply(const rtl_balance_t *self, const double *x, double *out)
 {
     loop_t loop = {.self = self, .in = x, .out = out};
 
-    rtl_parallel_loop(apply_piece, &loop, self->chain->n, 1, self->n_threads);
+    rtl_parallel_loop(apply_piece, &loop, self->chain->n, 1, self->team);
 }
 
 static void
@@ -239,18 +238,19 @@ rtl_balance_reduce(const rtl_balance_t *self, const double *x, double *b)
 {
     loop_t loop = {.self = self, .in = x, .out = b};
 
-    rtl_parallel_loop(reduce_piece, &loop, self->chain->n, 1, self->n_threads);
+    rtl_parallel_loop(reduce_piece, &loop, self->chain->n, 1, self->team);
 }
 
 /* --- sweeps ------------------------------------------------------------------------
  */
 
-typedef struct {
+typedef struct sweep {
     const rtl_balance_t *self;
     const double *b;
     double *x, *r;
     size_t parity;
     bool back;
+    void (*strip)(const struct sweep *sweep, size_t strip); /* what is done to one */
 } sweep_t;
 
 /* What later states of the strip contribute to row i, with the sign of b - A x. */
@@ -271,15 +271,14 @@ later_part(const sweep_t *sweep, size_t i, size_t end)
 /* Before state i is relaxed, row i is satisfied with later states at 0; what those add
  * afterwards is the residual. It is formed `reach` rows behind the sweep, while the
  * row's entries are still in the cache. */
-static int
-forward_strip(void *data, size_t task)
+static void
+forward_strip(const sweep_t *sweep, size_t strip)
 {
-    const sweep_t *sweep = data;
     const rtl_balance_t *self = sweep->self;
     const rtl_generator_t *chain = self->chain;
     const double *value = self->value;
     double *x = sweep->x, *r = sweep->r;
-    size_t begin = (2 * task + sweep->parity) * self->strip;
+    size_t begin = (2 * strip + sweep->parity) * self->strip;
     size_t end = end_of_strip(self, begin), reach = self->reach;
 
     for (size_t i = begin; i < end; i++) {
@@ -298,7 +297,6 @@ forward_strip(void *data, size_t task)
     for (size_t i = end - begin > reach ? end - reach : begin; i < end; i++) {
         r[i] = later_part(sweep, i, end);
     }
-    return 0;
 }
 
 /* What odd strips contribute to rows first .. last - 1 of an even one. */
@@ -317,29 +315,26 @@ add_neighbours(
     }
 }
 
-static int
-finish_strip(void *data, size_t task)
+static void
+finish_strip(const sweep_t *sweep, size_t strip)
 {
-    const sweep_t *sweep = data;
     const rtl_balance_t *self = sweep->self;
-    size_t begin = 2 * task * self->strip, end = end_of_strip(self, begin);
+    size_t begin = 2 * strip * self->strip, end = end_of_strip(self, begin);
     size_t low = begin + self->from_low;
     size_t high = end - begin > self->to_high ? end - self->to_high : begin;
 
     low = low < end ? low : end;
     add_neighbours(sweep, begin, low, begin, end);
     add_neighbours(sweep, high > low ? high : low, end, begin, end);
-    return 0;
 }
 
-static int
-backward_strip(void *data, size_t task)
+static void
+backward_strip(const sweep_t *sweep, size_t strip)
 {
-    const sweep_t *sweep = data;
     const rtl_generator_t *chain = sweep->self->chain;
     const double *value = sweep->self->value;
     double *x = sweep->x;
-    size_t begin = (2 * task + sweep->parity) * sweep->self->strip;
+    size_t begin = (2 * strip + sweep->parity) * sweep->self->strip;
 
     for (size_t i = end_of_strip(sweep->self, begin); i-- > begin;) {
         double sum = -sweep->b[i];
@@ -348,18 +343,16 @@ backward_strip(void *data, size_t task)
         }
         x[i] = sum;
     }
-    return 0;
 }
 
 /* x_i = (sum over the others), there or back. */
-static int
-relax_strip(void *data, size_t task)
+static void
+relax_strip(const sweep_t *sweep, size_t strip)
 {
-    const sweep_t *sweep = data;
     const rtl_generator_t *chain = sweep->self->chain;
     const double *value = sweep->self->value;
     double *x = sweep->x;
-    size_t begin = (2 * task + sweep->parity) * sweep->self->strip;
+    size_t begin = (2 * strip + sweep->parity) * sweep->self->strip;
     size_t end = end_of_strip(sweep->self, begin);
 
     for (size_t k = begin; k < end; k++) {
@@ -370,20 +363,30 @@ relax_strip(void *data, size_t task)
         }
         x[i] = sum;
     }
-    return 0;
 }
 
-/* A task for each even or odd strip. */
 static void
-run_strips(rtl_task_fn run, sweep_t *sweep, size_t parity)
+strips_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    const sweep_t *sweep = data;
+
+    (void) piece;
+    for (size_t strip = first; strip < last; strip++) {
+        sweep->strip(sweep, strip);
+    }
+}
+
+/* Even or odd strips, one after another or side by side. */
+static void
+run_strips(void (*strip)(const sweep_t *, size_t), sweep_t *sweep, size_t parity)
 {
     const rtl_balance_t *self = sweep->self;
     size_t n_strips = (self->chain->n + self->strip - 1) / self->strip;
 
     sweep->parity = parity;
-    int status = rtl_parallel_run(
-        run, sweep, (n_strips + 1 - parity) / 2, self->n_threads, NULL);
-    (void) status; /* sweeps cannot fail */
+    sweep->strip = strip;
+    rtl_parallel_loop(
+        strips_piece, sweep, (n_strips + 1 - parity) / 2, self->strip, self->team);
 }
 
 void

@@ -9,12 +9,13 @@
 #define RTL_BALANCE_H
 
 #include "generator.h"
+#include "parallel.h"
 
 typedef struct {
     const rtl_generator_t *chain; /* borrowed */
-    double *value;    /* (n_entries,) A off the diagonal, in the order of the chain's
-                       * entries; owned */
-    size_t n_threads; /* at most */
+    double *value;   /* (n_entries,) A off the diagonal, in the order of the chain's
+                      * entries; owned */
+    rtl_team_t team; /* that runs its loops */
     /* Sweeps go through strips of consecutive states: first every other one, then the
      * rest, which no rate links with each other. */
     size_t strip;             /* states in a strip; n where that cannot be had */
@@ -23,8 +24,8 @@ typedef struct {
 } rtl_balance_t;
 
 /* The chain's rates may change later, but not its pattern. */
-int rtl_balance_init(
-    rtl_balance_t *self, const rtl_generator_t *chain, size_t n_threads) RTL_MUST_CHECK;
+int rtl_balance_init(rtl_balance_t *self, const rtl_generator_t *chain, rtl_team_t team)
+    RTL_MUST_CHECK;
 void rtl_balance_free(rtl_balance_t *self);
 
 /* value at y. Ratios p_j / p_i are kept within e^-690 .. e^690. `work`, (2, n), is left

@@ -8,9 +8,12 @@
 #include "memory.h"
 
 /* Number the states in the order in which they are met from `first`, along links
- * against their direction. Returns how many there are. */
+ * against their direction, until more than `most` wait at a time: then the numbers of
+ * linked states differ by more. Returns how many were met, and in *wide if too many
+ * waited. */
 static size_t
-search(const rtl_generator_t *chain, int32_t first, int32_t *order, int32_t *place)
+search(const rtl_generator_t *chain, int32_t first, size_t most, int32_t *order,
+    int32_t *place, bool *wide)
 {
     size_t met = 1;
 
@@ -19,7 +22,7 @@ search(const rtl_generator_t *chain, int32_t first, int32_t *order, int32_t *pla
     }
     order[0] = first;
     place[first] = 0;
-    for (size_t k = 0; k < met; k++) {
+    for (size_t k = 0; k < met && !*wide; k++) {
         size_t i = (size_t) order[k];
         for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
             int32_t j = chain->source[e];
@@ -28,23 +31,30 @@ search(const rtl_generator_t *chain, int32_t first, int32_t *order, int32_t *pla
                 order[met++] = j;
             }
         }
+        *wide = met - k > most;
     }
     return met;
 }
 
 int
-rtl_direct_band_order(const rtl_generator_t *chain, int32_t *order, size_t *band)
+rtl_direct_band_order(
+    const rtl_generator_t *chain, size_t most, int32_t *order, size_t *band)
 {
+    bool wide = false;
     int32_t *place = rtl_memory_alloc(chain->n, sizeof *place);
 
     if (place == NULL) {
         return RTL_NO_MEMORY;
     }
-    size_t met = search(chain, 0, order, place); /* the state met last is an end */
-    met = search(chain, order[met - 1], order, place);
-    if (met < chain->n) {
+    /* the state met last is an end; from the middle more than twice as many wait */
+    size_t met =
+        search(chain, 0, most < SIZE_MAX / 4 ? 4 * most : most, order, place, &wide);
+    if (!wide) {
+        met = search(chain, order[met - 1], most, order, place, &wide);
+    }
+    if (wide || met < chain->n) {
         rtl_memory_free(place);
-        return RTL_BAD_ARGUMENT;
+        return wide ? RTL_TOO_LARGE : RTL_BAD_ARGUMENT;
     }
     *band = 0;
     for (size_t i = 0; i < chain->n; i++) {
@@ -55,7 +65,7 @@ rtl_direct_band_order(const rtl_generator_t *chain, int32_t *order, size_t *band
         }
     }
     rtl_memory_free(place);
-    return 0;
+    return *band <= most ? 0 : RTL_TOO_LARGE;
 }
 
 /* Rates of the renumbered chain: w[i (2 band + 1) + band + j - i] = rate j -> i. */

@@ -11,9 +11,10 @@
 #include "monitor.h"
 
 /* order[0] .. order[n-1] number the states of a chain; `band` receives the largest
- * difference of the numbers of linked states. RTL_BAD_ARGUMENT: it is reducible. */
-int rtl_direct_band_order(const rtl_generator_t *chain, int32_t *order, size_t *band)
-    RTL_MUST_CHECK;
+ * difference of the numbers of linked states. RTL_TOO_LARGE: that is above `most`.
+ * RTL_BAD_ARGUMENT: the chain is reducible. */
+int rtl_direct_band_order(const rtl_generator_t *chain, size_t most, int32_t *order,
+    size_t *band) RTL_MUST_CHECK;
 
 /* log p in n band^2 operations and 16 n band bytes. It is NaN or infinite somewhere, or
  * does not balance, where the chain's watched rates underflow. */

@@ -255,7 +255,7 @@ iterate(iteration_t *self, const rtl_steady_options_t *options, double *y,
     for (int step = 0; status == 0 && step < MOST_STEPS; step++) {
         status = advance(self, options, escape_rate, info);
         if (status == 0) {
-            status = rtl_monitor_poll(options->monitor, 0.0);
+            status = rtl_monitor_poll(options->team.monitor, 0.0);
         }
         if (status != 0) {
             break;
@@ -283,7 +283,7 @@ solve_by(rtl_steady_method_t method, const rtl_generator_t *chain,
 
     info->method = method;
     int status =
-        rtl_escape_inverse_init(&self.inverse, chain, method, y, options->monitor);
+        rtl_escape_inverse_init(&self.inverse, chain, method, y, options->team.monitor);
     if (status != 0) {
         return status;
     }
@@ -318,7 +318,7 @@ rtl_escape_solve(const rtl_generator_t *chain, const rtl_steady_options_t *optio
         memset(y, 0, chain->n * sizeof *y);
         for (int sweep = 0; status == 0 && sweep < 4; sweep++) {
             rtl_generator_sweep(chain, y);
-            status = rtl_monitor_poll(options->monitor, 0.0);
+            status = rtl_monitor_poll(options->team.monitor, 0.0);
         }
     }
     if (status != 0) {
@@ -333,5 +333,5 @@ rtl_escape_solve(const rtl_generator_t *chain, const rtl_steady_options_t *optio
         }
         status = solve_by(RTL_STEADY_KRYLOV, chain, options, y, escape_rate, info);
     }
-    return status;
+    return rtl_monitor_heed(options->team.monitor, status);
 }

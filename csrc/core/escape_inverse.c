@@ -284,7 +284,7 @@ rtl_escape_inverse_apply(rtl_escape_inverse_t *self, const double *m,
         return hub_apply(self, m, options, x, info);
     }
     if (self->method == RTL_STEADY_DIRECT) {
-        return dense_apply(self, m, options->monitor, x);
+        return dense_apply(self, m, options->team.monitor, x);
     }
     line_apply(self, m, x);
     return 0;

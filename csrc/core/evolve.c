@@ -129,7 +129,7 @@ rtl_evolve_init(rtl_evolve_t *self, const rtl_generator_t *chain, double t,
     self->info.smallest = INFINITY;
     int status = rtl_sun_init(&self->sun);
     if (status == 0) {
-        self->p = rtl_vector_new(&self->sun, chain->n, 1);
+        self->p = rtl_vector_new(&self->sun, chain->n, (rtl_team_t) {.n_threads = 1});
         status = self->p == NULL ? RTL_NO_MEMORY : 0;
     }
     if (status == 0) {

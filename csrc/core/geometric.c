@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "memory.h"
-#include "parallel.h"
 
 enum { RESIDUAL, RHS, CORRECTION, SECOND, WORK };
 
@@ -19,14 +18,14 @@ vector(const rtl_geometric_level_t *level, int which)
 }
 
 static int
-level_init(rtl_geometric_level_t *level, const rtl_generator_t *chain, size_t n_threads)
+level_init(rtl_geometric_level_t *level, const rtl_generator_t *chain, rtl_team_t team)
 {
     level->y = rtl_memory_alloc(chain->n, sizeof(double));
     level->work = rtl_memory_alloc(WORK * chain->n, sizeof(double));
     if (level->y == NULL || level->work == NULL) {
         return RTL_NO_MEMORY;
     }
-    return rtl_balance_init(&level->balance, chain, n_threads);
+    return rtl_balance_init(&level->balance, chain, team);
 }
 
 static void
@@ -43,15 +42,15 @@ level_free(rtl_geometric_level_t *level)
 
 int
 rtl_geometric_init(rtl_geometric_t *self, const rtl_generator_t *chain, const double *y,
-    size_t n_threads)
+    rtl_team_t team)
 {
     memset(self, 0, sizeof *self);
-    self->n_threads = n_threads;
-    int status = level_init(&self->level[0], chain, n_threads);
+    self->team = team;
+    int status = level_init(&self->level[0], chain, team);
     if (status == 0) {
         memcpy(self->level[0].y, y, chain->n * sizeof *y);
         self->n_levels = 1;
-        status = rtl_multilevel_init(&self->coarsest, chain, y, n_threads);
+        status = rtl_multilevel_init(&self->coarsest, chain, y, team);
     }
     if (status != 0) {
         rtl_geometric_free(self);
@@ -67,7 +66,7 @@ rtl_geometric_push(rtl_geometric_t *self, const rtl_generator_t *chain,
         return RTL_TOO_LARGE;
     }
     rtl_geometric_level_t *level = &self->level[self->n_levels];
-    int status = level_init(level, chain, self->n_threads);
+    int status = level_init(level, chain, self->team);
     if (status == 0) {
         status = rtl_interpolate_init(&level->interpolate, coarse, fine, false);
     }
@@ -181,7 +180,7 @@ rtl_geometric_update(rtl_geometric_t *self, const double *y)
         .total = vector(fine - 1, RHS),
         .scratch = self->scratch};
     rtl_parallel_loop(
-        restriction_piece, &slabs, fine->n_slabs, fine->fine_slab, self->n_threads);
+        restriction_piece, &slabs, fine->n_slabs, fine->fine_slab, self->team);
 }
 
 /* Restrict the residual: sum of shares over each coarse cell. */
@@ -232,7 +231,7 @@ correct(rtl_geometric_t *self, size_t l)
     cycle(self, l, b, x);
     rtl_balance_reduce(&level->balance, x, b);
     cycle(self, l, b, vector(level, SECOND));
-    rtl_parallel_loop(add_piece, level, level->balance.chain->n, 1, self->n_threads);
+    rtl_parallel_loop(add_piece, level, level->balance.chain->n, 1, self->team);
 }
 
 static void
@@ -243,10 +242,10 @@ cycle(rtl_geometric_t *self, size_t l, const double *b, double *x)
 
     rtl_balance_forward(&fine->balance, b, x, vector(fine, RESIDUAL));
     rtl_parallel_loop(
-        restrict_piece, &slabs, fine->n_slabs, fine->fine_slab, self->n_threads);
+        restrict_piece, &slabs, fine->n_slabs, fine->fine_slab, self->team);
     correct(self, l - 1);
-    rtl_interpolate_add(&fine->interpolate, vector(coarse, CORRECTION), x,
-        self->scratch, self->n_threads);
+    rtl_interpolate_add(
+        &fine->interpolate, vector(coarse, CORRECTION), x, self->scratch, self->team);
     rtl_balance_backward(&fine->balance, b, x);
 }
 

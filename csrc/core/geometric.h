@@ -35,13 +35,13 @@ typedef struct {
     size_t n_levels;
     rtl_geometric_level_t level[RTL_GEOMETRIC_MAX]; /* 0 is the coarsest */
     rtl_multilevel_t coarsest;                      /* solves level 0 */
-    size_t n_threads;
+    rtl_team_t team;
     double *scratch; /* (2, n of the finest); owned */
 } rtl_geometric_t;
 
 /* One level, whose chain is small, at log p = y. Chains are borrowed for good. */
 int rtl_geometric_init(rtl_geometric_t *self, const rtl_generator_t *chain,
-    const double *y, size_t n_threads) RTL_MUST_CHECK;
+    const double *y, rtl_team_t team) RTL_MUST_CHECK;
 
 /* Add a finer level on top; `coarse` is the grid of the level that was the finest.
  * rtl_geometric_update must follow. */

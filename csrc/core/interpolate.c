@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "memory.h"
-#include "parallel.h"
 
 enum { SHORTEST_AXIS = 8 };
 
@@ -211,7 +210,7 @@ pass_piece(void *data, size_t piece, size_t first, size_t last)
 
 void
 rtl_interpolate_add(const rtl_interpolate_t *self, const double *coarse, double *fine,
-    double *work, size_t n_threads)
+    double *work, rtl_team_t team)
 {
     pass_t pass = {.self = self, .outer = 1, .inner = 1, .from = coarse};
     size_t n_fine = 1;
@@ -227,8 +226,52 @@ rtl_interpolate_add(const rtl_interpolate_t *self, const double *coarse, double 
         pass.add = k + 1 == self->dim;
         pass.to = pass.add ? fine : work + (k % 2) * n_fine;
         rtl_parallel_loop(pass_piece, &pass, k == 0 ? n : pass.outer,
-            k == 0 ? pass.inner : n * pass.inner, n_threads);
+            k == 0 ? pass.inner : n * pass.inner, team);
         pass.outer *= n;
         pass.from = pass.to;
     }
+}
+
+typedef struct {
+    const rtl_grid_t *grid;
+    double sign;
+    double *y;
+} volumes_t;
+
+static void
+volume_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    const volumes_t *volumes = data;
+
+    (void) piece;
+    for (size_t i = first; i < last; i++) {
+        volumes->y[i] += volumes->sign * log(rtl_grid_volume(volumes->grid, i));
+    }
+}
+
+static void
+add_log_volume(const rtl_grid_t *grid, double sign, double *y, rtl_team_t team)
+{
+    volumes_t volumes = {grid, sign, y};
+    rtl_parallel_loop(volume_piece, &volumes, grid->n_cells, 1, team);
+}
+
+int
+rtl_interpolate_law(const rtl_grid_t *coarse, double *coarse_y, const rtl_grid_t *fine,
+    double *y, rtl_team_t team)
+{
+    rtl_interpolate_t interpolate = {0};
+    double *work = rtl_memory_alloc(2 * fine->n_cells, sizeof *work);
+    int status = work == NULL ? RTL_NO_MEMORY
+                              : rtl_interpolate_init(&interpolate, coarse, fine, true);
+
+    if (status == 0) {
+        add_log_volume(coarse, -1.0, coarse_y, team);
+        memset(y, 0, fine->n_cells * sizeof *y);
+        rtl_interpolate_add(&interpolate, coarse_y, y, work, team);
+        add_log_volume(fine, 1.0, y, team);
+    }
+    rtl_interpolate_free(&interpolate);
+    rtl_memory_free(work);
+    return status;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "grid.h"
+#include "parallel.h"
 
 typedef struct {
     size_t dim;
@@ -35,6 +36,11 @@ void rtl_interpolate_parents(const rtl_interpolate_t *self, const rtl_grid_t *co
 
 /* fine += the interpolated coarse field. `work` is (2, n_fine). */
 void rtl_interpolate_add(const rtl_interpolate_t *self, const double *coarse,
-    double *fine, double *work, size_t n_threads);
+    double *fine, double *work, rtl_team_t team);
+
+/* Log probabilities on `fine` from those on `coarse`, the densities interpolated.
+ * coarse_y is left with log densities. */
+int rtl_interpolate_law(const rtl_grid_t *coarse, double *coarse_y,
+    const rtl_grid_t *fine, double *y, rtl_team_t team) RTL_MUST_CHECK;
 
 #endif

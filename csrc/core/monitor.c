@@ -16,20 +16,6 @@ rtl_monitor_clock(void)
     return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
 }
 
-int
-rtl_monitor_poll(rtl_monitor_t *self, double done)
-{
-    if (self == NULL || self->poll == NULL) {
-        return 0;
-    }
-    double now = rtl_monitor_clock();
-    if (now < self->next) {
-        return 0;
-    }
-    self->next = now + poll_interval;
-    return self->poll(self->data, done) == 0 ? 0 : RTL_INTERRUPTED;
-}
-
 static int
 poll_part(void *data, double done)
 {
@@ -43,4 +29,29 @@ rtl_monitor_t
 rtl_monitor_part(rtl_monitor_part_t *part)
 {
     return (rtl_monitor_t) {.poll = poll_part, .data = part};
+}
+
+int
+rtl_monitor_poll(rtl_monitor_t *self, double done)
+{
+    if (self == NULL || self->poll == NULL) {
+        return 0;
+    }
+    self->done = done;
+    if (self->poll == poll_part) { /* the whole looks at the clock */
+        self->stopped = poll_part(self->data, done) != 0;
+    } else if (!self->stopped) {
+        double now = rtl_monitor_clock();
+        if (now >= self->next) {
+            self->next = now + poll_interval;
+            self->stopped = self->poll(self->data, done) != 0;
+        }
+    }
+    return self->stopped ? RTL_INTERRUPTED : 0;
+}
+
+int
+rtl_monitor_heed(const rtl_monitor_t *self, int status)
+{
+    return self != NULL && self->stopped ? RTL_INTERRUPTED : status;
 }

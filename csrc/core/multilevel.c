@@ -100,15 +100,15 @@ rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
 /* --- hierarchy -------------------------------------------------------------------- */
 
 static int
-level_init(rtl_level_t *level, const rtl_generator_t *chain, size_t n_vectors,
-    size_t n_threads)
+level_init(
+    rtl_level_t *level, const rtl_generator_t *chain, size_t n_vectors, rtl_team_t team)
 {
     level->y = rtl_memory_alloc(chain->n, sizeof(double));
     level->work = rtl_memory_alloc(n_vectors * chain->n, sizeof(double));
     if (level->y == NULL || level->work == NULL) {
         return RTL_NO_MEMORY;
     }
-    return rtl_balance_init(&level->balance, chain, n_threads);
+    return rtl_balance_init(&level->balance, chain, team);
 }
 
 static void
@@ -177,7 +177,7 @@ add_level(rtl_level_t *fine, rtl_level_t *coarse, bool *grew)
     if (status != 0) {
         return status;
     }
-    status = level_init(coarse, &coarse->own, WORK, fine->balance.n_threads);
+    status = level_init(coarse, &coarse->own, WORK, fine->balance.team);
     if (status == 0) {
         update_coarse(fine, coarse);
     }
@@ -186,14 +186,14 @@ add_level(rtl_level_t *fine, rtl_level_t *coarse, bool *grew)
 
 int
 rtl_multilevel_init(rtl_multilevel_t *self, const rtl_generator_t *chain,
-    const double *y, size_t n_threads)
+    const double *y, rtl_team_t team)
 {
     int status;
     bool grew = true;
     rtl_level_t *last = &self->level[0];
 
     memset(self, 0, sizeof *self);
-    status = level_init(last, chain, CORRECTION, n_threads);
+    status = level_init(last, chain, CORRECTION, team);
     if (status != 0) {
         goto out;
     }
@@ -261,7 +261,7 @@ rtl_multilevel_bytes(const rtl_multilevel_t *self)
 static double
 dot(const rtl_level_t *level, const double *x, const double *y)
 {
-    return rtl_parallel_dot(x, y, level->balance.chain->n, level->balance.n_threads);
+    return rtl_parallel_dot(x, y, level->balance.chain->n, level->balance.team);
 }
 
 /* Solve on the coarsest level: eliminate downwards, x = 0 at the most probable state,
@@ -273,6 +273,7 @@ solve_dense(const rtl_multilevel_t *self, const double *b, double *x, double *wo
     const double *w = self->dense;
     size_t n = chain->n;
     double *rhs = work, *solution = work + n;
+    rtl_team_t one = {.n_threads = 1};
 
     for (size_t k = 0; k < n; k++) {
         rhs[k] = b[self->order[k]] * chain->exit_rate[self->order[k]];
@@ -288,7 +289,8 @@ solve_dense(const rtl_multilevel_t *self, const double *b, double *x, double *wo
     for (size_t k = 1; k < n; k++) {
         double pivot = w[k * n + k];
         solution[k] =
-            (pivot > 0.0 ? rtl_parallel_dot(w + k * n, solution, k, 1) / pivot : 0.0) -
+            (pivot > 0.0 ? rtl_parallel_dot(w + k * n, solution, k, one) / pivot
+                         : 0.0) -
             rhs[k];
     }
     for (size_t k = 0; k < n; k++) {

@@ -41,7 +41,7 @@ typedef struct {
 /* Aggregates chosen for probabilities e^y. `chain` is borrowed and must outlive self.
  */
 int rtl_multilevel_init(rtl_multilevel_t *self, const rtl_generator_t *chain,
-    const double *y, size_t n_threads) RTL_MUST_CHECK;
+    const double *y, rtl_team_t team) RTL_MUST_CHECK;
 void rtl_multilevel_free(rtl_multilevel_t *self);
 
 /* New probabilities, same aggregates. */

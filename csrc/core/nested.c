@@ -49,38 +49,20 @@ nest_free(nest_t *self)
     rtl_memory_free(self);
 }
 
-static void
-add_log_volume(const rtl_grid_t *grid, double sign, double *y)
-{
-    for (size_t i = 0; i < grid->n_cells; i++) {
-        y[i] += sign * log(rtl_grid_volume(grid, i));
-    }
-}
-
-/* Log probabilities on `fine` from those on `coarse`, densities interpolated. The old y
- * is replaced. */
+/* Log probabilities on `fine`, in the place of those on `coarse`. */
 static int
-refine(nest_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine, size_t n_threads)
+refine(nest_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine, rtl_team_t team)
 {
-    rtl_interpolate_t interpolate = {0};
     double *y = rtl_memory_alloc(fine->n_cells, sizeof *y);
-    double *work = rtl_memory_alloc(2 * fine->n_cells, sizeof *work);
-    int status = y == NULL || work == NULL ? RTL_NO_MEMORY : 0;
+    int status =
+        y == NULL ? RTL_NO_MEMORY : rtl_interpolate_law(coarse, self->y, fine, y, team);
 
     if (status == 0) {
-        status = rtl_interpolate_init(&interpolate, coarse, fine, true);
-    }
-    if (status == 0) {
-        add_log_volume(coarse, -1.0, self->y);
-        rtl_interpolate_add(&interpolate, self->y, y, work, n_threads);
-        add_log_volume(fine, 1.0, y);
         double *swap = self->y;
         self->y = y;
         y = swap;
     }
-    rtl_interpolate_free(&interpolate);
     rtl_memory_free(y);
-    rtl_memory_free(work);
     return status;
 }
 
@@ -120,7 +102,7 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
     double peclet;
 
     int status = rtl_finite_volume_assemble(&level->chain, model, &level->grid, &peclet,
-        options->n_threads, options->monitor, fault);
+        options->team.n_threads, options->team.monitor, fault);
     if (status == RTL_ANISOTROPIC) { /* cells of other shapes than the finest */
         *has_guess = false;
         rtl_geometric_free(&self->multigrid);
@@ -157,8 +139,7 @@ solve_coarse(nest_t *self, size_t l, const rtl_model_t *model,
         rtl_geometric_update(&self->multigrid, self->y);
         return 0;
     }
-    return rtl_geometric_init(
-        &self->multigrid, &level->chain, self->y, options->n_threads);
+    return rtl_geometric_init(&self->multigrid, &level->chain, self->y, options->team);
 }
 
 /* --- the logarithmic-mean flux ------------------------------------------------------
@@ -344,7 +325,10 @@ solve_coarse_levels(nest_t *self, const rtl_model_t *model, const rtl_grid_t *gr
             status = keep_reference(self, model, options, log_mean, work, fault);
         }
         if (status == 0) {
-            status = refine(self, &self->level[l].grid, finer, options->n_threads);
+            status = refine(self, &self->level[l].grid, finer, options->team);
+        }
+        if (status == 0) {
+            status = rtl_monitor_poll(options->team.monitor, 0.0);
         }
     }
     return status;
@@ -402,7 +386,7 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
             chain, model, grid, multigrid, options, y, reweighted, flux, &work, fault);
         if (flux->log_mean) {
             info->residual =
-                rtl_steady_residual(reweighted, y, options->n_threads, &info->worst);
+                rtl_steady_residual(reweighted, y, options->team, &info->worst);
         }
     }
     if (status == 0 && self->reference != NULL) {
@@ -413,5 +397,5 @@ out:
     if (self != NULL) {
         nest_free(self);
     }
-    return status;
+    return rtl_monitor_heed(options->team.monitor, status);
 }

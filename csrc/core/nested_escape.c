@@ -11,34 +11,6 @@ enum { SMALLEST_GRID = 300 };
 
 static const double coarse_rtol = 1e-4;
 
-static void
-add_log_volume(const rtl_grid_t *grid, double sign, double *y)
-{
-    for (size_t i = 0; i < grid->n_cells; i++) {
-        y[i] += sign * log(rtl_grid_volume(grid, i));
-    }
-}
-
-/* Log probabilities on `fine` from those on `coarse`, densities interpolated. */
-static int
-refine(const rtl_grid_t *coarse, double *coarse_y, const rtl_grid_t *fine, double *y)
-{
-    rtl_interpolate_t interpolate = {0};
-    double *work = rtl_memory_alloc(2 * fine->n_cells, sizeof *work);
-    int status = work == NULL ? RTL_NO_MEMORY
-                              : rtl_interpolate_init(&interpolate, coarse, fine, true);
-
-    if (status == 0) {
-        add_log_volume(coarse, -1.0, coarse_y);
-        memset(y, 0, fine->n_cells * sizeof *y);
-        rtl_interpolate_add(&interpolate, coarse_y, y, work, 1);
-        add_log_volume(fine, 1.0, y);
-    }
-    rtl_interpolate_free(&interpolate);
-    rtl_memory_free(work);
-    return status;
-}
-
 /* A guess for `grid` from the law on the next coarser one, which is asked likewise;
  * there is none if no grid is coarser, or its law spans too much. */
 static int
@@ -70,7 +42,7 @@ guess(const rtl_model_t *model, const rtl_grid_t *grid,
     status = guess(model, &coarse, options, coarse_y, has_guess, work, fault);
     if (status == 0) {
         status = rtl_finite_volume_assemble(&chain, model, &coarse, &peclet,
-            options->n_threads, options->monitor, fault);
+            options->team.n_threads, options->team.monitor, fault);
     }
     if (status != 0) {
         *has_guess = false;
@@ -89,7 +61,8 @@ guess(const rtl_model_t *model, const rtl_grid_t *grid,
     for (size_t i = 0; i < coarse.n_cells; i++) {
         *has_guess = *has_guess && isfinite(coarse_y[i]);
     }
-    status = *has_guess ? refine(&coarse, coarse_y, grid, y) : 0;
+    status =
+        *has_guess ? rtl_interpolate_law(&coarse, coarse_y, grid, y, options->team) : 0;
 out:
     rtl_memory_free(coarse_y);
     rtl_generator_free(&chain);

@@ -110,17 +110,20 @@ run_piece(void *data, size_t piece)
 }
 
 void
-rtl_parallel_loop(rtl_piece_fn run, void *data, size_t n, size_t size, size_t n_threads)
+rtl_parallel_loop(rtl_piece_fn run, void *data, size_t n, size_t size, rtl_team_t team)
 {
     loop_t loop = {run, data, n, n / RTL_PARALLEL_PIECES + 1};
+    rtl_monitor_part_t part = {.whole = team.monitor,
+        .before = team.monitor == NULL ? 0.0 : team.monitor->done};
+    rtl_monitor_t monitor = rtl_monitor_part(&part);
 
     if (loop.length * size < SHORTEST_PIECE) {
         loop.length = SHORTEST_PIECE / size + 1;
     }
     size_t n_pieces = (n + loop.length - 1) / loop.length;
-    int status = rtl_parallel_run(
-        run_piece, &loop, n_pieces, n * size < SHORTEST_LOOP ? 1 : n_threads, NULL);
-    (void) status; /* pieces cannot fail */
+    int status = rtl_parallel_run(run_piece, &loop, n_pieces,
+        n * size < SHORTEST_LOOP ? 1 : team.n_threads, &monitor);
+    (void) status; /* pieces cannot fail, and the monitor will say it again */
 }
 
 typedef struct {
@@ -149,12 +152,12 @@ dot_piece(void *data, size_t piece, size_t first, size_t last)
 }
 
 double
-rtl_parallel_dot(const double *x, const double *y, size_t n, size_t n_threads)
+rtl_parallel_dot(const double *x, const double *y, size_t n, rtl_team_t team)
 {
     dot_t dot = {.x = x, .y = y};
     double sum = 0.0;
 
-    rtl_parallel_loop(dot_piece, &dot, n, 1, n_threads);
+    rtl_parallel_loop(dot_piece, &dot, n, 1, team);
     for (size_t k = 0; k < RTL_PARALLEL_PIECES; k++) {
         sum += dot.sum[k];
     }

@@ -23,15 +23,22 @@ typedef void (*rtl_piece_fn)(void *data, size_t piece, size_t first, size_t last
 
 enum { RTL_PARALLEL_PIECES = 64 };
 
+/* Who runs a loop, and whom it asks between pieces whether to go on. */
+typedef struct {
+    size_t n_threads;       /* at most */
+    rtl_monitor_t *monitor; /* borrowed; NULL for none */
+} rtl_team_t;
+
 /* Run a loop over n elements in pieces, at most RTL_PARALLEL_PIECES, which depend on n
  * and `size` alone: sums formed piece by piece have the same bits for any n_threads. An
  * element stands for the work on `size` numbers; what is short runs on the calling
- * thread. */
+ * thread. When the monitor stops it the rest is left undone, and the monitor's next
+ * poll says so. */
 void rtl_parallel_loop(
-    rtl_piece_fn run, void *data, size_t n, size_t size, size_t n_threads);
+    rtl_piece_fn run, void *data, size_t n, size_t size, rtl_team_t team);
 
 /* sum x_i y_i */
-double rtl_parallel_dot(const double *x, const double *y, size_t n, size_t n_threads);
+double rtl_parallel_dot(const double *x, const double *y, size_t n, rtl_team_t team);
 
 /* Processors this process may run on, at least 1. */
 size_t rtl_parallel_cores(void);

@@ -76,8 +76,8 @@ rtl_resolve_init(rtl_resolve_t *self, const rtl_generator_t *chain, double gamma
     }
     if (status == 0) {
         self->law = rtl_memory_alloc(chain->n, sizeof(double));
-        self->x = rtl_vector_new(&self->sun, chain->n, 1);
-        self->b = rtl_vector_new(&self->sun, chain->n, 1);
+        self->x = rtl_vector_new(&self->sun, chain->n, (rtl_team_t) {.n_threads = 1});
+        self->b = rtl_vector_new(&self->sun, chain->n, (rtl_team_t) {.n_threads = 1});
         bool all = self->law != NULL && self->x != NULL && self->b != NULL;
         status = all ? krylov_init(self) : RTL_NO_MEMORY;
     }

@@ -11,12 +11,11 @@ rtl_sparse_lu_version(void)
 }
 
 int
-rtl_sparse_lu_solve(const rtl_generator_t *chain, size_t n_threads,
-    rtl_monitor_t *monitor, double *y, size_t *bytes)
+rtl_sparse_lu_solve(
+    const rtl_generator_t *chain, rtl_team_t team, double *y, size_t *bytes)
 {
     (void) chain;
-    (void) n_threads;
-    (void) monitor;
+    (void) team;
     (void) y;
     (void) bytes;
     return RTL_NO_KLU;
@@ -79,7 +78,7 @@ solver_free(solver_t *self)
 
 static int
 solver_init(
-    solver_t *self, const rtl_generator_t *chain, size_t n_threads, const double *y)
+    solver_t *self, const rtl_generator_t *chain, rtl_team_t team, const double *y)
 {
     size_t n = chain->n, most = (size_t) INT64_MAX / 16;
     int status = rtl_sun_init(&self->sun);
@@ -90,7 +89,7 @@ solver_init(
     if (chain->n_entries > most || n > most) {
         return RTL_TOO_LARGE;
     }
-    status = rtl_balance_init(&self->balance, chain, n_threads);
+    status = rtl_balance_init(&self->balance, chain, team);
     if (status != 0) {
         return status;
     }
@@ -201,11 +200,11 @@ refine(solver_t *self)
 }
 
 int
-rtl_sparse_lu_solve(const rtl_generator_t *chain, size_t n_threads,
-    rtl_monitor_t *monitor, double *y, size_t *bytes)
+rtl_sparse_lu_solve(
+    const rtl_generator_t *chain, rtl_team_t team, double *y, size_t *bytes)
 {
     solver_t self = {0};
-    int status = solver_init(&self, chain, n_threads, y);
+    int status = solver_init(&self, chain, team, y);
 
     if (status == 0) {
         fill(&self);
@@ -213,7 +212,7 @@ rtl_sparse_lu_solve(const rtl_generator_t *chain, size_t n_threads,
         status = factorise(&self, bytes);
     }
     for (int k = 0; status == 0 && k <= REFINEMENTS; k++) {
-        status = rtl_monitor_poll(monitor, 0.9);
+        status = rtl_monitor_poll(team.monitor, 0.9);
         status = status == 0 ? refine(&self) : status;
     }
     for (size_t i = 0; status == 0 && i < chain->n; i++) {

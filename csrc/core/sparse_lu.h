@@ -7,7 +7,6 @@
 #ifndef RTL_SPARSE_LU_H
 #define RTL_SPARSE_LU_H
 
-#include "monitor.h"
 #include "balance.h"
 
 /* KLU's version, or NULL where the SUNDIALS that this was built with has none. */
@@ -16,7 +15,7 @@ const char *rtl_sparse_lu_version(void);
 /* y = log p, better than the guess in y; where exchange is so slow that pivots lose
  * their sign, states keep what the guess says. `bytes` receives the memory of the
  * factors. RTL_NO_KLU: it is not there. A factorisation is not interrupted. */
-int rtl_sparse_lu_solve(const rtl_generator_t *chain, size_t n_threads,
-    rtl_monitor_t *monitor, double *y, size_t *bytes) RTL_MUST_CHECK;
+int rtl_sparse_lu_solve(const rtl_generator_t *chain, rtl_team_t team, double *y,
+    size_t *bytes) RTL_MUST_CHECK;
 
 #endif

@@ -28,7 +28,8 @@ static const double most_bytes = 1e9;
 rtl_steady_options_t
 rtl_steady_defaults(void)
 {
-    return (rtl_steady_options_t) {.rtol = 1e-10, .max_steps = 300, .n_threads = 1};
+    return (rtl_steady_options_t) {
+        .rtol = 1e-10, .max_steps = 300, .team = {.n_threads = 1}};
 }
 
 void
@@ -74,13 +75,13 @@ residual_piece(void *data, size_t piece, size_t first, size_t last)
 
 double
 rtl_steady_residual(
-    const rtl_generator_t *chain, const double *y, size_t n_threads, size_t *worst)
+    const rtl_generator_t *chain, const double *y, rtl_team_t team, size_t *worst)
 {
     residual_t self = {.chain = chain, .y = y};
     double largest = 0.0;
 
     *worst = 0;
-    rtl_parallel_loop(residual_piece, &self, chain->n, 1, n_threads);
+    rtl_parallel_loop(residual_piece, &self, chain->n, 1, team);
     for (size_t k = 0; k < RTL_PARALLEL_PIECES && !isnan(largest); k++) {
         if (!(self.largest[k] <= largest)) {
             largest = self.largest[k];
@@ -95,7 +96,7 @@ static int
 verify(const rtl_generator_t *chain, const rtl_steady_options_t *options,
     const double *y, rtl_steady_info_t *info)
 {
-    info->residual = rtl_steady_residual(chain, y, options->n_threads, &info->worst);
+    info->residual = rtl_steady_residual(chain, y, options->team, &info->worst);
     return info->residual <= options->rtol ? 0 : RTL_NOT_CONVERGED;
 }
 
@@ -134,16 +135,16 @@ eliminate_band(const rtl_generator_t *chain, double work,
     double *p = rtl_memory_alloc(n, sizeof *p);
     rtl_steady_info_t own = {
         .method = RTL_STEADY_DIRECT, .why = "a narrow band: elimination within it"};
+    double most = fmin(sqrt(work / (double) n), most_bytes / (16.0 * (double) n));
     int status = order == NULL || p == NULL
                      ? RTL_NO_MEMORY
-                     : rtl_direct_band_order(chain, order, &band);
+                     : rtl_direct_band_order(chain, (size_t) most, order, &band);
 
-    if (status == 0) {
-        double size = (double) band * (double) n;
+    if (status == RTL_TOO_LARGE) {
+        status = RTL_NOT_CONVERGED;
+    } else if (status == 0) {
         own.bytes = (2 * band + 1) * n * sizeof(double);
-        status = size * (double) band <= work && (double) own.bytes <= most_bytes
-                     ? rtl_direct_band_solve(chain, order, band, options->monitor, p)
-                     : RTL_NOT_CONVERGED;
+        status = rtl_direct_band_solve(chain, order, band, options->team.monitor, p);
     }
     if (status == 0) {
         status = verify(chain, options, p, &own);
@@ -170,7 +171,7 @@ sweep(const rtl_generator_t *chain, const rtl_steady_options_t *options, bool ha
     }
     for (int k = 0; status == 0 && k < 4; k++) {
         rtl_generator_sweep(chain, y);
-        status = rtl_monitor_poll(options->monitor, 0.0);
+        status = rtl_monitor_poll(options->team.monitor, 0.0);
     }
     return status;
 }
@@ -185,7 +186,7 @@ eliminate_dense(const rtl_generator_t *chain, const rtl_steady_options_t *option
     info->bytes = chain->n * chain->n * sizeof(double);
     int status = sweep(chain, options, has_guess, y);
     if (status == 0) {
-        status = rtl_direct_dense(chain, options->monitor, y);
+        status = rtl_direct_dense(chain, options->team.monitor, y);
     }
     return status == 0 ? verify(chain, options, y, info) : status;
 }
@@ -204,8 +205,7 @@ factorise(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     }
     int status = sweep(chain, options, has_guess, y);
     if (status == 0) {
-        status =
-            rtl_sparse_lu_solve(chain, options->n_threads, options->monitor, y, &bytes);
+        status = rtl_sparse_lu_solve(chain, options->team, y, &bytes);
     }
     if (status == 0) {
         status = iterate(chain, geometric, options, true, y, info);
@@ -306,6 +306,8 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     const rtl_steady_options_t *options, bool has_guess, double *y,
     rtl_steady_info_t *info)
 {
+    int status;
+
     memset(info, 0, sizeof *info);
     info->method = options->method;
     info->why = "";
@@ -320,12 +322,16 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     }
     switch (info->method) {
     case RTL_STEADY_CLOSED_FORM:
-        return solve_ring(chain, options, y, info);
+        status = solve_ring(chain, options, y, info);
+        break;
     case RTL_STEADY_DIRECT:
-        return solve_direct(chain, geometric, options, has_guess, y, info);
+        status = solve_direct(chain, geometric, options, has_guess, y, info);
+        break;
     case RTL_STEADY_KRYLOV:
-        return iterate(chain, geometric, options, has_guess, y, info);
+        status = iterate(chain, geometric, options, has_guess, y, info);
+        break;
     default:
-        return solve_any(chain, geometric, options, has_guess, y, info);
+        status = solve_any(chain, geometric, options, has_guess, y, info);
     }
+    return rtl_monitor_heed(options->team.monitor, status);
 }

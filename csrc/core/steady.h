@@ -12,7 +12,6 @@
 
 #include "generator.h"
 #include "geometric.h"
-#include "monitor.h"
 #include "sun.h"
 
 typedef enum {
@@ -26,9 +25,8 @@ typedef struct {
     double rtol;                /* bound on max |r_i| / q_i */
     rtl_steady_method_t method; /* AUTO: closed form for rings, direct where cheap, else
                                  * iterations, and direct where those fail */
-    int max_steps;          /* steps in p, and at most 20 Newton steps, to give up */
-    size_t n_threads;       /* at most; the answer does not depend on them */
-    rtl_monitor_t *monitor; /* borrowed; NULL for none */
+    int max_steps;   /* steps in p, and at most 20 Newton steps, to give up */
+    rtl_team_t team; /* the answer does not depend on it */
 } rtl_steady_options_t;
 
 /* All numbers about a run. */
@@ -63,6 +61,6 @@ void rtl_steady_add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part);
 
 /* max |r_i| / q_i and where. */
 double rtl_steady_residual(
-    const rtl_generator_t *chain, const double *y, size_t n_threads, size_t *worst);
+    const rtl_generator_t *chain, const double *y, rtl_team_t team, size_t *worst);
 
 #endif

@@ -67,7 +67,7 @@ poll(solver_t *self, double residual)
     }
     if (self->status == 0) { /* the first failure stays */
         self->status =
-            rtl_monitor_poll(self->options->monitor, fmin(fmax(done, 0.0), 1.0));
+            rtl_monitor_poll(self->options->team.monitor, fmin(fmax(done, 0.0), 1.0));
     }
     return self->status;
 }
@@ -84,7 +84,7 @@ update(solver_t *self, const double *y)
     }
     if (self->aggregation.n_levels == 0) {
         return rtl_multilevel_init(
-            &self->aggregation, self->chain, y, self->options->n_threads);
+            &self->aggregation, self->chain, y, self->options->team);
     }
     return rtl_multilevel_update(&self->aggregation, y);
 }
@@ -229,7 +229,7 @@ warm_up(solver_t *self, double until, bool exchange, int patience)
         if (exchange) {
             rtl_multilevel_project(&self->aggregation, z);
         }
-        rtl_steady_step_in_p(n, z, warm_floor, self->options->n_threads, y);
+        rtl_steady_step_in_p(n, z, warm_floor, self->options->team, y);
         if (exchange) {
             status = redistribute(self, 0);
         }
@@ -467,10 +467,10 @@ solver_init(solver_t *self)
     if (status != 0) {
         return status;
     }
-    self->y = rtl_vector_new(&self->sun, n, self->options->n_threads);
-    self->scale = rtl_vector_new(&self->sun, n, self->options->n_threads);
-    self->step = rtl_vector_new(&self->sun, n, self->options->n_threads);
-    self->rhs = rtl_vector_new(&self->sun, n, self->options->n_threads);
+    self->y = rtl_vector_new(&self->sun, n, self->options->team);
+    self->scale = rtl_vector_new(&self->sun, n, self->options->team);
+    self->step = rtl_vector_new(&self->sun, n, self->options->team);
+    self->rhs = rtl_vector_new(&self->sun, n, self->options->team);
     if (self->y == NULL || self->scale == NULL || self->step == NULL ||
         self->rhs == NULL) {
         return RTL_NO_MEMORY;

@@ -59,7 +59,7 @@ step_piece(void *data, size_t piece, size_t first, size_t last)
 
 void
 rtl_steady_step_in_p(
-    size_t n, const double *z, double floor, size_t n_threads, double *y)
+    size_t n, const double *z, double floor, rtl_team_t team, double *y)
 {
     step_t step = {.z = z, .y = y, .top = -INFINITY, .floor = floor};
     double sum = 0.0, weighted = 0.0;
@@ -67,17 +67,17 @@ rtl_steady_step_in_p(
     for (size_t k = 0; k < RTL_PARALLEL_PIECES; k++) {
         step.largest[k] = -INFINITY;
     }
-    rtl_parallel_loop(top_piece, &step, n, 1, n_threads);
+    rtl_parallel_loop(top_piece, &step, n, 1, team);
     for (size_t k = 0; k < RTL_PARALLEL_PIECES; k++) {
         step.top = fmax(step.top, step.largest[k]);
     }
-    rtl_parallel_loop(mean_piece, &step, n, 1, n_threads);
+    rtl_parallel_loop(mean_piece, &step, n, 1, team);
     for (size_t k = 0; k < RTL_PARALLEL_PIECES; k++) {
         sum += step.sum[k];
         weighted += step.weighted[k];
     }
     step.mean = weighted / sum;
-    rtl_parallel_loop(step_piece, &step, n, 1, n_threads);
+    rtl_parallel_loop(step_piece, &step, n, 1, team);
 }
 
 /* y += log x */
@@ -105,7 +105,7 @@ rtl_steady_step_sweep(
     for (int s = 0; s < n_sweeps; s++) {
         rtl_balance_relax(balance, work);
     }
-    rtl_parallel_loop(add_log_piece, &step, n, 1, balance->n_threads);
+    rtl_parallel_loop(add_log_piece, &step, n, 1, balance->team);
 }
 
 double

@@ -10,7 +10,7 @@
 /* y += log(1 + z), the factors of p bounded below by `floor`. A (1 + z) = 0 leaves the
  * scale of 1 + z open, even its sign: it is fixed by sum p (1 + z) = sum p. */
 void rtl_steady_step_in_p(
-    size_t n, const double *z, double floor, size_t n_threads, double *y);
+    size_t n, const double *z, double floor, rtl_team_t team, double *y);
 
 /* Gauss-Seidel sweeps at y, to which `balance` is updated, for the factors of p: they
  * carry what is wrong with tails along the drift. `work` is (n,). */

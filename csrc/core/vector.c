@@ -6,12 +6,11 @@
 #include <math.h>
 
 #include "memory.h"
-#include "parallel.h"
 
 typedef struct {
     struct _N_VectorContent_Serial serial; /* data is ours */
     rtl_sun_t *sun;                        /* borrowed */
-    size_t n_threads;
+    rtl_team_t team;
 } content_t;
 
 /* The operands of one loop. */
@@ -33,8 +32,7 @@ run(N_Vector v, rtl_piece_fn piece, loop_t *loop)
     if (content->sun == NULL || content->sun->no_memory) {
         return;
     }
-    rtl_parallel_loop(
-        piece, loop, (size_t) content->serial.length, 1, content->n_threads);
+    rtl_parallel_loop(piece, loop, (size_t) content->serial.length, 1, content->team);
 }
 
 /* --- element by element -------------------------------------------------------------
@@ -165,7 +163,7 @@ dot(N_Vector x, N_Vector y)
                    ? 0
                    : (size_t) content->serial.length;
     return rtl_parallel_dot(
-        N_VGetArrayPointer(x), N_VGetArrayPointer(y), n, content->n_threads);
+        N_VGetArrayPointer(x), N_VGetArrayPointer(y), n, content->team);
 }
 
 static void
@@ -257,7 +255,7 @@ destroy(N_Vector v)
 
 /* Like another one, with room for n elements; none where memory is short. */
 static N_Vector
-make(N_Vector like, rtl_sun_t *sun, size_t n, size_t n_threads)
+make(N_Vector like, rtl_sun_t *sun, size_t n, rtl_team_t team)
 {
     N_Vector v = N_VNewEmpty(like->sunctx);
 
@@ -273,7 +271,7 @@ make(N_Vector like, rtl_sun_t *sun, size_t n, size_t n_threads)
         return v;
     }
     content->sun = sun;
-    content->n_threads = n_threads;
+    content->team = team;
     content->serial.data = data;
     content->serial.length = (sunindextype) n;
     v->content = content;
@@ -285,7 +283,7 @@ clone(N_Vector v)
 {
     const content_t *content = v->content;
     size_t n = (size_t) content->serial.length;
-    N_Vector copy = make(v, content->sun, n, content->n_threads);
+    N_Vector copy = make(v, content->sun, n, content->team);
 
     if (copy == NULL || N_VGetArrayPointer(copy) == NULL) {
         content->sun->no_memory = true;
@@ -294,7 +292,7 @@ clone(N_Vector v)
 }
 
 N_Vector
-rtl_vector_new(rtl_sun_t *sun, size_t n, size_t n_threads)
+rtl_vector_new(rtl_sun_t *sun, size_t n, rtl_team_t team)
 {
     if (n > INT32_MAX) {
         return NULL;
@@ -303,7 +301,7 @@ rtl_vector_new(rtl_sun_t *sun, size_t n, size_t n_threads)
     if (serial == NULL) {
         return NULL;
     }
-    N_Vector v = make(serial, sun, n, n_threads);
+    N_Vector v = make(serial, sun, n, team);
     N_VDestroy(serial);
     if (v == NULL) {
         return NULL;

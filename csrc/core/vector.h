@@ -4,6 +4,7 @@
 #ifndef RTL_VECTOR_H
 #define RTL_VECTOR_H
 
+#include "parallel.h"
 #include "sun.h"
 
 /* A vector of n zeros, owned by the caller (N_VDestroy), which must not outlive `sun`;
@@ -12,6 +13,6 @@
  * SUNDIALS clones it without asking whether that succeeded. Where memory is short a
  * clone has no elements (it may be sun->spare) and sun->no_memory is set: loops do
  * nothing from then on, and whoever called SUNDIALS has to look. */
-N_Vector rtl_vector_new(rtl_sun_t *sun, size_t n, size_t n_threads);
+N_Vector rtl_vector_new(rtl_sun_t *sun, size_t n, rtl_team_t team);
 
 #endif

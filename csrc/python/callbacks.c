@@ -27,9 +27,7 @@ poll_python(void *data, double done)
 void
 rtl_callbacks_monitor(rtl_monitor_t *monitor, PyObject *progress)
 {
-    monitor->poll = poll_python;
-    monitor->data = progress;
-    monitor->next = 0.0;
+    *monitor = (rtl_monitor_t) {.poll = poll_python, .data = progress};
 }
 
 /* --- Python functions ------------------------------------------------------- */

@@ -160,8 +160,7 @@ rtl_generator_steady(PyObject *self, PyObject *args)
         return NULL;
     }
     run.options.method = (rtl_steady_method_t) method;
-    run.options.n_threads = (size_t) threads;
-    run.options.monitor = &monitor;
+    run.options.team = (rtl_team_t) {(size_t) threads, &monitor};
     run.has_guess = initial != Py_None;
     run.log_mean = log_mean != 0;
     rtl_callbacks_monitor(&monitor, progress);

@@ -15,7 +15,7 @@ test_values_and_residual(void)
     uint64_t seed = 3;
 
     make_random_chain(&chain, N, 4, 1);
-    CHECK(rtl_balance_init(&balance, &chain, 1) == 0);
+    CHECK(rtl_balance_init(&balance, &chain, (rtl_team_t) {.n_threads = 1}) == 0);
     const double *value = balance.value;
     for (int i = 0; i < N; i++) {
         y[i] = -300.0 * pseudo(&seed);
@@ -58,7 +58,7 @@ test_sweeps(void)
     uint64_t seed = 5;
 
     make_random_chain(&chain, N, 4, 2);
-    CHECK(rtl_balance_init(&balance, &chain, 1) == 0);
+    CHECK(rtl_balance_init(&balance, &chain, (rtl_team_t) {.n_threads = 1}) == 0);
     const double *value = balance.value;
     for (int i = 0; i < N; i++) {
         y[i] = pseudo(&seed);
@@ -133,8 +133,8 @@ test_strips(rtl_boundary_t side, size_t n_axis, size_t strip)
     make_grid(&grid, dim, n_axis, 2.0, side);
     CHECK(
         rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
-    CHECK(rtl_balance_init(&one, &chain, 1) == 0);
-    CHECK(rtl_balance_init(&three, &chain, 3) == 0);
+    CHECK(rtl_balance_init(&one, &chain, (rtl_team_t) {.n_threads = 1}) == 0);
+    CHECK(rtl_balance_init(&three, &chain, (rtl_team_t) {.n_threads = 3}) == 0);
     CHECK(one.strip == strip);
     for (size_t parity = 0; parity < 2; parity++) {
         for (size_t i = 0; i < n; i++) {
@@ -193,7 +193,7 @@ static int
 init(void *data)
 {
     rtl_balance_t balance;
-    int status = rtl_balance_init(&balance, data, 1);
+    int status = rtl_balance_init(&balance, data, (rtl_team_t) {.n_threads = 1});
     rtl_balance_free(&balance);
     return status;
 }

@@ -10,7 +10,7 @@ solve(const rtl_generator_t *chain, size_t *band, double *y)
     int32_t *order = calloc(chain->n, sizeof *order);
 
     CHECK(order != NULL);
-    int status = rtl_direct_band_order(chain, order, band);
+    int status = rtl_direct_band_order(chain, SIZE_MAX, order, band);
     if (status == 0) {
         status = rtl_direct_band_solve(chain, order, *band, NULL, y);
     }
@@ -31,6 +31,10 @@ test_random(uint64_t seed)
     CHECK(rtl_direct_dense(&chain, NULL, dense) == 0);
     CHECK(solve(&chain, &band, y) == 0);
     CHECK(band < N);
+    int32_t order[N];
+    CHECK(rtl_direct_band_order(&chain, band, order, &band) == 0);
+    CHECK(rtl_direct_band_order(&chain, band - 1, order, &band) == RTL_TOO_LARGE);
+    CHECK(rtl_direct_band_order(&chain, 1, order, &band) == RTL_TOO_LARGE);
     for (int i = 0; i < N; i++) {
         CHECK_CLOSE(y[i], dense[i], 1e-12);
     }
@@ -81,7 +85,7 @@ order_and_solve(void *data)
     int32_t order[20];
     double y[20];
     size_t band;
-    int status = rtl_direct_band_order(data, order, &band);
+    int status = rtl_direct_band_order(data, SIZE_MAX, order, &band);
 
     return status == 0 ? rtl_direct_band_solve(data, order, band, NULL, y) : status;
 }

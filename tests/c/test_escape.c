@@ -129,7 +129,7 @@ test_failures(void)
     CHECK(rtl_escape_solve(&chain, &options, false, y, &kappa, &info) ==
           RTL_BAD_ARGUMENT);
     options.method = RTL_STEADY_AUTO;
-    options.monitor = &monitor;
+    options.team.monitor = &monitor;
     CHECK(
         rtl_escape_solve(&chain, &options, false, y, &kappa, &info) == RTL_INTERRUPTED);
     rtl_generator_free(&chain);

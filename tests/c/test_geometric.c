@@ -49,7 +49,8 @@ free_wells(wells_t *self)
 static int
 build(rtl_geometric_t *multigrid, const wells_t *wells)
 {
-    int status = rtl_geometric_init(multigrid, &wells->chain[0], wells->y[0], 2);
+    int status = rtl_geometric_init(
+        multigrid, &wells->chain[0], wells->y[0], (rtl_team_t) {.n_threads = 2});
 
     for (int l = 1; l < 3 && status == 0; l++) {
         status = rtl_geometric_push(

@@ -15,7 +15,7 @@ interpolate(
     CHECK(work != NULL);
     memset(to, 0, fine->n_cells * sizeof *to);
     CHECK(rtl_interpolate_init(&self, coarse, fine, true) == 0);
-    rtl_interpolate_add(&self, from, to, work, 2);
+    rtl_interpolate_add(&self, from, to, work, (rtl_team_t) {.n_threads = 2});
     rtl_interpolate_free(&self);
     free(work);
 }

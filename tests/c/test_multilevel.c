@@ -50,7 +50,7 @@ test_cycle_contracts(void)
     r = calloc(n, sizeof *r);
     z = calloc(n, sizeof *z);
     CHECK(b != NULL && x != NULL && r != NULL && z != NULL);
-    CHECK(rtl_multilevel_init(&levels, &chain, y, 1) == 0);
+    CHECK(rtl_multilevel_init(&levels, &chain, y, (rtl_team_t) {.n_threads = 1}) == 0);
     CHECK(levels.n_levels >= 3);
     CHECK(rtl_multilevel_bytes(&levels) > n * sizeof(double));
     rtl_generator_balance(&chain, y, b);
@@ -92,7 +92,7 @@ test_apply(void)
     a = calloc(n, sizeof *a);
     b = calloc(n, sizeof *b);
     CHECK(x != NULL && a != NULL && b != NULL);
-    CHECK(rtl_multilevel_init(&levels, &chain, y, 1) == 0);
+    CHECK(rtl_multilevel_init(&levels, &chain, y, (rtl_team_t) {.n_threads = 1}) == 0);
     for (size_t i = 0; i < n; i++) {
         x[i] = cos((double) i);
     }
@@ -124,7 +124,7 @@ test_start(void)
 
     make_random_chain(&chain, N, 4, 5);
     CHECK(rtl_direct_dense(&chain, NULL, exact) == 0);
-    CHECK(rtl_multilevel_init(&levels, &chain, y, 1) == 0);
+    CHECK(rtl_multilevel_init(&levels, &chain, y, (rtl_team_t) {.n_threads = 1}) == 0);
     double uniform = 0.0, started = 0.0;
     for (int i = 0; i < N; i++) {
         uniform += fabs(exp(exact[i]) - 1.0 / N);
@@ -149,7 +149,8 @@ make(void *data)
 {
     well_t *well = data;
     rtl_multilevel_t levels;
-    int status = rtl_multilevel_init(&levels, &well->chain, well->y, 1);
+    int status = rtl_multilevel_init(
+        &levels, &well->chain, well->y, (rtl_team_t) {.n_threads = 1});
 
     if (status == 0) {
         status = rtl_multilevel_multiply(&levels, 2, well->y);

@@ -47,18 +47,18 @@ test_loops(void)
         double *x = calloc(n + 1, sizeof *x), sum = 0.0;
         CHECK(x != NULL);
         for (size_t threads = 1; threads <= 3; threads++) {
-            rtl_parallel_loop(fill, x, n, 1, threads);
+            rtl_parallel_loop(fill, x, n, 1, (rtl_team_t) {.n_threads = threads});
         }
-        rtl_parallel_loop(fill, x, n, 100000, 3);
+        rtl_parallel_loop(fill, x, n, 100000, (rtl_team_t) {.n_threads = 3});
         for (size_t i = 0; i < n; i++) {
             CHECK(x[i] == 4.0);
             x[i] = 1.0 / (double) (i + 1);
             sum += x[i] * x[i];
         }
         CHECK(x[n] == 0.0);
-        double dot = rtl_parallel_dot(x, x, n, 1);
+        double dot = rtl_parallel_dot(x, x, n, (rtl_team_t) {.n_threads = 1});
         CHECK_CLOSE(dot, sum, 1e-13 * sum);
-        CHECK(rtl_parallel_dot(x, x, n, 3) == dot);
+        CHECK(rtl_parallel_dot(x, x, n, (rtl_team_t) {.n_threads = 3}) == dot);
         free(x);
     }
 }

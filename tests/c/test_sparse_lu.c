@@ -17,7 +17,8 @@ test_random(uint64_t seed)
     make_random_chain(&chain, N, 4, seed);
     CHECK(rtl_direct_dense(&chain, NULL, dense) == 0);
     for (int guess = 0; guess < 2; guess++) {
-        CHECK(rtl_sparse_lu_solve(&chain, 1, NULL, y, &bytes) == 0);
+        CHECK(
+            rtl_sparse_lu_solve(&chain, (rtl_team_t) {.n_threads = 1}, y, &bytes) == 0);
         CHECK(bytes > N * sizeof(double));
         rtl_direct_normalise(N, y);
         for (int i = 0; i < N; i++) {
@@ -57,7 +58,7 @@ test_repeated_entries(void)
         }
     }
     CHECK(rtl_direct_dense(&chain, NULL, exact) == 0);
-    CHECK(rtl_sparse_lu_solve(&chain, 1, NULL, y, &bytes) == 0);
+    CHECK(rtl_sparse_lu_solve(&chain, (rtl_team_t) {.n_threads = 1}, y, &bytes) == 0);
     rtl_direct_normalise(N, y);
     for (int i = 0; i < N; i++) {
         CHECK_CLOSE(y[i], exact[i], 1e-12);
@@ -101,7 +102,7 @@ solve(void *data)
     double y[100] = {0.0};
     size_t bytes;
 
-    return rtl_sparse_lu_solve(data, 1, NULL, y, &bytes);
+    return rtl_sparse_lu_solve(data, (rtl_team_t) {.n_threads = 1}, y, &bytes);
 }
 
 static int
@@ -141,7 +142,8 @@ main(void)
     test_chosen();
     make_random_chain(&chain, 100, 4, 1);
     CHECK(check_every_allocation_failure(solve, &chain) >= 4);
-    CHECK(rtl_sparse_lu_solve(&chain, 1, &monitor, y, &bytes) == RTL_INTERRUPTED);
+    CHECK(rtl_sparse_lu_solve(&chain, (rtl_team_t) {1, &monitor}, y, &bytes) ==
+          RTL_INTERRUPTED);
     rtl_generator_free(&chain);
     return 0;
 }

@@ -132,16 +132,19 @@ test_not_converged(void)
     options.rtol = 1e-18; /* below rounding */
     CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == RTL_NOT_CONVERGED);
     CHECK(info.residual > 1e-18 && info.warm_steps == 1);
-    CHECK(rtl_steady_residual(&chain, y, 2, &worst) == info.residual);
+    CHECK(rtl_steady_residual(&chain, y, (rtl_team_t) {.n_threads = 2}, &worst) ==
+          info.residual);
     CHECK(worst == info.worst);
     options = rtl_steady_defaults();
     options.method = RTL_STEADY_KRYLOV;
     CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0);
     /* a wrong answer is seen */
     y[7] += 1e-9;
-    CHECK(rtl_steady_residual(&chain, y, 2, &worst) > 1e-10);
+    CHECK(
+        rtl_steady_residual(&chain, y, (rtl_team_t) {.n_threads = 2}, &worst) > 1e-10);
     y[7] = NAN;
-    CHECK(!(rtl_steady_residual(&chain, y, 2, &worst) <= 1e-10));
+    CHECK(!(rtl_steady_residual(&chain, y, (rtl_team_t) {.n_threads = 2}, &worst) <=
+            1e-10));
     free(y);
     rtl_generator_free(&chain);
 }
@@ -166,10 +169,11 @@ test_interruption(void)
     double *y = calloc(chain.n, sizeof *y);
     CHECK(y != NULL);
     options.method = RTL_STEADY_KRYLOV;
-    options.monitor = &monitor;
+    options.team.monitor = &monitor;
     left = 0;
     CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == RTL_INTERRUPTED);
     left = 1 << 30;
+    monitor.stopped = false;
     CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0);
     free(y);
     rtl_generator_free(&chain);

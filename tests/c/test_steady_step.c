@@ -24,8 +24,8 @@ test_step_in_p(void)
             y[i] = y_3[i] = log(p[i] / factor);
             z[i] = scale * factor - 1.0;
         }
-        rtl_steady_step_in_p(N, z, 1e-3, 1, y);
-        rtl_steady_step_in_p(N, z, 1e-3, 3, y_3);
+        rtl_steady_step_in_p(N, z, 1e-3, (rtl_team_t) {.n_threads = 1}, y);
+        rtl_steady_step_in_p(N, z, 1e-3, (rtl_team_t) {.n_threads = 3}, y_3);
         CHECK(memcmp(y, y_3, sizeof y) == 0);
         for (int i = 0; i < N; i++) {
             CHECK_CLOSE(y[i] - y[0], log(p[i] / p[0]), 1e-12);
@@ -37,7 +37,7 @@ test_step_in_p(void)
         z[i] = i % 2 == 0 ? 0.5 : -0.5;
         before += p[i];
     }
-    rtl_steady_step_in_p(N, z, 1e-3, 2, y);
+    rtl_steady_step_in_p(N, z, 1e-3, (rtl_team_t) {.n_threads = 2}, y);
     for (int i = 0; i < N; i++) {
         after += exp(y[i]);
     }
@@ -45,7 +45,7 @@ test_step_in_p(void)
     memset(y, 0, sizeof y);
     memset(z, 0, sizeof z);
     z[3] = -7.0;
-    rtl_steady_step_in_p(N, z, 1e-3, 1, y);
+    rtl_steady_step_in_p(N, z, 1e-3, (rtl_team_t) {.n_threads = 1}, y);
     CHECK_CLOSE(y[3], log(1e-3), 1e-12);
 }
 
@@ -64,7 +64,7 @@ test_sweep(void)
     make_grid(&grid, dim, LINE, 1.0, RTL_REFLECTING);
     CHECK(
         rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
-    CHECK(rtl_balance_init(&balance, &chain, 1) == 0);
+    CHECK(rtl_balance_init(&balance, &chain, (rtl_team_t) {.n_threads = 1}) == 0);
     memset(y, 0, sizeof y);
     for (int s = 0; s < 20; s++) {
         rtl_balance_update(&balance, y, work);

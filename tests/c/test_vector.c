@@ -10,7 +10,7 @@ enum { N = 70001 };
 static N_Vector
 made(rtl_sun_t *sun, size_t n_threads, double frequency)
 {
-    N_Vector v = rtl_vector_new(sun, N, n_threads);
+    N_Vector v = rtl_vector_new(sun, N, (rtl_team_t) {.n_threads = n_threads});
 
     CHECK(v != NULL);
     for (int i = 0; i < N; i++) {
@@ -73,7 +73,7 @@ static int
 make_and_clone(void *data)
 {
     rtl_sun_t *sun = data;
-    N_Vector x = rtl_vector_new(sun, 10, 1);
+    N_Vector x = rtl_vector_new(sun, 10, (rtl_team_t) {.n_threads = 1});
     N_Vector y = x != NULL ? N_VClone(x) : NULL;
     int status = x == NULL || sun->no_memory ? RTL_NO_MEMORY : 0;
 
@@ -97,7 +97,8 @@ main(void)
     test_loops(&sun, 1);
     test_loops(&sun, 3);
     test_same_bits(&sun);
-    CHECK(rtl_vector_new(&sun, (size_t) 1 << 40, 1) == NULL);
+    CHECK(
+        rtl_vector_new(&sun, (size_t) 1 << 40, (rtl_team_t) {.n_threads = 1}) == NULL);
     check_every_allocation_failure(make_and_clone, &sun);
     rtl_sun_free(&sun);
     return 0;
