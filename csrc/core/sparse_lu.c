@@ -96,8 +96,8 @@ solver_init(
     self->x = rtl_memory_alloc(n, sizeof(double));
     self->work = rtl_memory_alloc(2 * n, sizeof(double));
     self->last = rtl_memory_alloc(n, sizeof(sunindextype));
-    self->left = rtl_vector_new(&self->sun, n - 1, 1);
-    self->right = rtl_vector_new(&self->sun, n - 1, 1);
+    self->left = rtl_vector_new(&self->sun, n - 1, team);
+    self->right = rtl_vector_new(&self->sun, n - 1, team);
     self->matrix = SUNSparseMatrix((sunindextype) n - 1, (sunindextype) n - 1,
         (sunindextype) (chain->n_entries + n), CSR_MAT, self->sun.context);
     if (self->x == NULL || self->work == NULL || self->last == NULL ||
