@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         add(commands)
     arguments = parser.parse_args(argv)
     try:
-        status = arguments.run(arguments)
+        status: int = arguments.run(arguments)
         sys.stdout.flush()
         return status
     except BrokenPipeError:  # whoever read our output has seen enough
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return BAD_INPUT
 
 
-def _output_path(option: str, text: str, suffix: str = "") -> str | None:
+def _output_path(option: str, text: str, suffix: str = "") -> Path:
     """Where a file will be written; that it cannot be is found out before the work."""
     if not text:
         raise ValueError(f"{option} needs the name of a file")
@@ -156,7 +156,7 @@ def _run_smarticles(arguments: Namespace) -> int:
     return DONE
 
 
-def _draw_smarticles(results: Any, name: str, path: str) -> None:
+def _draw_smarticles(results: Any, name: str, path: Path) -> None:
     from rattling.plotting_paths import smarticle_figure
 
     titled = {f"{kind}: {_KINDS[kind]}": result for kind, result in results.items()}
@@ -243,7 +243,7 @@ def _add_report(commands: Any) -> None:
     command.set_defaults(run=_run_report)
 
 
-def _system_names() -> list[str]:
+def _system_names() -> str:
     from rattling import systems
 
     return ", ".join(row[0] for row in systems.list())
@@ -319,7 +319,7 @@ def _run_sweep(arguments: Namespace) -> int:
     partial = Path(f"{out}.partial")
     if not arguments.resume:
         partial.unlink(missing_ok=True)
-    pool = contextlib.nullcontext()
+    pool: Any = contextlib.nullcontext()
     if arguments.workers > 1:
         pool = ProcessPoolExecutor(arguments.workers, mp_context=multiprocessing.get_context("spawn"))
     with pool as executor:

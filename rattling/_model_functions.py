@@ -30,7 +30,7 @@ class FunctionParts:
             raise TypeError(f"drift must be a function of x, not {type(drift).__name__}{hint}")
         value = diffusion if noise is None else noise
         self.function = _function(value, self.what)
-        self.constant = None
+        self.constant: np.ndarray | None = None
         self.parameters = parameters
         self.dim = None if dim is None else int(dim)
         if self.function is None:
@@ -46,7 +46,7 @@ class FunctionParts:
         pointers = [isinstance(part, _Pointer) for part in (self.drift, self.function) if part is not None]
         return "pointer" if all(pointers) else "python"
 
-    def _read_constant(self, value: object) -> None:
+    def _read_constant(self, value: Any) -> None:
         """D or G as an array -> self.constant: D as (), (dim,) or (dim, dim)."""
         array = read_array(self.what, value)
         if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
@@ -109,10 +109,10 @@ class FunctionParts:
         interpretation = "ito" if method == "heun" else interpretation  # 'ito': the drift as given
         return self.compile(dim, INTERPRETATIONS[interpretation], points), None
 
-    def _bind(self, part: _Pointer | Function) -> Any:
+    def _bind(self, part: _Pointer | Function | None) -> Any:
         if isinstance(part, _Pointer):
             return part.capsule
-        return functools.partial(part, **self.parameters) if self.parameters else part
+        return functools.partial(part, **self.parameters) if part is not None and self.parameters else part
 
     def describe(self) -> str:
         value = self.function if self.constant is None else self.constant.tolist()
@@ -182,7 +182,8 @@ def _function(value: Any, what: str) -> _Pointer | Function | None:
     if type(value).__module__.startswith("numba.") and hasattr(value, "ctypes"):
         value = value.ctypes
     # a LowLevelCallable is a tuple of a capsule and what the capsule needs alive
-    if isinstance(value, getattr(sys.modules.get("scipy"), "LowLevelCallable", ())):
+    low_level: Any = getattr(sys.modules.get("scipy"), "LowLevelCallable", ())
+    if isinstance(value, low_level):
         return _checked(_Pointer(tuple.__getitem__(value, 0), value), what)
     if callable(value) and {base.__module__ for base in type(value).__mro__} & {"_ctypes", "_cffi_backend"}:
         from scipy import LowLevelCallable

@@ -31,11 +31,11 @@ class SymbolicParts:
         self.phi = phi
 
     @property
-    def dim(self) -> int | None:
+    def dim(self) -> int:
         return len(self.names.variables)
 
     @property
-    def variables(self) -> tuple[str, ...] | None:
+    def variables(self) -> tuple[str, ...]:
         return tuple(v.name for v in self.names.variables)
 
     @property
@@ -47,7 +47,8 @@ class SymbolicParts:
         return compile_expressions(expressions, self.names.variables, what)
 
     def log_density(self, x: np.ndarray) -> np.ndarray:
-        return -self._tape([self.phi], "phi").evaluate(x)[0]
+        log_density: np.ndarray = -self._tape([self.phi], "phi").evaluate(x)[0]
+        return log_density
 
     def compile(self, dim: int, _interpretation: int, _points: np.ndarray | None) -> _core.Model:
         names, tensor = self.names, self.tensor

@@ -12,8 +12,8 @@ from rattling._checks import count, positive, real_array
 from rattling.trajectories import Trajectories
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-    from numpy.typing import ArrayLike
     from scipy.spatial import cKDTree
 
 LARGEST_LAG = 64
@@ -32,14 +32,14 @@ class Paths:
     time: np.ndarray | None  # (n_states,) where steps are not equal
     dt: float
     period: np.ndarray  # (dim,), 0: none
-    names: tuple | None
-    walls: tuple | None
+    names: tuple[str, ...] | None
+    walls: tuple[Any, ...] | None
 
     @property
     def dim(self) -> int:
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
-    def pieces(self, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def pieces(self, begin: np.ndarray, end: np.ndarray) -> list[np.ndarray]:
         return [self.x[b:e] for b, e in zip(begin, end, strict=True)]
 
     def starts(self, longest: int) -> np.ndarray:
@@ -80,7 +80,7 @@ class Paths:
         return (self.x, self.begin, self.end, self.time, self.dt, self.period, *terms(lags, noise))
 
 
-def terms(lags: tuple[int, ...], noise: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def terms(lags: tuple[int, ...], noise: str) -> tuple[tuple[int, ...], ...]:
     """All lags needed, and of each term of the extrapolation the number of its lag and of
     the one subtracted."""
     if noise == "none":
@@ -89,7 +89,7 @@ def terms(lags: tuple[int, ...], noise: str) -> tuple[tuple[int, ...], tuple[int
     return every, tuple(every.index(2 * lag) for lag in lags), tuple(every.index(lag) for lag in lags)
 
 
-def read_lags(lags: ArrayLike) -> tuple[int, ...]:
+def read_lags(lags: int | Iterable[int]) -> tuple[int, ...]:
     lags = (lags,) if isinstance(lags, (int, np.integer)) else tuple(lags)
     if len(lags) not in (1, 2, 3):
         raise ValueError(f"lags must be one to three whole numbers; got {lags!r}")
@@ -99,7 +99,7 @@ def read_lags(lags: ArrayLike) -> tuple[int, ...]:
     return lags
 
 
-def read_paths(source: object, dt: float | None, times: object, lags: tuple[int, ...], noise: str = "none") -> Paths:
+def read_paths(source: Any, dt: float | None, times: Any, lags: tuple[int, ...], noise: str = "none") -> Paths:
     """Trajectories, an array, or a list of either, as `Paths`.
 
     Raises ValueError where no segment is longer than the longest lag needed.
@@ -110,7 +110,7 @@ def read_paths(source: object, dt: float | None, times: object, lags: tuple[int,
         if times is not None:
             raise ValueError("give dt or times, not both")
     if _is_list_of_paths(source):
-        every = [None] * len(source) if times is None else list(times)
+        every: list[Any] = [None] * len(source) if times is None else list(times)
         if len(every) != len(source):
             raise ValueError(
                 f"times must have one entry for each of {len(source)} paths; it has {len(every)}"
@@ -188,7 +188,7 @@ def _read_part(source: Any, dt: float | None, times: object) -> Any:
     return x, dt, None
 
 
-def _read_times(x: np.ndarray, times: Any) -> np.ndarray:
+def _read_times(x: np.ndarray, times: Any) -> tuple[np.ndarray, float, np.ndarray | None]:
     times = np.atleast_2d(real_array("times", times))
     if times.shape not in ((1, x.shape[1]), x.shape[:2]):
         raise ValueError(f"times must have shape {x.shape[1:2]} or {x.shape[:2]}; it has {times.shape}")
@@ -217,7 +217,7 @@ def _times(read: Any) -> Any:
     return np.concatenate(every), dt
 
 
-def _cut(x: np.ndarray, begin: np.ndarray, end: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cut(x: np.ndarray, begin: np.ndarray, end: np.ndarray, time: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Segments without states that are NaN and without long steps."""
     with np.errstate(over="ignore", invalid="ignore"):
         if time is None and np.isfinite(np.sum(x)):
@@ -246,7 +246,7 @@ def _cut(x: np.ndarray, begin: np.ndarray, end: np.ndarray, time: np.ndarray) ->
     return begin[used].astype(np.intp), end[used].astype(np.intp)
 
 
-def search_tree(paths: Paths, states: np.ndarray, points: np.ndarray, unit: np.ndarray) -> cKDTree:
+def search_tree(paths: Paths, states: np.ndarray, points: np.ndarray, unit: np.ndarray) -> tuple[cKDTree, np.ndarray]:
     """A tree of the states and the points to look up in it, in units of `unit` along each axis."""
     from scipy.spatial import cKDTree
 
@@ -262,4 +262,5 @@ def search_tree(paths: Paths, states: np.ndarray, points: np.ndarray, unit: np.n
 def nearest_distance(paths: Paths, starts: np.ndarray, points: np.ndarray, unit: np.ndarray, k: int) -> np.ndarray:
     """Distance of the k-th nearest of the starts from each point, in units of `unit` along each axis."""
     tree, points = search_tree(paths, starts, points, unit)
-    return tree.query(points, [k])[0][:, 0]
+    distances: np.ndarray = tree.query(points, [k])[0]
+    return distances[:, 0]

@@ -91,34 +91,36 @@ def moment_closure(
     '1.000000'
     """
     choice("derivatives", derivatives, _DERIVATIVES)
-    chain = model if isinstance(model, Generator) else None
-    if chain is not None:
+    chain: Generator | None = None
+    own: Any = model
+    where: Any = grid
+    if isinstance(model, Generator):
         if grid is not None:
             raise TypeError("grid must be left out with a Generator: it has its own")
-        grid, model = chain.grid, chain.model
+        chain, where, own = model, model.grid, model.model
     elif grid is None:
         raise TypeError("grid is needed with a model")
     symbolic = derivatives == "symbolic"
-    if derivatives == "auto" and rattling is None and grid is not None and model.diffusion_tensor is not None:
-        symbolic = all(side == ("periodic", "periodic") for side in grid.boundary)
-    if symbolic and (rattling is not None or model is None or model.diffusion_tensor is None):
+    if derivatives == "auto" and rattling is None and where is not None and own.diffusion_tensor is not None:
+        symbolic = all(side == ("periodic", "periodic") for side in where.boundary)
+    if symbolic and (rattling is not None or own is None or own.diffusion_tensor is None):
         raise ValueError("derivatives='symbolic' needs a model made of symbols, and its own R")
-    shape = chain.shape if chain is not None else grid.shape
+    shape = chain.shape if chain is not None else where.shape
     if rattling is not None:
         r = real_array("rattling", rattling)
         if r.shape != shape:
             raise ValueError(f"rattling must have the shape of the states, {shape}; got {r.shape}")
     else:
-        r = np.log(chain.exit_rates) if model is None else exact_rattling(model, grid)
+        r = np.log(chain.exit_rates) if chain is not None and own is None else exact_rattling(own, where)
     if not np.isfinite(r).all():
         raise ValueError("rattling must be finite: D is singular, or a state has no exit")
     if symbolic:
-        change = _symbolic_change(model, grid)
+        change = _symbolic_change(own, where)
     else:
-        chain = make_generator(model, grid) if chain is None else chain
+        chain = make_generator(own, where) if chain is None else chain
         change = chain.matrix.T @ r.ravel()
-    volume = np.ones(shape) if grid is None else grid.volumes
-    guess = 1.0 if grid is None else 2.0 / grid.dim
+    volume = np.ones(shape) if where is None else where.volumes
+    guess = 1.0 if where is None else 2.0 / where.dim
     if np.ptp(r) <= 1e-12 * (1 + np.abs(r).max()):
         return math.nan
     return _core.closure(r.ravel(), np.ascontiguousarray(change), volume.ravel(), guess, _REACH, _STEP)
@@ -128,12 +130,13 @@ def _symbolic_change(model: Model, grid: Grid) -> np.ndarray:
     """f·∇R + D_ij ∂_i∂_jR at the cells' centres, differentiated exactly."""
     import sympy
 
-    parts = model._parts
+    parts: Any = model._parts
     x, tensor, drift = parts.names.variables, parts.tensor, parts.ito_drift
     r = sympy.log(tensor.det(method="berkowitz")) / 2
     change = sum(drift[i] * sympy.diff(r, x[i]) for i in range(len(x)))
     change += sum(tensor[i, j] * sympy.diff(r, x[i], x[j]) for i in range(len(x)) for j in range(len(x)))
-    return parts._tape([change], "drift").evaluate(np.ascontiguousarray(grid.points().T))[0]
+    values: np.ndarray = parts._tape([change], "drift").evaluate(np.ascontiguousarray(grid.points().T))[0]
+    return values
 
 
 # --- weak disorder ----------------------------------------------------------------------------
@@ -256,7 +259,7 @@ def weak_disorder(model: Model, grid: Grid) -> WeakDisorder:
 
 
 def _first_order(
-    grid: Grid, s: np.ndarray, traceless: np.ndarray, drift: np.ndarray, d0: np.ndarray, alpha: float
+    grid: Grid, s: np.ndarray, traceless: np.ndarray, drift: np.ndarray, d0: float, alpha: float
 ) -> Any:
     """u, the three variances and the Péclet number."""
     dim = grid.dim

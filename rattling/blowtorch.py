@@ -180,7 +180,7 @@ def two_wells(
     log_law = -scores.gamma_kl * rattling if scores.gamma_kl == scores.gamma_kl else np.zeros(len(x))
     log_local = _normalise(log_local, grid)
     names = ("ratio", "ratio_peaks"), ("ratio_local", "ratio_peaks_local"), ("ratio_law", "ratio_peaks_law")
-    ratios = {}
+    ratios: dict[str, float] = {}
     for keys, log_p in zip(names, (state.log_density, log_local, log_law), strict=True):
         ratios |= dict(zip(keys, _right_over_left(x, log_p), strict=True))
     return TwoWells(
@@ -202,7 +202,8 @@ def two_wells(
 
 def _normalise(log_p: np.ndarray, grid: Grid) -> np.ndarray:
     top = log_p.max()
-    return log_p - top - math.log(np.sum(np.exp(log_p - top) * grid.volumes))
+    normalised: np.ndarray = log_p - top - math.log(np.sum(np.exp(log_p - top) * grid.volumes))
+    return normalised
 
 
 def _right_over_left(x: np.ndarray, log_p: np.ndarray) -> tuple[float, float]:

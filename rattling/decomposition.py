@@ -86,7 +86,7 @@ class LocalGlobal(Result):
     weights: str
     reason: str
     grid: Grid | None = None
-    variables: tuple | None = None
+    variables: tuple[str, ...] | None = None
 
     _dims = {"jump_chain": ("grid",), "clock_rates": ("grid",), "log_p": ("grid",)}
 
@@ -179,12 +179,12 @@ def local_global(
         state = source
     else:
         raise TypeError(f"generator_or_steady_state must be a Generator or a SteadyState, not {type(source).__name__}")
-    rates, clock = _clock_rates(clock, state, model)
+    rates, name = _clock_rates(clock, state, model)
     volume = None if state.grid is None else state.grid.volumes
-    given, weights = _weights(weights, state)
+    given, rule = _weights(weights, state)
     with np.errstate(divide="ignore"):
         log_clock = np.log(rates)
-    numbers = _core.decomposition(
+    numbers: dict[str, Any] = _core.decomposition(
         state.log_density.ravel(),
         log_clock.ravel(),
         None if volume is None else volume.ravel(),
@@ -197,23 +197,23 @@ def local_global(
         rho_hat=numbers["rho_hat"],
         rho=numbers["rho"],
         gamma=gamma,
-        gamma_rattling=2 * gamma / state.grid.dim if clock == "determinant" else math.nan,
+        gamma_rattling=2 * gamma / state.grid.dim if state.grid is not None and name == "determinant" else math.nan,
         rho_bound=math.sqrt(1 - r * r) if r < 1 else math.nan,
         identity_error=numbers["mismatch"],
         jump_chain=jump if volume is None else jump * volume,
-        clock=clock,
+        clock=name,
         clock_rates=rates,
         log_p=state.log_density,
         n_used=numbers["n_used"],
         n_excluded=rates.size - numbers["n_used"],
-        weights=weights,
+        weights=rule,
         reason=numbers["reason"],
         grid=state.grid,
         variables=state.variables,
     )
 
 
-def _clock_rates(clock: str | ArrayLike, state: SteadyState, model: Model | None) -> np.ndarray:
+def _clock_rates(clock: str | ArrayLike, state: SteadyState, model: Model | None) -> tuple[np.ndarray, str]:
     """λ in the shape of the states, and the name of the clock."""
     shape = state.log_density.shape
     if not isinstance(clock, str):

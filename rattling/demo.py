@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,10 +30,10 @@ class Demo:
     estimate: RattlingField
     law: Typicality
     law_estimated: Typicality
-    seconds: dict
+    seconds: dict[str, float]
 
 
-def compute(cells: int = 256, bins: int = 32, n_paths: int = 2000, n_steps: int = 40000, seed: int = 1) -> Any:
+def compute(cells: int = 256, bins: int = 32, n_paths: int = 2000, n_steps: int = 40000, seed: int = 1) -> Demo:
     """Solve, simulate, estimate and fit the vortex double well.
 
     Parameters
@@ -50,7 +50,7 @@ def compute(cells: int = 256, bins: int = 32, n_paths: int = 2000, n_steps: int 
     -------
     Demo
     """
-    seconds = {}
+    seconds: dict[str, float] = {}
     clock = time.perf_counter()
 
     def lap(name: str) -> None:
@@ -66,7 +66,8 @@ def compute(cells: int = 256, bins: int = 32, n_paths: int = 2000, n_steps: int 
     start = rng.choice(grid.points(), size=n_paths, p=state.probability.ravel())
     paths = simulate(model, start, 1e-4, n_steps, thin=10, rng=rng, boundary=grid)
     lap("simulation")
-    estimate = estimate_rattling(paths, at=Grid(grid.bounds, bins), method="bins")
+    coarse = Grid(grid.bounds, bins)
+    estimate = estimate_rattling(paths, at=coarse, method="bins")
     lap("estimate")
     exact = exact_rattling(model, grid)
     law = typicality(state.log_density, exact, volume=grid.volumes, dim=model.dim)
@@ -74,9 +75,9 @@ def compute(cells: int = 256, bins: int = 32, n_paths: int = 2000, n_steps: int 
     k = cells // bins
     p = state.probability.reshape(bins, k, bins, k).sum(axis=(1, 3))
     law_estimated = typicality(
-        np.log(p / estimate.grid.volumes),
+        np.log(p / coarse.volumes),
         estimate.rattling,
-        volume=estimate.grid.volumes,
+        volume=coarse.volumes,
         stderr=estimate.stderr,
         dim=model.dim,
     )
@@ -84,19 +85,21 @@ def compute(cells: int = 256, bins: int = 32, n_paths: int = 2000, n_steps: int 
     return Demo(state, exact, estimate, law, law_estimated, seconds)
 
 
-def bin_errors(demo: Any) -> np.ndarray:
+def bin_errors(demo: Demo) -> np.ndarray:
     """Estimated minus exact R, bin by bin; exact is the mean over the bin's cells."""
     shape = demo.estimate.rattling.shape
     k = demo.exact.shape[0] // shape[0]
-    return demo.estimate.rattling - demo.exact.reshape(shape[0], k, shape[1], k).mean(axis=(1, 3))
+    exact = demo.exact.reshape(shape[0], k, shape[1], k).mean(axis=(1, 3))
+    errors: np.ndarray = demo.estimate.rattling - exact
+    return errors
 
 
 def rms(values: np.ndarray) -> float:
     """Root mean square of what is not NaN."""
-    return np.sqrt(np.nanmean(values**2))
+    return float(np.sqrt(np.nanmean(values**2)))
 
 
-def report(demo: Any) -> str:
+def report(demo: Demo) -> str:
     """The short report, as text."""
     state, law, fitted = demo.state, demo.law, demo.law_estimated
     error, stderr = bin_errors(demo), demo.estimate.stderr
@@ -107,7 +110,7 @@ def report(demo: Any) -> str:
 A double well of quiet places in a noisy plane, with a current around both
 (2-D, state-dependent noise, circulating drift; defined with SymPy)
 
-steady state on {" x ".join(map(str, state.grid.shape))} cells, by KINSOL
+steady state on {" x ".join(map(str, state.density.shape))} cells, by KINSOL
   largest relative residual     {state.residual:.1e}, over all cells
   log density                   from {state.log_density.min():.1f} to {state.log_density.max():.1f}
   entropy production            {state.entropy_production:.4f} k_B per unit time
@@ -129,17 +132,18 @@ R from trajectories against exact R, {np.isfinite(error).sum()} of {error.size} 
 times: {times}"""
 
 
-def figure(demo: Any) -> Figure:
+def figure(demo: Demo) -> Figure:
     """The figure of six panels."""
     from rattling.plotting import demo_figure
 
-    state = demo.state
+    state, coarse = demo.state, demo.estimate.grid
+    assert state.grid is not None and state.current is not None and coarse is not None
     return demo_figure(
         state.grid,
         state.density,
         state.current,
         demo.exact,
-        (demo.estimate.grid, demo.estimate.rattling),
+        (coarse, demo.estimate.rattling),
         demo.law,
         variables=state.variables,
     )

@@ -75,7 +75,7 @@ class DensityField(Result):
     n_states: int
     n_invalid: int
     n_outside: int
-    variables: tuple | None = None
+    variables: tuple[str, ...] | None = None
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the density on its grid.
@@ -173,6 +173,7 @@ def estimate_density(
     parts = paths.blocks(_BLOCKS, 0)
     n = paths.n_starts(0)
     if method == "bins":
+        assert grid is not None  # read_at saw to it
         counts = np.array(
             [_core.bin_counts(grid._core, np.concatenate(paths.pieces(*part))) for part in parts]
         )
@@ -218,16 +219,17 @@ def _inefficiency(counts: np.ndarray, share: np.ndarray) -> Any:
 def _trigamma(n: np.ndarray) -> np.ndarray:
     from scipy.special import polygamma
 
-    return polygamma(1, n)
+    values: np.ndarray = polygamma(1, n)
+    return values
 
 
 def _neighbour_counts(paths: Paths, parts: Any, points: np.ndarray, k: int, n: int) -> Any:
     """How many of the k nearest states are in each part, (n_parts, n_points), and the volume they fill."""
     if k > n:
         raise ValueError(f"neighbours must be at most the number of states, {n}; got {k}")
-    states = [np.concatenate(paths.pieces(*part)) for part in parts]
-    part_of = np.repeat(np.arange(len(parts)), [len(part) for part in states])
-    states = np.concatenate(states)
+    pieces = [np.concatenate(paths.pieces(*part)) for part in parts]
+    part_of = np.repeat(np.arange(len(parts)), [len(piece) for piece in pieces])
+    states = np.concatenate(pieces)
     unit = states.std(axis=0)
     if not (unit > 0).all():
         raise ValueError("the paths do not move along some axis")
@@ -412,7 +414,7 @@ def fit_gamma(
     lags = read_lags(lags)
     threads = _core.cores() if threads is None else count("threads", threads, 1)
     paths = read_paths(trajectories_or_array, dt, times, lags, noise)
-    grid, _, _ = read_at(at, paths, "bins")
+    grid: Any = read_at(at, paths, "bins")[0]
     with progress_hook(progress, "fit") as hook:
         data = _Data(paths, grid, lags, noise, threads, rattling, hook)
     fit = {"poisson": _poisson, "regression": _regression, "split-halves": _split_halves}[method]
@@ -453,7 +455,7 @@ def _student(freedom: float, share: float) -> float:
 def _spread(values: np.ndarray) -> float:
     """Standard deviation, from quantiles: a few replicates may be far off."""
     low, high = np.quantile(values, [0.1587, 0.8413])
-    return 0.5 * (high - low)
+    return float(0.5 * (high - low))
 
 
 class _Data:
@@ -466,7 +468,7 @@ class _Data:
         lags: tuple[int, ...],
         noise: str,
         threads: int,
-        rattling: np.ndarray | None,
+        rattling: object,
         hook: Hook,
     ) -> None:
         self.grid, self.volume = grid, grid.volumes.ravel()
@@ -484,7 +486,7 @@ class _Data:
         if self.used.sum() < 3:
             raise ValueError(f"R is known well enough in {self.used.sum()} cells only; three are needed")
 
-    def rattling(self, weights: np.ndarray, rng: np.random.Generator) -> Any:
+    def rattling(self, weights: np.ndarray, rng: np.random.Generator | None) -> Any:
         """R, its errors and n_eff with blocks weighted; with `rng`, R that is given errs again."""
         if self.given is not None:
             r, error = self.given
@@ -503,7 +505,7 @@ class _Data:
             weights[own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)))
         return weights
 
-    def fitted(self, weights: np.ndarray, rng: np.random.Generator) -> Any:
+    def fitted(self, weights: np.ndarray, rng: np.random.Generator | None) -> Any:
         """Counts, R, variance of its error and volume in the cells that are used."""
         counts = weights @ self.sums[..., 0]
         r, error, _ = self.rattling(weights, rng)
@@ -512,7 +514,7 @@ class _Data:
         return counts[good], r[good], variance[good], self.volume[good]
 
 
-def _read_rattling(rattling: Any, grid: Grid) -> np.ndarray | None:
+def _read_rattling(rattling: Any, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(rattling, RattlingField):
         r, error = rattling.rattling, rattling.stderr
     else:
@@ -523,7 +525,7 @@ def _read_rattling(rattling: Any, grid: Grid) -> np.ndarray | None:
     return r.ravel(), error.ravel()
 
 
-def _poisson(data: _Data, weights: np.ndarray, rng: np.random.Generator) -> Any:
+def _poisson(data: _Data, weights: np.ndarray, rng: np.random.Generator | None) -> Any:
     counts, r, variance, volume = data.fitted(weights, rng)
     mean = counts @ r / counts.sum()
     scatter = counts @ (r - mean) ** 2 / counts.sum()
@@ -559,14 +561,14 @@ def _log_density(counts: np.ndarray, volume: np.ndarray) -> np.ndarray:
         return np.where(counts > 0, np.log(counts / volume) + 0.5 / counts, np.nan)
 
 
-def _regression(data: _Data, weights: np.ndarray, rng: np.random.Generator) -> Any:
+def _regression(data: _Data, weights: np.ndarray, rng: np.random.Generator | None) -> Any:
     counts, r, variance, volume = data.fitted(weights, rng)
     log_p = _log_density(counts, volume)
     scores = [_core.typicality(log_p, r, None, None, error, False) for error in (np.sqrt(variance), None)]
     return scores[0]["gamma"], scores[1]["gamma"], scores[0]["reliability"]
 
 
-def _split_halves(data: _Data, weights: np.ndarray, rng: np.random.Generator) -> Any:
+def _split_halves(data: _Data, weights: np.ndarray, rng: np.random.Generator | None) -> Any:
     r = [data.rattling(weights * (data.halves == half), None)[0] for half in (0, 1)]
     counts = weights @ data.sums[..., 0]
     good = data.used & np.isfinite(r[0]) & np.isfinite(r[1]) & (counts > 0)

@@ -22,7 +22,7 @@ from rattling.results import Result, table
 from rattling.verification import Verification, log_law, read_gamma, read_region, setting, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -213,7 +213,8 @@ def _feasible(w: np.ndarray, box: np.ndarray) -> np.ndarray:
     for _ in range(100):
         shift = 0.5 * (low + high)
         low, high = (shift, high) if np.clip(w + shift, *box.T).sum() < 1 else (low, shift)
-    return np.clip(w + high, *box.T)
+    nearest: np.ndarray = np.clip(w + high, *box.T)
+    return nearest
 
 
 def _design(
@@ -222,7 +223,7 @@ def _design(
     """Optimise from each start, take the best, and solve the system that it makes."""
     from scipy.optimize import minimize
 
-    options = {"method": "SLSQP", "jac": True, "bounds": box, "constraints": constraints}
+    options: dict[str, Any] = {"method": "SLSQP", "jac": True, "bounds": box, "constraints": constraints}
 
     def best_of(function: Function, starts: list[np.ndarray]) -> Any:
         runs = [minimize(function, start, options={"ftol": 1e-12, "maxiter": 200}, **options) for start in starts]
@@ -253,6 +254,14 @@ def _design(
 class _Problem:
     """-log P(region) and its gradient, by the law and by the full solve."""
 
+    gamma: float
+    region: np.ndarray
+    volume: np.ndarray
+    solve_on: Any  # a Grid, or None for chains
+    system: Callable[[np.ndarray], Model | Generator]
+    rattling: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    response: Callable[[np.ndarray, Susceptibility], np.ndarray]
+
     def by_law(self, values: np.ndarray) -> tuple[float, np.ndarray]:
         rattling, slopes = self.rattling(values)
         p = np.exp(log_law(self.gamma, rattling, self.volume))
@@ -274,14 +283,14 @@ class _Drives(_Problem):
         self.drives = drives
         self.solve_on = grid
         first = self.system(start)
-        self.grid, rattling, self.volume = setting(first, grid)
+        _, rattling, self.volume = setting(first, grid)
         self.region = read_region(region, rattling.shape)
         self.gamma = read_gamma(first, grid, gamma)
         self.chains = isinstance(drives[0], Generator)
         if self.chains:
             self.parts = np.array([drive.exit_rates.ravel() for drive in drives])
         else:
-            points = np.ascontiguousarray(grid.points().T)
+            points = np.ascontiguousarray(self.solve_on.points().T)
             self.parts = np.array([np.moveaxis(drive.diffusion(points), -1, 0) for drive in drives])
 
     def system(self, weights: np.ndarray) -> Model | Generator:
@@ -300,7 +309,7 @@ class _Drives(_Problem):
     @functools.cached_property
     def flows(self) -> list[Any]:
         """W_k of each drive."""
-        return [(drive if self.chains else generator(drive, self.grid)).matrix for drive in self.drives]
+        return [(drive if self.chains else generator(drive, self.solve_on)).matrix for drive in self.drives]
 
     def response(self, weights: np.ndarray, map_: Susceptibility) -> np.ndarray:
         adjoint = np.nan_to_num(map_.adjoint.ravel())
@@ -312,7 +321,7 @@ class _Noise(_Problem):
         self, model: Model, patterns: Sequence[Function], region: ArrayLike, grid: Grid, gamma: float | None
     ) -> None:
         self.model, self.patterns, self.solve_on = model, patterns, grid
-        self.grid, self.start, self.volume = setting(model, grid)
+        _, self.start, self.volume = setting(model, grid)
         self.region = read_region(region, self.start.shape)
         self.gamma = read_gamma(model, grid, gamma)
         self.slopes = pattern_values(patterns, np.ascontiguousarray(grid.points().T)).reshape(-1, *self.start.shape)
@@ -320,10 +329,10 @@ class _Noise(_Problem):
             raise ValueError("patterns must be finite on the grid")
 
     def system(self, amplitudes: np.ndarray) -> Model:
-        return Model(self.model.drift, Torched(self.model, self.patterns, np.array(amplitudes)), dim=self.grid.dim)
+        return Model(self.model.drift, Torched(self.model, self.patterns, np.array(amplitudes)), dim=self.solve_on.dim)
 
     def rattling(self, amplitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        slopes = 0.5 * self.grid.dim * self.slopes
+        slopes = 0.5 * self.solve_on.dim * self.slopes
         return self.start + np.tensordot(amplitudes, slopes, 1), slopes
 
     def response(self, amplitudes: np.ndarray, map_: Susceptibility) -> np.ndarray:

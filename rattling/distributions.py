@@ -50,7 +50,7 @@ class GridDistribution:
     def dim(self) -> int:
         return self.grid.dim
 
-    def rvs(self, size: int | tuple[int, ...] | None = 1, *, rng: Seed = None) -> np.ndarray:
+    def rvs(self, size: int = 1, *, rng: Seed = None) -> np.ndarray:
         """Random points: a cell by its probability, and a uniform place in it.
 
         Parameters
@@ -110,7 +110,8 @@ class GridDistribution:
 
     def pdf(self, x: ArrayLike) -> np.ndarray:
         """Density at points; see `logpdf`."""
-        return np.exp(self.logpdf(x))
+        values: np.ndarray = np.exp(self.logpdf(x))
+        return values
 
     def _padded(self) -> tuple[list[np.ndarray], np.ndarray]:
         """Centres and values, with one more cell beyond each side of a periodic axis."""

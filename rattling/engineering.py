@@ -76,7 +76,8 @@ class Melting(Result):
         """
         if not 0 < number("share", share) < 1:
             raise ValueError(f"share must be between 0 and 1; got {share!r}")
-        return tuple(self._crossing(order / order[0], share) for order in (self.order_predicted, self.order_obtained))
+        predicted, obtained = self.order_predicted, self.order_obtained
+        return self._crossing(predicted / predicted[0], share), self._crossing(obtained / obtained[0], share)
 
     def _crossing(self, order: np.ndarray, share: float) -> float:
         below = np.flatnonzero(order <= share)

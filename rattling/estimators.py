@@ -97,11 +97,11 @@ class RattlingField(Result):
     bandwidth: np.ndarray | None
     grid: Grid | None
     method: str
-    lags: tuple
+    lags: tuple[int, ...]
     dt: float
     n_invalid: int
     n_outside: int
-    variables: tuple | None = None
+    variables: tuple[str, ...] | None = None
     noise: str = "none"
 
     @property
@@ -113,7 +113,8 @@ class RattlingField(Result):
         dim = self.covariance.shape[-1]
         error = np.sqrt(24 / np.maximum(dim * self.n_eff, 1))
         with np.errstate(invalid="ignore"):
-            return np.abs(self.kurtosis) > np.maximum(0.5, 5 * error)
+            flags: np.ndarray = np.abs(self.kurtosis) > np.maximum(0.5, 5 * error)
+        return flags
 
     @property
     def _dims(self) -> dict[str, tuple[str, ...]]:
@@ -142,7 +143,7 @@ class RattlingField(Result):
 
 
 def estimate_rattling(
-    trajectories_or_array: object,
+    trajectories_or_array: Any,
     dt: float | None = None,
     *,
     at: Grid | ArrayLike | None = None,
@@ -291,12 +292,13 @@ def estimate_rattling(
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
-    for value, name in ((bandwidth, "bandwidth"), (degree, "degree"), (neighbours, "neighbours")):
-        if value is not None and method not in _MEANT_FOR[name]:
-            raise ValueError(f"{name} must be None for method {method!r}; got {value!r}")
+    for name, given in (("bandwidth", bandwidth), ("degree", degree), ("neighbours", neighbours)):
+        if given is not None and method not in _MEANT_FOR[name]:
+            raise ValueError(f"{name} must be None for method {method!r}; got {given!r}")
     if observed:
         _check_observed(trajectories_or_array, dt, at, method, lags, noise, stderr, times)
-        return trajectories_or_array.estimate_rattling()
+        field: RattlingField = trajectories_or_array.estimate_rattling()
+        return field
     lags = read_lags((1, 2) if lags is None else lags)
     threads = _core.cores() if threads is None else count("threads", threads, 1)
     paths = read_paths(trajectories_or_array, dt, times, lags, noise)
@@ -314,7 +316,7 @@ def estimate_rattling(
             width, n_rungs = _rungs(bandwidth, paths)
             outputs = estimate.local(degree, width, n_rungs, -np.ones(len(points)), hook)
         errors = outputs[1] if stderr == "analytic" else estimate.block_errors(outputs)
-    width = estimate.bandwidths(outputs)
+    radius = estimate.bandwidths(outputs)
     r, _, covariance, drift, n_eff, counts, kurtosis = outputs[:7]
     dim = paths.dim
     n_starts = paths.n_starts(terms(lags, noise)[0][-1])
@@ -327,7 +329,7 @@ def estimate_rattling(
         n_eff=n_eff.reshape(shape),
         counts=counts.astype(np.int64).reshape(shape),
         kurtosis=kurtosis.reshape(shape),
-        bandwidth=None if width is None else width.reshape(*shape, dim),
+        bandwidth=None if radius is None else radius.reshape(*shape, dim),
         grid=grid,
         method=method,
         lags=lags,
@@ -339,7 +341,9 @@ def estimate_rattling(
     )
 
 
-def _check_observed(observation, dt, at, method, lags, noise, stderr, times):
+def _check_observed(
+    observation: Any, dt: object, at: object, method: str, lags: Any, noise: str, stderr: str, times: object
+) -> None:
     """An Observation has its own grid, lags and times, and no paths."""
     own = {
         "dt": (dt, observation.dt),
@@ -379,9 +383,9 @@ class _Estimate:
     ) -> None:
         self.paths, self.lags, self.noise, self.threads = paths, lags, noise, threads
         self.grid, self.points = grid, points
-        self.width = None  # smallest bandwidth along each axis
-        self.sums = None  # BinSums, for bins
-        self.again = None  # (begin, end) -> outputs, with what was chosen for all data
+        self.width: np.ndarray | None = None  # smallest bandwidth along each axis
+        self.sums: BinSums | None = None  # BinSums, for bins
+        self.again: Any = None  # (begin, end) -> outputs, with what was chosen for all data
 
     def _core_paths(self, begin: np.ndarray, end: np.ndarray) -> tuple[tuple[Any, ...], bool]:
         paths = dataclasses.replace(self.paths, begin=begin, end=end)
@@ -392,6 +396,7 @@ class _Estimate:
         return run(self.paths.begin, self.paths.end, hook)
 
     def bins(self, hook: Hook) -> tuple[np.ndarray, ...]:
+        assert self.grid is not None  # read_at saw to it
         sums = BinSums(self.paths, self.lags, self.noise, self.threads, self.grid)
         self.sums = sums
         return sums.conclude(sums.sum(self.paths.begin, self.paths.end, hook))
@@ -401,16 +406,15 @@ class _Estimate:
             begin: np.ndarray,
             end: np.ndarray,
             hook: Hook = None,
-            degree: int | None = degree,
+            degree: Any = degree,
             points: np.ndarray = self.points,
         ) -> tuple[np.ndarray, ...]:
             paths, scaled = self._core_paths(begin, end)
             return _core.basis(paths, points, width, self.paths.low, degree, scaled, hook)
 
         width = _rungs(None, self.paths)[0] / 4
-        if degree is None:
-            degree = self._choose_degree(run)
-        return self._run(functools.partial(run, degree=degree), hook)
+        chosen = self._choose_degree(run) if degree is None else degree
+        return self._run(functools.partial(run, degree=chosen), hook)
 
     def _choose_degree(self, run: Callable[..., tuple[np.ndarray, ...]]) -> int:
         """The lowest degree with which the two above it agree, within errors, at 200 starts.
@@ -478,9 +482,9 @@ class _Estimate:
             for k in range(len(parts)):
                 rest = parts[:k] + parts[k + 1 :]
                 without.append(self.again(*(np.concatenate([part[i] for part in rest]) for i in (0, 1)))[0])
-        without = np.array(without)
+        replicates = np.array(without)
         n = len(parts)
-        errors = np.sqrt((n - 1) / n * np.sum((without - without.mean(axis=0)) ** 2, axis=0))
+        errors = np.sqrt((n - 1) / n * np.sum((replicates - replicates.mean(axis=0)) ** 2, axis=0))
         return np.where(np.isnan(outputs[0]), np.nan, errors)
 
 
@@ -498,7 +502,7 @@ def _most_degree(paths: Paths) -> int:
     return degree
 
 
-def _degree(degree: int | None, method: str, paths: Paths) -> int | None:
+def _degree(degree: int | None, method: str, paths: Paths) -> Any:
     dim = paths.dim
     if degree is None:
         return {"basis": None, "knn": 1 if dim <= 3 else 0}.get(method, 2 if dim <= 4 else 1)

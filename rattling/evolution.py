@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,9 +47,9 @@ class Evolution(Result):
 
     t: np.ndarray
     probability: np.ndarray
-    info: dict
+    info: dict[str, Any]
     grid: Grid | None = None
-    variables: tuple | None = None
+    variables: tuple[str, ...] | None = None
 
     _dims = {"probability": ("time", "grid"), "density": ("time", "grid")}
     _coords = {"time": "t"}
@@ -308,7 +308,8 @@ def _nearest_to_zero(generator: Generator, k: int) -> tuple[np.ndarray, np.ndarr
     def solve(b: np.ndarray) -> np.ndarray:
         nonlocal residual
         x, residual = resolvent.solve(b - b.sum() * law, _SOLVE)
-        return x - x.sum() * law
+        result: np.ndarray = x - x.sum() * law
+        return result
 
     start = np.random.default_rng(0).standard_normal(n) * np.sqrt(law if np.ndim(law) else 1)
     try:

@@ -131,12 +131,12 @@ class SteadyState(Result):
     residual: float
     entropy_production: float
     entropy_production_field: np.ndarray
-    face_currents: tuple | None
+    face_currents: tuple[np.ndarray, ...] | None
     exit_rates: np.ndarray
     discretisation_error: float
-    info: dict
+    info: dict[str, Any]
     grid: Grid | None = None
-    variables: tuple | None = None
+    variables: tuple[str, ...] | None = None
     kind: str = "steady"
     escape_rate: float = 0.0
 
@@ -152,7 +152,8 @@ class SteadyState(Result):
     @property
     def density(self) -> np.ndarray:
         """Probability density, shape ``grid.shape`` or (n,)."""
-        return np.exp(self.log_density)
+        density: np.ndarray = np.exp(self.log_density)
+        return density
 
     @property
     def probability(self) -> np.ndarray:
@@ -315,7 +316,7 @@ def steady_state(
         if flux == "log-mean" and state.info["flux"] != flux:
             raise _unsettled(state)
         _warn_if_coarse(state)
-    return laws[0] if classes is None else laws
+    return laws[0] if classes is None else laws  # type: ignore[return-value]  # a list where all classes are asked for
 
 
 def grid_missing(model: object) -> TypeError:
@@ -327,26 +328,27 @@ def grid_missing(model: object) -> TypeError:
 
 def _solve(
     whole: Generator,
-    chain: Generator,
+    chain: _core.Generator,
     states: np.ndarray | None,
     rtol: float,
-    method: int,
-    initial: np.ndarray | None,
+    method: str,
+    initial: ArrayLike | None,
     log_mean: bool,
-    threads: int | None,
+    threads: int,
     progress: Progress,
-) -> Any:
+) -> SteadyState:
     log_volume = 0.0 if whole.grid is None else np.log(whole.grid.volumes)
+    start = None
     if initial is not None:
-        initial = real_array("initial", initial)
-        if initial.shape != whole.shape:
-            raise ValueError(f"initial must have shape {whole.shape}; got {initial.shape}")
-        initial = (initial + log_volume).ravel()
-        initial = initial if states is None else initial[states]
-        if not np.isfinite(initial).all():
+        start = real_array("initial", initial)
+        if start.shape != whole.shape:
+            raise ValueError(f"initial must have shape {whole.shape}; got {start.shape}")
+        start = (start + log_volume).ravel()
+        start = start if states is None else start[states]
+        if not np.isfinite(start).all():
             raise ValueError("initial must be finite: it is a log density")
     with progress_hook(progress, "steady state") as hook:
-        log_p, converged, info, reweighted = chain.steady(rtol, _METHODS[method], initial, log_mean, threads, hook)
+        log_p, converged, info, reweighted = chain.steady(rtol, _METHODS[method], start, log_mean, threads, hook)
     if states is not None:
         part, log_p = log_p, np.full(whole.n, -np.inf)
         log_p[states] = part
@@ -388,7 +390,7 @@ def _unsettled(state: SteadyState) -> Any:
 
 def _warn_if_coarse(state: SteadyState) -> None:
     error = state.discretisation_error
-    if error > _LARGE_ERROR:
+    if state.grid is not None and error > _LARGE_ERROR:
         finer = tuple(int(np.ceil(n * np.sqrt(error / _LARGE_ERROR))) for n in state.grid.shape)
         warnings.warn(
             f"the discretisation error is about {error:.2g} (L1) on a grid of shape {state.grid.shape};"

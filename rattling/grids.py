@@ -118,7 +118,8 @@ class Grid:
     def centres(self, axis: int) -> np.ndarray:
         """Cell centres along an axis, ``(shape[axis],)``."""
         edges = self._edges[self._axis(axis)]
-        return 0.5 * (edges[:-1] + edges[1:])
+        centres: np.ndarray = 0.5 * (edges[:-1] + edges[1:])
+        return centres
 
     def _axis(self, axis: int) -> int:
         try:
@@ -178,19 +179,20 @@ def _axes(bounds: Sequence[ArrayLike], shape: int | Sequence[int | None] | None)
         rows = [np.array(rows)]
         shape = (shape,) if shape is None else shape
     dim = len(rows)
-    shape = (shape,) * dim if np.ndim(shape) == 0 else tuple(shape)
-    if len(shape) != dim:
-        raise ValueError(f"shape must have one number for each of the {dim} axes of bounds; got {shape!r}")
-    for axis, (row, n) in enumerate(zip(rows, shape, strict=True)):
+    given: Any = shape
+    cells = (given,) * dim if np.ndim(given) == 0 else tuple(given)
+    if len(cells) != dim:
+        raise ValueError(f"shape must have one number for each of the {dim} axes of bounds; got {cells!r}")
+    for axis, (row, n) in enumerate(zip(rows, cells, strict=True)):
         _check_axis(row, n, axis)
-    shape = tuple(len(row) - 1 if n is None else int(n) for row, n in zip(rows, shape, strict=True))
-    if math.prod(shape) > 2**31 - 1:
-        raise ValueError(f"shape {short(shape)} has more than 2**31 - 1 cells")
+    cells = tuple(len(row) - 1 if n is None else int(n) for row, n in zip(rows, cells, strict=True))
+    if math.prod(cells) > 2**31 - 1:
+        raise ValueError(f"shape {short(cells)} has more than 2**31 - 1 cells")
     if not 1 <= dim <= MOST_AXES:
         raise ValueError(f"bounds must have an entry for each of 1 to {MOST_AXES} axes; got {dim}")
-    for axis, (row, n) in enumerate(zip(rows, shape, strict=True)):
+    for axis, (row, n) in enumerate(zip(rows, cells, strict=True)):
         _check_width(axis, row[0], row[-1], n)
-    return tuple(row.copy() if len(row) > 2 else np.linspace(*row, n + 1) for row, n in zip(rows, shape, strict=True))
+    return tuple(row.copy() if len(row) > 2 else np.linspace(row[0], row[1], n + 1) for row, n in zip(rows, cells, strict=True))
 
 
 def _check_axis(row: np.ndarray, n: int | None, axis: int) -> None:
@@ -238,7 +240,7 @@ def _sides(boundary: str | Sequence[str | Sequence[str]], dim: int) -> tuple[tup
     axes = (boundary,) * dim if isinstance(boundary, str) else tuple(boundary)
     if len(axes) != dim:
         raise ValueError(f"boundary must be one name or one entry for each of the {dim} axes; got {boundary!r}")
-    pairs = tuple((side, side) if isinstance(side, str) or not hasattr(side, "__len__") else tuple(side) for side in axes)
+    pairs: Any = tuple((side, side) if isinstance(side, str) or not hasattr(side, "__len__") else tuple(side) for side in axes)
     for axis, pair in enumerate(pairs):
         if len(pair) != 2 or not all(isinstance(side, str) and side in _BOUNDARIES for side in pair):
             raise ValueError(
@@ -247,4 +249,5 @@ def _sides(boundary: str | Sequence[str | Sequence[str]], dim: int) -> tuple[tup
             )
         if pair.count("periodic") == 1:
             raise ValueError(f"boundary of axis {axis}: both sides are periodic or none; got {pair!r}")
-    return pairs
+    result: tuple[tuple[str, str], ...] = pairs
+    return result

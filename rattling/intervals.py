@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Intervals", "intervals"]
 
 SCORES = ("gamma", "gamma_kl", "correlation", "spearman", "kl", "kl_explained", "total_variation")
-_RANGES: dict = {"correlation": (-1, 1), "spearman": (-1, 1), "kl": (0, math.inf), "total_variation": (0, 1)}
+_RANGES: dict[str, tuple[float, float]] = {"correlation": (-1, 1), "spearman": (-1, 1), "kl": (0, math.inf), "total_variation": (0, 1)}
 _RANGES |= {"kl_explained": (-math.inf, 1)}
 _SOURCES = ("cells", "errors")
 _FEW = 10
@@ -55,7 +55,7 @@ class Intervals(Result):
         What to hold against the intervals; empty if nothing is known.
     """
 
-    names: tuple
+    names: tuple[str, ...]
     estimate: np.ndarray
     stderr: np.ndarray
     low: np.ndarray
@@ -63,7 +63,7 @@ class Intervals(Result):
     replicates: np.ndarray = field(repr=False)
     confidence: float
     source: str
-    block: tuple
+    block: tuple[int, ...] | None
     n_blocks: int
     reason: str
 
@@ -83,7 +83,7 @@ class Intervals(Result):
                 self.names, self.estimate, self.stderr, self.low, self.high, strict=True
             )
         ]
-        what = f"{self.n_blocks} blocks of {' x '.join(map(str, self.block))} cells drawn again"
+        what = f"{self.n_blocks} blocks of {' x '.join(map(str, self.block or ()))} cells drawn again"
         note = what if self.source == "cells" else "errors of R drawn again"
         notes = [f"{len(self.replicates)} draws, {note}.", *([f"{self.reason}."] if self.reason else [])]
         rule = "=" * len(head)
@@ -173,7 +173,7 @@ def intervals(
             if hook is not None:
                 hook((k + 1) / n)
     replicates[:, :, np.isnan(estimate)] = np.nan
-    estimate, *numbers = draw.ends(estimate, replicates, float(confidence))
+    estimate, error, low, high = draw.ends(estimate, replicates, float(confidence))
     reason = ""
     if source == "cells" and len(blocks) < _FEW:
         reason = f"Only {len(blocks)} blocks: the intervals are rough, and rather too narrow"
@@ -182,7 +182,9 @@ def intervals(
     return Intervals(
         SCORES,
         estimate,
-        *numbers,
+        error,
+        low,
+        high,
         replicates[:, 0].copy(),
         float(confidence),
         source,
@@ -196,8 +198,8 @@ def intervals(
 
 
 def _scores(
-    log_p: np.ndarray,
-    rattling: np.ndarray,
+    log_p: Any,
+    rattling: Any,
     volume: np.ndarray | None,
     weights: np.ndarray | None,
     stderr: np.ndarray | None,
@@ -234,7 +236,8 @@ class _Cells:
             cells = self.alike[drawn].ravel()
         else:
             cells = np.concatenate([self.blocks[k] for k in drawn])
-        return [_scores(*(None if c is None else c[cells] for c in self.columns), self.by_probability)]
+        log_p, r, volume, weights, stderr = (None if c is None else c[cells] for c in self.columns)
+        return [_scores(log_p, r, volume, weights, stderr, self.by_probability)]
 
     @staticmethod
     def ends(estimate: Any, replicates: np.ndarray, confidence: float) -> Any:

@@ -79,12 +79,12 @@ class Map:
     @property
     def dim(self) -> int:
         """Number of coordinates."""
-        return self.model.dim
+        return len(self.variables)
 
     @property
     def variables(self) -> tuple[str, ...]:
         """Names of the coordinates."""
-        return self.model.variables
+        return self.model.variables or ()
 
     def iterate(
         self,
@@ -121,7 +121,8 @@ class Map:
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """F at points x, (dim,) or (dim, n), without noise and not folded into the boundary."""
-        return np.asarray(x, dtype=float) + self.model.drift(x)
+        image: np.ndarray = np.asarray(x, dtype=float) + self.model.drift(x)
+        return image
 
     def __repr__(self) -> str:
         return f"Map(({', '.join(self.variables)}), boundary={self.boundary})"

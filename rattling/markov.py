@@ -205,7 +205,7 @@ class Generator:
         return f"Generator({where}, {self.n} states)"
 
 
-def irreducible_parts(generator: Generator) -> list[np.ndarray]:
+def irreducible_parts(generator: Generator) -> list[tuple[_core.Generator, np.ndarray | None]]:
     """(core chain, its states) of each recurrent class; the states are None for all."""
     classes, transient = generator.recurrent_classes()
     if len(classes) == 1 and len(transient) == 0:

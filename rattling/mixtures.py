@@ -128,7 +128,8 @@ def _rates(chain: Generator) -> sparse.csr_array:
 
 def _plain(model: Model, matrix: Matrix) -> Matrix:
     """Expressions with numbers in place of the parameters."""
-    return model._parts.names.value(matrix)
+    parts: Any = model._parts  # of symbols
+    return parts.names.value(matrix)
 
 
 def _zeros(model: Model, columns: int | None = None) -> Matrix:
@@ -156,7 +157,8 @@ class _Mixed:
             values = [_tensor(drive, x) for drive in self.drives]
             if len({value.ndim for value in values}) > 1:
                 values = [drive.diffusion(x) for drive in self.drives]
-        return sum(w * value for w, value in zip(self.weights, values, strict=True))
+        total: np.ndarray = sum(w * value for w, value in zip(self.weights, values, strict=True))
+        return total
 
 
 class _Heated:
@@ -177,7 +179,8 @@ class Torched:
         self.model, self.patterns, self.amplitudes = model, patterns, amplitudes
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        return _tensor(self.model, x) * np.exp(self.amplitudes @ pattern_values(self.patterns, x))
+        tensor: np.ndarray = _tensor(self.model, x) * np.exp(self.amplitudes @ pattern_values(self.patterns, x))
+        return tensor
 
 
 def pattern_values(patterns: Sequence[Function], x: np.ndarray) -> np.ndarray:

@@ -96,9 +96,9 @@ class Model:
         for name in parameters:
             if not isinstance(name, str):
                 raise TypeError(f"parameters must be named by strings; got the name {name!r}")
-        self._parts = FunctionParts(drift, diffusion, noise, dim, dict(parameters))
+        self._parts: Any = FunctionParts(drift, diffusion, noise, dim, dict(parameters))
         self._interpretation = interpretation
-        self._cache = {}
+        self._cache: dict[Any, Any] = {}
 
     @classmethod
     def from_sympy(
@@ -155,7 +155,7 @@ class Model:
         _check_one_of(diffusion, noise)
         names = symbolic.Names(variables, parameters)
         force = names.read_vector(drift, "drift")
-        amplitude = None if noise is None else names.read_matrix(noise, "noise", square=False)
+        amplitude: Any = None if noise is None else names.read_matrix(noise, "noise", square=False)
         tensor = names.read_diffusion(diffusion) if noise is None else amplitude * amplitude.T / 2
         ito = symbolic.ito_drift(names, force, tensor, amplitude, interpretation)
         given = {"drift": force, **({"diffusion": tensor} if noise is None else {"noise": amplitude})}
@@ -230,7 +230,8 @@ class Model:
     @property
     def dim(self) -> int | None:
         """Number of coordinates; None where the model takes any."""
-        return self._parts.dim
+        dim: int | None = self._parts.dim
+        return dim
 
     @property
     def interpretation(self) -> str:
@@ -240,12 +241,14 @@ class Model:
     @property
     def kind(self) -> str:
         """How it is evaluated: "sympy", "pointer" or "python", the slowest of its parts."""
-        return self._parts.kind
+        kind: str = self._parts.kind
+        return kind
 
     @property
     def variables(self) -> tuple[str, ...] | None:
         """Names of the coordinates, or None where nobody named them."""
-        return self._parts.variables
+        names: tuple[str, ...] | None = self._parts.variables
+        return names
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -331,7 +334,8 @@ class Model:
                 "exact_log_density: the steady state is known only of models from Model.with_steady_state"
             )
         x, tail = _points(self, points)
-        return self._parts.log_density(x).reshape(tail)
+        values: np.ndarray = self._parts.log_density(x)
+        return values.reshape(tail)
 
     def _compiled(self, probe_points: np.ndarray | None) -> _core.Model:
         """The `_core.Model`. ``probe_points``, (dim, n) with n >= 1, are where functions
@@ -342,7 +346,8 @@ class Model:
         if dim not in self._cache:
             number = INTERPRETATIONS[self._interpretation]
             self._cache[dim] = self._parts.compile(dim, number, probe_points)
-        return self._cache[dim]
+        compiled: _core.Model = self._cache[dim]
+        return compiled
 
     def _compiled_for(self, method: str, probe_points: np.ndarray) -> tuple[_core.Model, _core.Expression | None]:
         """The `_core.Model` that a scheme of `simulate` takes, and Milstein's tape or None.
@@ -355,7 +360,8 @@ class Model:
         self._compiled(probe_points)  # checks
         if (dim, method) not in self._cache:
             self._cache[dim, method] = self._parts.compile_for(method, dim, self._interpretation, probe_points)
-        return self._cache[dim, method]
+        compiled: tuple[_core.Model, _core.Expression | None] = self._cache[dim, method]
+        return compiled
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_cache": {}}
@@ -364,7 +370,8 @@ class Model:
         return f"Model({self._parts.describe()}, interpretation={self._interpretation!r}, kind={self.kind!r})"
 
     def _repr_latex_(self) -> str | None:
-        return self._parts.latex()
+        text: str | None = self._parts.latex()
+        return text
 
 
 def exact_rattling(model: Model, x_or_grid: ArrayLike | Grid) -> np.ndarray:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from rattling.decomposition import LocalGlobal
-    from rattling.estimators import RattlingField
     from rattling.grids import Grid
     from rattling.typicality import Typicality
 
@@ -47,7 +46,7 @@ def plot_density(
     current: np.ndarray | None = None,
     *,
     variables: tuple[str, ...] | None = None,
-    axes: tuple[int, int] | None = (0, 1),
+    axes: tuple[int, int] = (0, 1),
 ) -> Axes:
     """Draw a probability density, with the current as streamlines in two dimensions.
 
@@ -120,7 +119,7 @@ def plot_chain(probability: np.ndarray, ax: Axes | None = None) -> Axes:
         ax.set_ylim(bottom=0)
     if few:
         ax.vlines(np.arange(len(probability)), ax.get_ylim()[0], probability, color="C0", linewidth=1)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]  # it is a MaxNLocator
     ax.set(xlabel="state", ylabel=r"probability $\pi$")
     return ax
 
@@ -134,7 +133,7 @@ def plot_field(
     variables: Sequence[str] | None = None,
     diverging: bool = False,
     limits: tuple[float, float] | None = None,
-    axes: tuple[int, int] | None = (0, 1),
+    axes: tuple[int, int] = (0, 1),
 ) -> Axes:
     """Draw a field on a grid: a line in one dimension, a map in two.
 
@@ -272,7 +271,7 @@ def demo_figure(
     density: np.ndarray,
     current: np.ndarray,
     exact: np.ndarray,
-    estimated: RattlingField,
+    estimated: np.ndarray | tuple[Grid, np.ndarray],
     result: Typicality,
     *,
     variables: tuple[str, ...] | None = None,
@@ -302,18 +301,18 @@ def demo_figure(
     matplotlib.figure.Figure
         Not known to pyplot; ``figure.savefig(path)`` writes it.
     """
-    figure = import_extra("matplotlib.figure", "plot").Figure(figsize=(13, 7.6), layout="constrained")
+    figure: Figure = import_extra("matplotlib.figure", "plot").Figure(figsize=(13, 7.6), layout="constrained")
     panels = figure.subplots(2, 3)
-    coarse, estimated = estimated if isinstance(estimated, tuple) else (grid, estimated)
+    coarse, values = estimated if isinstance(estimated, tuple) else (grid, estimated)
     limits = _limits(exact, False)
     plot_density(panels[0, 0], grid, density, current, variables=variables)
     plot_field(panels[0, 1], grid, exact, label="$R$", variables=variables, limits=limits)
-    plot_field(panels[0, 2], coarse, estimated, label="$R$", variables=variables, limits=limits)
+    plot_field(panels[0, 2], coarse, values, label="$R$", variables=variables, limits=limits)
     plot_typicality(result, panels[1, 0])
     plot_field(
         panels[1, 1], grid, result.residual, label=r"$\log\, p + \gamma R$ $-$ mean", variables=variables, diverging=True
     )
-    plot_agreement(panels[1, 2], _at_cells(grid, exact, coarse), estimated)
+    plot_agreement(panels[1, 2], _at_cells(grid, exact, coarse), values)
     titles = (
         "steady state and current",
         "exact rattling",
@@ -339,7 +338,7 @@ def _fit(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     return values
 
 
-def _names(grid: Grid, variables: Sequence[str] | None) -> list[str]:
+def _names(grid: Grid, variables: Sequence[str] | None) -> tuple[str, ...]:
     if variables is None:
         return ("x", "y", "z")[: grid.dim] if grid.dim <= 3 else tuple(f"x{k}" for k in range(grid.dim))
     if len(variables) != grid.dim:
@@ -369,13 +368,13 @@ def _plane(grid: Grid, density: np.ndarray, current: np.ndarray | None, axes: An
     turned = axes[0] > axes[1]
     density = density.T if turned else density
     if current is not None:
-        current = [current[k].sum(axis=others) * cell for k in axes]
-        current = [part.T for part in current] if turned else current
+        shown = [current[k].sum(axis=others) * cell for k in axes]
+        current = np.array([part.T for part in shown] if turned else shown)
     return grid.edges(axes[0]), grid.edges(axes[1]), density, current
 
 
 def _plot_line_density(
-    ax: Axes | None, grid: Grid, density: np.ndarray, current: np.ndarray | None, name: str
+    ax: Axes, grid: Grid, density: np.ndarray, current: np.ndarray | None, name: str
 ) -> Axes:
     x = grid.centres(0)
     ax.plot(x, density, color="C0")
@@ -397,19 +396,19 @@ def _scientific(value: float) -> str:
     return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
 
 
-def _image(ax: Axes | None, x: np.ndarray, y: np.ndarray, values: np.ndarray, **style: Any) -> Any:
+def _image(ax: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, **style: Any) -> Any:
     ax.set_facecolor(_MISSING)
     return ax.pcolormesh(x, y, np.ma.masked_invalid(values).T, shading="flat", rasterized=True, **style)
 
 
-def _colour_bar(ax: Axes | None, image: Any, label: str, extend: str = "neither") -> Any:
+def _colour_bar(ax: Axes, image: Any, label: str | None, extend: str = "neither") -> None:
     bar = ax.figure.colorbar(image, ax=ax, extend=extend, pad=0.02)
     bar.outline.set_visible(False)
     if label:
         bar.set_label(label)
 
 
-def _finish_map(ax: Axes | None, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
+def _finish_map(ax: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> Axes:
     ax.set(xlabel=math_name(names[0]), ylabel=math_name(names[1]), xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
     width, height = x[-1] - x[0], y[-1] - y[0]
     if 0.4 < width / height < 2.5:
@@ -417,7 +416,7 @@ def _finish_map(ax: Axes | None, x: np.ndarray, y: np.ndarray, names: Sequence[s
     return ax
 
 
-def _stream(ax: Axes | None, x: np.ndarray, y: np.ndarray, current: np.ndarray) -> None:
+def _stream(ax: Axes, x: np.ndarray, y: np.ndarray, current: np.ndarray) -> None:
     """Streamlines whose width is the square root of the current's size."""
     u, v = (np.nan_to_num(part).T for part in current)
     size = np.hypot(u, v)
@@ -425,9 +424,9 @@ def _stream(ax: Axes | None, x: np.ndarray, y: np.ndarray, current: np.ndarray) 
         return
     strength = np.sqrt(size / size.max())
     u = np.where(size > 1e-4 * size.max(), u, np.nan)  # lines end where nothing flows
-    centre = [0.5 * (edges[1:] + edges[:-1]) for edges in (x, y)]
     ax.streamplot(
-        *centre,
+        0.5 * (x[1:] + x[:-1]),
+        0.5 * (y[1:] + y[:-1]),
         u,
         v,
         density=1.0,
@@ -460,18 +459,18 @@ def _extend(field: np.ndarray, low: float, high: float) -> str:
     return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[under, over]
 
 
-def _cloud(ax: Axes | None, x: np.ndarray, y: np.ndarray) -> None:
+def _cloud(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """Points; for many of them hexagons coloured by their number."""
     if x.size <= _MANY:
         ax.plot(x, y, ".", color="C0", markersize=3, alpha=0.5, rasterized=True)
     else:
-        style = {"gridsize": 70, "bins": "log", "mincnt": 1, "linewidths": 0.2, "rasterized": True}
+        style: dict[str, Any] = {"gridsize": 70, "bins": "log", "mincnt": 1, "linewidths": 0.2, "rasterized": True}
         hexagons = ax.hexbin(x, y, cmap="Blues", **style)
         low, high = hexagons.get_clim()
         hexagons.set_clim(low / (high / low) ** 0.15, high)  # few points are not white
 
 
-def _at_cells(grid: Grid, field: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+def _at_cells(grid: Grid, field: np.ndarray, coarse: Grid) -> np.ndarray:
     """A field at the centres of another grid: the value of the cell that holds it."""
     if coarse == grid:
         return field

@@ -47,7 +47,7 @@ def plot_trajectories(trajectories: Trajectories, ax: Axes | None = None, *, n_p
     if trajectories.dim == 2:
         for path, colour in zip(x, colours, strict=True):
             ax.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.6, alpha=0.7)
-        ax.scatter(*x[:, -1].T, c=colours, s=16, zorder=3)
+        ax.scatter(x[:, -1, 0], x[:, -1, 1], c=colours, s=16, zorder=3)
         ax.set(xlabel=names[0], ylabel=names[1], aspect="equal")
         return ax
     if trajectories.dim == 1:
@@ -75,6 +75,7 @@ def plot_rattling_field(field: RattlingField, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
+    assert field.grid is not None, "there is no picture of R at points"
     if field.grid.dim > 1:
         return plot_field(ax, field.grid, field.rattling, label="$R$", variables=field.variables)
     ax = current_axes(ax)
@@ -133,7 +134,7 @@ def plot_windowed_rattling(
     ax = current_axes(ax)
     known = np.where(np.isfinite(result.rattling), result.rattling, np.nan)
     smooth = min(smooth, len(known))
-    single = {"color": _RAW, "linewidth": 0.6, "rasterized": True, "label": "one window"}
+    single: dict[str, Any] = {"color": _RAW, "linewidth": 0.6, "rasterized": True, "label": "one window"}
     ax.plot(result.t, known, **(single if smooth > 1 else {"color": _MEAN, "linewidth": 0.9}))
     if smooth > 1:
         ax.plot(*result.smooth(smooth), color=_MEAN, linewidth=1.1, label=f"running mean of {smooth} windows")
@@ -159,7 +160,7 @@ def smarticle_figure(results: Any, name: str) -> Figure:
     matplotlib.figure.Figure
         Not known to pyplot; ``figure.savefig(path)`` writes it.
     """
-    figure = import_extra("matplotlib.figure", "plot").Figure(
+    figure: Figure = import_extra("matplotlib.figure", "plot").Figure(
         figsize=(8.4, 2.5 * len(results) + 0.9), dpi=160
     )
     figure.set_layout_engine("constrained")

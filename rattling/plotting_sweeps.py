@@ -38,7 +38,7 @@ def plot_sweep(result: Sweep, name: str | None = None, ax: Axes | None = None) -
     """
     numbers = [key for key, value in result.values.items() if value.ndim == 1 and value.dtype.kind in "biuf"]
     name = numbers[0] if name is None and numbers else name
-    if name not in numbers:
+    if name is None or name not in numbers:
         raise ValueError(f"name must be one of {', '.join(map(repr, numbers)) or 'the numbers (none)'}; got {name!r}")
     ax = current_axes(ax)
     values, axes = np.asarray(result[name], dtype=float), list(result.axes.items())

@@ -16,7 +16,6 @@ from rattling.models import Model
 
 if TYPE_CHECKING:
 
-    from numpy.typing import ArrayLike
 
     from rattling._typing import Seed
 
@@ -30,7 +29,7 @@ _GRAPHS = ("hypercube", "complete", "regular")
 class GaussianField:
     """Components that are sums of waves in a periodic box; called with points (dim, n)."""
 
-    def __init__(self, index: np.ndarray, length: np.ndarray, cosines: np.ndarray, sines: np.ndarray) -> None:
+    def __init__(self, index: np.ndarray, length: float, cosines: np.ndarray, sines: np.ndarray) -> None:
         self.index = index  # (n_modes, dim), waves a box length
         self.length = length
         self.cosines = cosines  # (n_components, n_modes)
@@ -38,7 +37,7 @@ class GaussianField:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         # powers of exp(2 pi i x_k / L) in place of a cosine and a sine a mode
-        waves = None
+        waves: Any = None
         for k in range(len(x)):
             top = int(np.abs(self.index[:, k]).max())
             powers = np.empty((2 * top + 1, x.shape[1]), dtype=complex)
@@ -50,10 +49,12 @@ class GaussianField:
             factors = powers[self.index[:, k] + top]
             waves = factors if waves is None else np.multiply(waves, factors, out=waves)
         # no matrix products: threads of BLAS stand in each other's way where processes share cores
-        return np.einsum("km,mn->kn", self.cosines, waves.real) + np.einsum("km,mn->kn", self.sines, waves.imag)
+        values: np.ndarray = np.einsum("km,mn->kn", self.cosines, waves.real)
+        values += np.einsum("km,mn->kn", self.sines, waves.imag)
+        return values
 
 
-def _modes(dim: int, length: np.ndarray, correlation_length: float) -> tuple[np.ndarray, np.ndarray]:
+def _modes(dim: int, length: float, correlation_length: float) -> tuple[np.ndarray, np.ndarray]:
     """Waves a box length of half the space without 0, and the share of each in the variance."""
     top = int(np.ceil(3 * length / (2 * np.pi * correlation_length)))
     axes = [np.arange(-top, top + 1)] * dim
@@ -66,7 +67,7 @@ def _modes(dim: int, length: np.ndarray, correlation_length: float) -> tuple[np.
 
 
 def _scalars(
-    n: int, index: np.ndarray, length: np.ndarray, share: np.ndarray, rng: np.random.Generator
+    n: int, index: np.ndarray, length: float, share: np.ndarray, rng: np.random.Generator
 ) -> GaussianField:
     """n independent fields of unit variance."""
     draw = rng.standard_normal((2, n, len(index))) * np.sqrt(share)
@@ -74,7 +75,7 @@ def _scalars(
 
 
 def _vectors(
-    index: np.ndarray, length: np.ndarray, share: np.ndarray, solenoidal: float, rng: np.random.Generator
+    index: np.ndarray, length: float, share: np.ndarray, solenoidal: float, rng: np.random.Generator
 ) -> GaussianField:
     """A vector field with unit variance of each component, of which the given share is
     divergence-free and the rest a gradient."""
@@ -89,7 +90,7 @@ def _vectors(
 class _Drift:
     """amplitude × field, or 0."""
 
-    def __init__(self, field: GaussianField, amplitude: float) -> None:
+    def __init__(self, field: GaussianField | None, amplitude: float) -> None:
         self.field = field
         self.amplitude = amplitude
 
@@ -108,18 +109,20 @@ class _Diffusion:
         self.amplitude = amplitude
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        m = self.amplitude * self.field(x)
+        m: np.ndarray = self.amplitude * self.field(x)
         if self.kind == "isotropic":
-            return self.diffusion * np.exp(m[0])
-        if self.kind == "diagonal":
-            return self.diffusion * np.exp(m)
+            m = m[0]
+        if self.kind != "tensor":
+            scaled: np.ndarray = self.diffusion * np.exp(m)
+            return scaled
         upper = np.triu_indices(self.dim)
         scale = np.where(upper[0] == upper[1], 1.0, np.sqrt(0.5))
         tensor = np.empty((m.shape[1], self.dim, self.dim))
         tensor[:, upper[0], upper[1]] = tensor[:, upper[1], upper[0]] = m.T * scale
         values, vectors = np.linalg.eigh(tensor)
         grown = np.einsum("nik,nk,njk->ijn", vectors, np.exp(values), vectors)
-        return self.diffusion * 0.5 * (grown + grown.transpose(1, 0, 2))
+        symmetric: np.ndarray = self.diffusion * 0.5 * (grown + grown.transpose(1, 0, 2))
+        return symmetric
 
 
 def random_diffusion(
@@ -129,7 +132,7 @@ def random_diffusion(
     correlation_length: float = 0.8,
     kind: str = "isotropic",
     diffusion: float = 1.0,
-    length: ArrayLike = 2 * np.pi,
+    length: float = 2 * np.pi,
     interpretation: str = "ito",
     rng: Seed = None,
 ) -> Model:
@@ -183,7 +186,7 @@ def random_force(
     correlation_length: float = 0.8,
     kind: str = "isotropic",
     diffusion: float = 1.0,
-    length: ArrayLike = 2 * np.pi,
+    length: float = 2 * np.pi,
     interpretation: str = "ito",
     rng: Seed = None,
 ) -> Model:
@@ -247,7 +250,7 @@ def random_force(
 # --- random chains ------------------------------------------------------------------------
 
 
-def _links(graph: Any, size: int, degree: int, rng: np.random.Generator) -> tuple[int, np.ndarray, np.ndarray]:
+def _links(graph: Any, size: int, degree: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
     """The two ends of each link, each once, and the number of states."""
     choice("graph", graph, _GRAPHS)
     if graph == "hypercube":
@@ -290,7 +293,7 @@ def _regular(size: int, degree: int, rng: np.random.Generator) -> tuple[np.ndarr
         ends = np.array(sorted(links)).T
         graph = sparse.coo_array((np.ones(len(links)), tuple(ends)), shape=(size, size))
         if sparse.csgraph.connected_components(graph, directed=False)[0] == 1:
-            return ends
+            return ends[0], ends[1]
     raise ValueError(f"found no connected graph of {size} states and degree {degree}")
 
 

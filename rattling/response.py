@@ -76,7 +76,7 @@ class Susceptibility(Result):
     probability: np.ndarray = field(repr=False)
     residual: float
     grid: Grid | None = None
-    variables: tuple | None = None
+    variables: tuple[str, ...] | None = None
 
     _dims = {
         "diffusion": ("component", "grid"),
@@ -89,11 +89,12 @@ class Susceptibility(Result):
     def torch(self) -> np.ndarray:
         """δL/δ log D(x) of an isotropic torch, shape ``grid.shape``: heat all components
         alike at x."""
-        if self.grid is None:
+        if self.diffusion is None:
             raise ValueError("a chain without a grid has no place for a torch: see rates")
-        return self.diffusion.sum(axis=0)
+        torch: np.ndarray = self.diffusion.sum(axis=0)
+        return torch
 
-    def predict(self, *, log_diffusion: ArrayLike = 0.0, drift: ArrayLike = 0.0) -> float:
+    def predict(self, *, log_diffusion: float | np.ndarray = 0.0, drift: float | np.ndarray = 0.0) -> float:
         """The change of L, to first order, for given changes of the fields.
 
         Parameters
@@ -105,7 +106,7 @@ class Susceptibility(Result):
         -------
         float
         """
-        if self.grid is None:
+        if self.grid is None or self.diffusion is None or self.drift is None:
             raise ValueError("a chain without a grid has no fields: see rates")
         volumes = self.grid.volumes
         return float(np.sum(self.diffusion * log_diffusion * volumes) + np.sum(self.drift * drift * volumes))
@@ -212,7 +213,7 @@ def susceptibility(
         "target": np.repeat(np.arange(chain.n), np.diff(start)),
         "rates": _core.response_rates(chain._core, p.ravel(), known),
     }
-    fields: dict = {"diffusion": None, "drift": None}
+    fields: dict[str, Any] = {"diffusion": None, "drift": None}
     if chain.grid is not None and chain.model is not None:
         points = np.ascontiguousarray(chain.grid.points().T)
         compiled = chain.model._compiled(points)
@@ -240,6 +241,7 @@ def _response_of_tensors(chain: Generator, p: np.ndarray, adjoint: np.ndarray) -
     """-p D_ij ∂_i∂_j a, (1, n), by the generator without drift, whose rates out of a cell are
     those of its own D; and -p ∂_k a, (dim, n), by differences."""
     model, grid = chain.model, chain.grid
+    assert model is not None and grid is not None
     spread = make_generator(Model(np.zeros_like, model.diffusion, dim=grid.dim), grid).matrix
     slopes = []
     for axis in range(grid.dim):
@@ -301,8 +303,9 @@ def _factorise(matrix: sparse.csc_array, right: np.ndarray) -> np.ndarray:
     if matrix.shape[0] == 0:
         return np.zeros(0)
     lu = splu(matrix)
-    x = lu.solve(right)
-    return x + lu.solve(right - matrix @ x)
+    x: np.ndarray = lu.solve(right)
+    x += lu.solve(right - matrix @ x)
+    return x
 
 
 def _iterate(matrix: sparse.csc_array, right: np.ndarray) -> np.ndarray:
@@ -311,5 +314,5 @@ def _iterate(matrix: sparse.csc_array, right: np.ndarray) -> np.ndarray:
 
     lu = spilu(matrix, drop_tol=1e-4, fill_factor=20)
     behind = LinearOperator(matrix.shape, lu.solve)
-    x, _ = gmres(matrix, right, M=behind, rtol=1e-12, restart=60, maxiter=50)
+    x: np.ndarray = gmres(matrix, right, M=behind, rtol=1e-12, restart=60, maxiter=50)[0]
     return x

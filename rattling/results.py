@@ -12,14 +12,14 @@ import os
 import secrets
 import textwrap
 import zipfile
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from rattling.grids import Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import xarray
 
@@ -27,6 +27,7 @@ _FORMAT = 1
 _HEADER = "rattling.json"
 
 
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Result:
     """Base class of results.
 
@@ -44,8 +45,11 @@ class Result:
         Dimension name -> field or property that holds its coordinate.
     """
 
-    _dims: dict = {}
-    _coords: dict = {}
+    _coords: ClassVar[dict[str, str]] = {}
+
+    @property
+    def _dims(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
 
     def _lines(self) -> list[tuple[str, str]]:
         """(name, short text) of each public field."""
@@ -80,7 +84,7 @@ class Result:
         OSError
             If the file cannot be written.
         """
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         header = {"format": _FORMAT, **_pack(self, arrays, "")}
         target = os.path.realpath(os.fspath(path))
         temporary = f"{target}.{secrets.token_hex(4)}.tmp"
@@ -133,11 +137,12 @@ class Result:
         if name not in known or not issubclass(known[name], cls):
             raise ValueError(f"{os.fspath(path)} holds a {name}, not a {cls.__name__}")
         try:
-            return _unpack(header, arrays, known)
+            result: Self = _unpack(header, arrays, known)
         except MemoryError:
             raise
         except Exception as error:
             raise ValueError(f"{os.fspath(path)} is damaged: {name} cannot be made from it: {error}") from error
+        return result
 
     def to_xarray(self) -> xarray.Dataset:
         """The result as an :class:`xarray.Dataset`.
@@ -150,10 +155,10 @@ class Result:
         ImportError
             If xarray is not installed.
         """
-        xarray = import_extra("xarray", "xarray")
+        extra = import_extra("xarray", "xarray")
         grid = getattr(self, "grid", None)
         axes = axis_names(self)
-        coords: dict = {dim: np.asarray(getattr(self, name)) for dim, name in self._coords.items()}
+        coords: dict[str, Any] = {dim: np.asarray(getattr(self, name)) for dim, name in self._coords.items()}
         if grid is not None:
             coords |= {name: grid.centres(axis) for axis, name in enumerate(axes)}
         variables = {}
@@ -165,9 +170,10 @@ class Result:
             variables[name] = (dims, np.asarray(value))
             if axes and "component" in dims:
                 coords["component"] = list(axes)
-        scalars = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type] (every result is a dataclass)
+        scalars = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         attributes = {k: v for k, v in scalars.items() if isinstance(v, (int, float, str)) and not k.startswith("_")}
-        return xarray.Dataset(variables, coords, attributes)
+        dataset: xarray.Dataset = extra.Dataset(variables, coords, attributes)
+        return dataset
 
 
 def import_extra(module: str, extra: str) -> Any:

@@ -55,10 +55,10 @@ class Observation(Result):
     counts: np.ndarray
     n_outside: int
     sums: np.ndarray
-    lags: tuple
+    lags: tuple[int, ...]
     dt: float
     period: np.ndarray
-    variables: tuple | None = None
+    variables: tuple[str, ...] | None = None
 
     _dims = {"counts": ("grid",), "density": ("grid",)}
 
@@ -72,7 +72,8 @@ class Observation(Result):
     def log_density(self) -> np.ndarray:
         """Its logarithm, -inf in cells without visits (which `typicality` leaves out)."""
         with np.errstate(divide="ignore"):
-            return np.log(self.density)
+            logs: np.ndarray = np.log(self.density)
+        return logs
 
     def estimate_rattling(self) -> RattlingField:
         """R on the cells of the grid, as `rattling.estimate_rattling` with method "bins" finds
@@ -138,9 +139,9 @@ class Observation(Result):
 class _Checkpoint(Result):
     """A saved simulation."""
 
-    arguments: dict
-    observed: dict | None
-    state: tuple
+    arguments: dict[str, Any]
+    observed: dict[str, Any] | None
+    state: tuple[Any, ...]
 
 
 class Simulation:
@@ -201,7 +202,7 @@ class Simulation:
         setup = Setup.read(model, x0, dt, n_paths, method, rng, boundary, threads)
         self._start(setup, observe, lags, every)
 
-    def _start(self, setup: Setup, observe: Grid | None, lags: int | Sequence[int], every: int) -> None:
+    def _start(self, setup: Setup, observe: Grid | None, lags: tuple[int, ...], every: int) -> None:
         self._setup, self._grid, self._lags, self._every = setup, observe, lags, every
         if observe is not None:
             if not isinstance(observe, Grid):
@@ -293,11 +294,12 @@ class Simulation:
         return exits(self._simulation)[1]
 
     @property
-    def observation(self) -> Observation:
+    def observation(self) -> Observation | None:
         """What has been observed, an `Observation`; None without ``observe``."""
         if self._grid is None:
             return None
-        visits, sums = self._simulation.observed()
+        observed: Any = self._simulation.observed()
+        visits, sums = observed
         counts = visits[:-1].astype(np.int64).reshape(self._grid.shape)
         spacing = self._setup.dt * self._every
         return Observation(

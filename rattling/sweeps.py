@@ -61,11 +61,11 @@ class Sweep(Result):
         "" or the traceback, for each point.
     """
 
-    points: list
-    axes: dict
-    values: dict
-    errors: list
-    tracebacks: list = field(repr=False)
+    points: list[dict[str, Any]]
+    axes: dict[str, list[Any]]
+    values: dict[str, np.ndarray]
+    errors: list[str]
+    tracebacks: list[str] = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,7 +79,7 @@ class Sweep(Result):
     def __getitem__(self, name: str) -> np.ndarray:
         """One value in the shape of the sweep."""
         values = self.values[name]
-        return values.reshape(*self.shape, *values.shape[1:])
+        return np.reshape(values, (*self.shape, *values.shape[1:]))
 
     def table(self) -> str:
         """The points and single numbers, one line each, as text."""
@@ -113,20 +113,21 @@ class Sweep(Result):
     def to_xarray(self) -> xarray.Dataset:
         """An :class:`xarray.Dataset` over the axes (over "point" without axes), which writes
         NetCDF by its ``to_netcdf``. Raises ImportError without xarray."""
-        xarray = import_extra("xarray", "xarray")
+        extra = import_extra("xarray", "xarray")
         dims = tuple(self.axes) or ("point",)
-        variables = {
+        variables: dict[str, Any] = {
             name: ((*dims, *(f"{name}_{k}" for k in range(values.ndim - 1))), self[name])
             for name, values in self.values.items()
             if values.dtype.kind in "biufU"
         }
         variables["error"] = (dims, np.array(self.errors, dtype=str).reshape(self.shape))
-        coords = {name: values for name, values in self.axes.items() if _plain(values)}
+        coords: dict[str, Any] = {name: values for name, values in self.axes.items() if _plain(values)}
         if not self.axes:
             names = dict.fromkeys(name for point in self.points for name in point)
             columns = {name: [point.get(name) for point in self.points] for name in names}
             coords = {name: ("point", column) for name, column in columns.items() if _plain(column)}
-        return xarray.Dataset(variables, coords)
+        dataset: xarray.Dataset = extra.Dataset(variables, coords)
+        return dataset
 
 
 def _plain(values: Any) -> Any:
@@ -265,7 +266,7 @@ def _seeds(function: Function, points: Any, rng: Seed) -> Any:
 
 @dataclass
 class _Outcome:
-    values: dict | None
+    values: dict[str, Any] | None
     error: str = ""
     traceback: str = ""
     exception: BaseException | None = None
@@ -410,8 +411,8 @@ class Ensemble(Result):
         "" or what went wrong, for each draw.
     """
 
-    scores: dict
-    errors: list
+    scores: dict[str, np.ndarray]
+    errors: list[str]
 
     @property
     def n(self) -> int:

@@ -111,8 +111,8 @@ class Names:
 
         value = self.value(expression)
         if value == 0 or np.any(np.abs(self.sample([value], what)) > 1e-6):
-            return value == 0
-        return sympy.expand(value) == 0
+            return bool(value == 0)
+        return bool(sympy.expand(value) == 0)
 
     def read_vector(self, value: object, what: str) -> Matrix:
         """One expression a variable, as a column matrix."""
@@ -212,7 +212,7 @@ def _name(value: object, what: str) -> str:
     import sympy
 
     if isinstance(value, sympy.Symbol):
-        return value.name
+        return str(value.name)
     if isinstance(value, str) and value.isidentifier():
         return value
     raise TypeError(f"{what} must be given by name or as SymPy symbols; got {value!r}")
@@ -379,5 +379,5 @@ def _vanishes_at(factor: Expr, zero: Expr, variables: Sequence[Symbol]) -> bool:
     for v in variables:
         slope = zero.diff(v)
         if slope != 0 and not slope.has(v):
-            return sympy.expand(factor.subs(v, sympy.expand(v - zero / slope))) == 0
+            return bool(sympy.expand(factor.subs(v, sympy.expand(v - zero / slope))) == 0)
     return False

@@ -8,7 +8,7 @@ it as ``phi`` and ``exact_log_density``. `default_grid` gives a box that holds t
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def default_grid(system: Callable[..., object] | str, shape: int | Sequence[int]
     >>> systems.default_grid("ring", 4)
     Grid([(0.0, 6.283185307179586)], (4,), boundary=[('periodic', 'periodic')])
     """
-    name = getattr(system, "__name__", system)
+    name: Any = getattr(system, "__name__", system)
     _choice("system", name, _BOXES)
     bounds, boundary = _BOXES[name]
     return Grid(bounds, shape, boundary)
@@ -217,7 +217,7 @@ def hot_spot_double_well(
     heat: float = 4.0,
     position: float = 0.5,
     width: float = 0.15,
-    interpretation: float = "ito",
+    interpretation: str = "ito",
 ) -> Model:
     """Landauer's blowtorch: a double well with a hot spot between its wells.
 
@@ -468,14 +468,15 @@ def _lyapunov(b: Matrix, d: Matrix) -> Matrix:
 
 def _know(model: Model, phi: object) -> Model:
     """Give a symbolic model the φ of its known steady state."""
-    model._parts.phi = model._parts.names.read(phi, "phi")
+    parts: Any = model._parts  # of symbols
+    parts.phi = parts.names.read(phi, "phi")
     return model
 
 
 # --- the list -----------------------------------------------------------------------------
 
 
-class SystemTable(tuple):
+class SystemTable(tuple[tuple[str, str, tuple[str, ...], str], ...]):
     """The systems as (name, kind, parameters, first line of the docstring); prints as a
     table."""
 
@@ -513,7 +514,7 @@ def list() -> SystemTable:  # noqa: A001 (systems.list is the public name)
         if name in ("default_grid", "list"):
             continue
         function = globals()[name]
-        doc = inspect.getdoc(function)
+        doc = inspect.getdoc(function) or ""
         kind = doc.split("Returns\n-------\n", 1)[1].split("\n", 1)[0]
         rows.append((name, kind, tuple(inspect.signature(function).parameters), doc.split("\n", 1)[0]))
     return SystemTable(rows)

@@ -97,9 +97,9 @@ class _Builder:
 
     def __init__(self, variables: Sequence[Symbol], what: str) -> None:
         self._what = what
-        self._nodes = []
-        self._numbers = {}
-        self._done = {}
+        self._nodes: list[Any] = []
+        self._numbers: dict[Any, int] = {}
+        self._done: dict[Expr, int] = {}
         self._inputs = {v: self._node("input", i) for i, v in enumerate(variables)}
         self._operations = _core.operations()
 
@@ -320,7 +320,7 @@ class _Builder:
         return self._evaluate_or_fail(expression)
 
     def _piecewise(self, branches: Sequence[tuple[Expr, Any]]) -> int:
-        result = None
+        result: Any = None
         for value, condition in reversed(branches):
             if condition == True:  # noqa: E712 (SymPy's own truth)
                 result = self.compile(value)
@@ -328,7 +328,8 @@ class _Builder:
             if result is None:
                 result = self._constant(math.nan)  # where no branch holds
             result = self._node("SELECT", self._boolean(condition), self.compile(value), result)
-        return result
+        first: int = result
+        return first
 
     def _boolean(self, condition: Any) -> int:
         import sympy

@@ -45,7 +45,7 @@ class Currents(Result):
     grid : Grid
     """
 
-    face_currents: tuple
+    face_currents: tuple[np.ndarray, ...]
     current: np.ndarray
     divergence: np.ndarray
     grid: Grid
@@ -53,7 +53,7 @@ class Currents(Result):
     _dims = {"current": ("component", "grid"), "divergence": ("grid",)}
 
 
-def currents(generator: Generator | SteadyState, p: ArrayLike | None) -> Any:
+def currents(generator: Generator, p: ArrayLike | None) -> Any:
     """Probability currents of a law on a grid.
 
     Parameters
@@ -77,14 +77,14 @@ def currents(generator: Generator | SteadyState, p: ArrayLike | None) -> Any:
     if grid is None:
         raise ValueError("a chain without a grid has no faces: flows(generator, p) gives the currents of its links")
     faces = generator._core.face_currents(_log_law(generator, p))
-    divergence = sum(
+    divergence: Any = sum(
         np.diff(J, axis=k) / np.diff(grid.edges(k)).reshape([-1 if k == a else 1 for a in range(grid.dim)])
         for k, J in enumerate(faces)
     )
     return Currents(tuple(faces), cell_centred(faces), divergence, grid)
 
 
-def flows(generator: Generator | SteadyState, p: ArrayLike | None) -> Any:
+def flows(generator: Generator, p: ArrayLike | None) -> Any:
     """Net probability flow of each link of a chain.
 
     Parameters
@@ -138,7 +138,7 @@ class EntropyProduction(Result):
     grid: Grid | None = None
 
 
-def entropy_production(generator: Generator | SteadyState, p: ArrayLike | None, steady: ArrayLike | None = None) -> Any:
+def entropy_production(generator: Generator, p: ArrayLike | None, steady: ArrayLike | None = None) -> Any:
     """Entropy production of a law, and its two parts.
 
     Parameters
@@ -185,7 +185,7 @@ def entropy_production(generator: Generator | SteadyState, p: ArrayLike | None, 
     return EntropyProduction(total, housekeeping, excess, field, t, generator.grid)
 
 
-def _split(generator: Generator, p: np.ndarray, log_steady: np.ndarray) -> Any:
+def _split(generator: Generator, p: Any, log_steady: np.ndarray | None) -> Any:
     """(field of the production, its excess part)"""
     log_p = _log_law(generator, p)
     field = generator._core.entropy_production(log_p)
@@ -197,14 +197,15 @@ def _split(generator: Generator, p: np.ndarray, log_steady: np.ndarray) -> Any:
     return field, -float(terms[change != 0].sum())
 
 
-def _log_steady(generator: Generator, steady: Any) -> np.ndarray:
+def _log_steady(generator: Generator, steady: Any) -> np.ndarray | None:
     if generator.killing.any():
         return None
     if steady is None:
         steady = steady_state(generator)
     elif not isinstance(steady, SteadyState):
         raise TypeError(f"steady must be a SteadyState, not {type(steady).__name__}")
-    return _log_law(generator, steady)
+    logs: np.ndarray = _log_law(generator, steady)
+    return logs
 
 
 # --- detailed balance -----------------------------------------------------------------
@@ -268,7 +269,8 @@ def detailed_balance(model: Model) -> DetailedBalance:
     """
     import sympy as sp
 
-    drift, tensor = getattr(model, "ito_drift", None), getattr(model, "diffusion_tensor", None)
+    drift: Any = getattr(model, "ito_drift", None)
+    tensor: Any = getattr(model, "diffusion_tensor", None)
     if drift is None:
         raise ValueError("model must be symbolic: for functions, test its generator on a grid with cycle_affinities")
     variables = _symbols(drift, tensor, model.variables)
@@ -424,7 +426,7 @@ def _check_generator(generator: object) -> None:
         raise TypeError(f"generator must be a Generator, not {type(generator).__name__}")
 
 
-def _law(generator: Generator, p: ArrayLike | None) -> Any:
+def _law(generator: Generator, p: Any) -> Any:
     """Probabilities in the shape of the generator."""
     p = p.probability if isinstance(p, SteadyState) else real_array("p", p)
     if p.shape != generator.shape:
@@ -436,7 +438,7 @@ def _law(generator: Generator, p: ArrayLike | None) -> Any:
     return p
 
 
-def _log_law(generator: Generator, p: ArrayLike | None) -> Any:
+def _log_law(generator: Generator, p: Any) -> Any:
     """log p of each state, (n,); that of a SteadyState does not underflow."""
     if not isinstance(p, SteadyState):
         with np.errstate(divide="ignore"):

@@ -59,9 +59,9 @@ class Trajectories(Result):
     x: np.ndarray
     t: np.ndarray
     dt: float
-    boundary: tuple | None = None
-    variables: tuple | None = None
-    info: dict = field(default_factory=dict)
+    boundary: tuple[Any, ...] | None = None
+    variables: tuple[str, ...] | None = None
+    info: dict[str, Any] = field(default_factory=dict)
     exit_times: np.ndarray | None = None
     exit_points: np.ndarray | None = None
 
@@ -74,15 +74,15 @@ class Trajectories(Result):
 
     @property
     def n_paths(self) -> int:
-        return self.x.shape[0]
+        return int(self.x.shape[0])
 
     @property
     def n_times(self) -> int:
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     @property
     def dim(self) -> int:
-        return self.x.shape[2]
+        return int(self.x.shape[2])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -217,7 +217,7 @@ class Setup:
     x0: np.ndarray  # (n_paths, dim)
     dt: float
     method: str
-    walls: tuple | None
+    walls: tuple[Any, ...] | None
     key: int
     threads: int
 
@@ -269,7 +269,7 @@ class Setup:
         """Trajectories of n_steps steps after the first ones."""
         started = time.perf_counter()
         with progress_hook(progress, "simulate") as hook:
-            x = simulation.run(n_steps, thin, self.threads, hook)
+            x: Any = simulation.run(n_steps, thin, self.threads, hook)
         info = {
             "method": self.method,
             "step": self.dt,

@@ -230,7 +230,7 @@ def typicality(
                 raise ValueError(f"{name} must span less than 1e150; it goes to {np.abs(values[used]).max():g}")
     if given is not None and used.any() and not given[used].any():
         raise ValueError("weights must not all be 0 in the cells that are used")
-    scores = _core.typicality(
+    scores: dict[str, Any] = _core.typicality(
         log_p.ravel(), rattling.ravel(), _flat(volume), _flat(given), _flat(stderr), weights == "probability"
     )
     return Typicality(
@@ -251,7 +251,7 @@ def _real(name: str, value: ArrayLike) -> np.ndarray:
     return np.array(real_array(name, value))
 
 
-def _same_shape(name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _same_shape(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """An array of floats of the given shape; a single number fits any."""
     array = _real(name, value)
     if array.ndim == 0 and name != "rattling":
@@ -261,11 +261,11 @@ def _same_shape(name: str, value: np.ndarray, shape: tuple[int, ...]) -> np.ndar
     return array
 
 
-def _flat(array: np.ndarray) -> np.ndarray:
+def _flat(array: np.ndarray | None) -> np.ndarray | None:
     return None if array is None else array.ravel()
 
 
-def _first(mask: np.ndarray) -> str:
+def _first(mask: np.ndarray) -> tuple[int, ...]:
     index = np.argwhere(mask)[0]
     return tuple(map(int, index))
 

@@ -122,15 +122,13 @@ def verify(
     '2.000 0.313 0.359 0.359'
     """
     grid, rattling, volume = setting(system, grid)
-    region = read_region(region, rattling.shape)
+    inside = None if region is None else read_region(region, rattling.shape)
     gamma = read_gamma(system, grid, gamma)
     log_q = log_law(gamma, rattling, volume)
     predicted = np.exp(log_q)
     state = steady_state(system, None if isinstance(system, Generator) else grid)
     scores = typicality(state.log_density, rattling, volume=volume, dim=None if grid is None else grid.dim)
-    inside = [
-        float(q[region].sum()) if region is not None else math.nan for q in (predicted, state.probability, volume)
-    ]
+    shares = [float(q[inside].sum()) if inside is not None else math.nan for q in (predicted, state.probability, volume)]
     log_p = np.log(volume) + state.log_density
     kl = float(np.sum(state.probability * (log_p - _log_sum(log_p) - log_q)))
     return Verification(
@@ -140,9 +138,9 @@ def verify(
         rattling=rattling,
         total_variation=0.5 * float(np.abs(predicted - state.probability).sum()),
         kl_explained=1 - kl / scores.kl_uniform if scores.kl_uniform > 1e-12 else math.nan,
-        region_predicted=inside[0],
-        region_obtained=inside[1],
-        region_volume=inside[2] / float(volume.sum()),
+        region_predicted=shares[0],
+        region_obtained=shares[1],
+        region_volume=shares[2] / float(volume.sum()),
         scores=scores,
         grid=grid,
     )
@@ -170,9 +168,7 @@ def setting(system: object, grid: Grid | None) -> tuple[Grid | None, np.ndarray,
     return grid, rattling, grid.volumes
 
 
-def read_region(region: ArrayLike | None, shape: tuple[int, ...]) -> np.ndarray | None:
-    if region is None:
-        return None
+def read_region(region: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     mask = np.asarray(region)
     if mask.dtype != bool:
         raise TypeError(f"region must be a mask of booleans, not of {mask.dtype}")
@@ -194,9 +190,10 @@ def read_gamma(system: Model | Generator, grid: Grid | None, gamma: float | None
 def log_law(gamma: float, rattling: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """Logarithms of the probabilities exp(-γR)/Z."""
     log_p = np.log(volume) - gamma * rattling
-    return log_p - _log_sum(log_p)
+    log_q: np.ndarray = log_p - _log_sum(log_p)
+    return log_q
 
 
 def _log_sum(log_p: np.ndarray) -> float:
     top = log_p.max()
-    return top + math.log(np.exp(log_p - top).sum())
+    return float(top + math.log(np.exp(log_p - top).sum()))
