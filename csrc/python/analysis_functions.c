@@ -195,16 +195,16 @@ out:
 
 PyMethodDef rtl_analysis_functions[] = {
     {"response_rates", core_response_rates, METH_VARARGS,
-        "response_rates(generator, p, adjoint)\n--\n\nd/d log w of each entry."},
+        "response_rates(generator, p, adjoint, /)\n--\n\nd/d log w of each entry."},
     {"response_fields", core_response_fields, METH_VARARGS,
-        "response_fields(model, grid, p, adjoint)\n--\n\n"
+        "response_fields(model, grid, p, adjoint, /)\n--\n\n"
         "(diffusion, drift), (dim, n) each."},
     {"path_bounds", core_path_bounds, METH_VARARGS,
-        "path_bounds(generator, x, y)\n--\n\nBounds on log pi(x)/pi(y), as a dict."},
+        "path_bounds(generator, x, y, /)\n--\n\nBounds on log pi(x)/pi(y), as a dict."},
     {"certificate", core_certificate, METH_O,
-        "certificate(generator)\n--\n\n(imbalance, Dobrushin coefficient)."},
+        "certificate(generator, /)\n--\n\n(imbalance, Dobrushin coefficient)."},
     {"closure", core_closure, METH_VARARGS,
-        "closure(rattling, change, volume, guess, reach, step)\n--\n\n"
+        "closure(rattling, change, volume, guess, reach, step, /)\n--\n\n"
         "gamma, or nan."},
     {NULL, NULL, 0, NULL},
 };

@@ -57,7 +57,7 @@ out:
 
 PyMethodDef rtl_decomposition_functions[] = {
     {"decomposition", core_decomposition, METH_VARARGS,
-        "decomposition(log_p, log_clock, volume, weights)\n--\n\n"
+        "decomposition(log_p, log_clock, volume, weights, /)\n--\n\n"
         "Numbers by name and log psi; volume and weights that are no array are None."},
     {NULL, NULL, 0, NULL},
 };

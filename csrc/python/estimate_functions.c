@@ -78,11 +78,11 @@ estimate_log_det_law(PyObject *Py_UNUSED(module), PyObject *args)
 PyMethodDef rtl_estimate_functions[] = {
     {"windowed", estimate_windowed, METH_VARARGS,
         "windowed(x, dt, rows, stride, displacement, n_windows, progress, "
-        "threads=1)\n--\n\n"
+        "threads=1, /)\n--\n\n"
         "R of windows of one path (n_times, dim); displacement 0: over the square\n"
         "root of time, 1: increments."},
     {"log_det_law", estimate_log_det_law, METH_VARARGS,
-        "log_det_law(dim, dof)\n--\n\n"
+        "log_det_law(dim, dof, /)\n--\n\n"
         "Bias and variance of half the log det of a sample covariance."},
     {NULL, NULL, 0, NULL},
 };

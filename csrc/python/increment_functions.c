@@ -432,24 +432,25 @@ estimate_basis(PyObject *Py_UNUSED(module), PyObject *args)
 
 PyMethodDef rtl_increment_functions[] = {
     {"bin_sums", estimate_bin_sums, METH_VARARGS,
-        "bin_sums(paths, grid, scaled, threads, progress)\n--\n\n"
+        "bin_sums(paths, grid, scaled, threads, progress, /)\n--\n\n"
         "What `bins` needs of increments, (n_cells, size); sums of sums will do. paths "
         "is\n"
         "(x, begin, end, time or None, dt, period, lags, plus, minus)."},
     {"bins", estimate_bins, METH_VARARGS,
-        "bins(paths, grid, scaled, sums)\n--\n\n"
+        "bins(paths, grid, scaled, sums, /)\n--\n\n"
         "(rattling, error, covariance, drift, n_eff, count, kurtosis) on the cells of "
         "a "
         "grid."},
     {"bin_counts", estimate_bin_counts, METH_VARARGS,
-        "bin_counts(grid, x)\n--\n\nHow many of the points (n, dim) lie in each cell."},
+        "bin_counts(grid, x, /)\n--\n\nHow many of the points (n, dim) lie in each "
+        "cell."},
     {"local", estimate_local, METH_VARARGS,
         "local(paths, points, bandwidth, low, n_rungs, degree, scaled, rung, threads, "
-        "progress)\n--\n\n"
+        "progress, /)\n--\n\n"
         "As bins, and the rung of each, at points (n_points, dim), by local polynomial "
         "regression."},
     {"basis", estimate_basis, METH_VARARGS,
-        "basis(paths, points, width, low, degree, scaled, progress)\n--\n\n"
+        "basis(paths, points, width, low, degree, scaled, progress, /)\n--\n\n"
         "As bins, at points (n_points, dim), by global polynomials."},
     {NULL, NULL, 0, NULL},
 };

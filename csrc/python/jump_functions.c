@@ -75,7 +75,7 @@ fail:
 
 PyMethodDef rtl_jump_functions[] = {
     {"jumps", sample_jumps, METH_VARARGS,
-        "jumps(generator, starts, n_jumps, key, n_threads, progress)\n--\n\n"
+        "jumps(generator, starts, n_jumps, key, n_threads, progress, /)\n--\n\n"
         "States and times of jumps, (n_paths, n_jumps + 1) each, from starts."},
     {NULL, NULL, 0, NULL},
 };

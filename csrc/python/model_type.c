@@ -359,7 +359,8 @@ static PyType_Slot model_slots[] = {
     {Py_tp_traverse, model_traverse},
     {Py_tp_methods, model_methods},
     {Py_tp_getset, model_getset},
-    {Py_tp_doc, "Model(dim, interpretation, kind, n_noise, drift, diffusion)\n--\n\n"
+    {Py_tp_doc, "Model(dim, interpretation, kind, n_noise, drift, diffusion, "
+                "divergence=None)\n--\n\n"
                 "Drift and diffusion over blocks of points."},
     {0, NULL},
 };

@@ -48,10 +48,10 @@ random_uniforms(PyObject *Py_UNUSED(module), PyObject *args)
 
 PyMethodDef rtl_random_functions[] = {
     {"random_normals", random_normals, METH_VARARGS,
-        "random_normals(key, first_path, n_paths, step, n_slots)\n--\n\n"
+        "random_normals(key, first_path, n_paths, step, n_slots, /)\n--\n\n"
         "Standard normals (n_slots, n_paths) of one step."},
     {"random_uniforms", random_uniforms, METH_VARARGS,
-        "random_uniforms(key, first_path, n_paths, step, n_slots)\n--\n\n"
+        "random_uniforms(key, first_path, n_paths, step, n_slots, /)\n--\n\n"
         "Uniforms in (0, 1), (n_slots, n_paths), of one step."},
     {NULL, NULL, 0, NULL},
 };

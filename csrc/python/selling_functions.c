@@ -70,7 +70,7 @@ selling_decompose(PyObject *Py_UNUSED(module), PyObject *args)
 
 PyMethodDef rtl_selling_functions[] = {
     {"selling_decompose", selling_decompose, METH_VARARGS,
-        "selling_decompose(D, longest, floor)\n--\n\n"
+        "selling_decompose(D, longest, floor, /)\n--\n\n"
         "(offsets, weights, added): D + diag(added) = sum of weights e e^T."},
     {NULL, NULL, 0, NULL},
 };

@@ -67,7 +67,8 @@ out:
 
 PyMethodDef rtl_typicality_functions[] = {
     {"typicality", core_typicality, METH_VARARGS,
-        "typicality(log_p, rattling, volume, weights, stderr, by_probability)\n--\n\n"
+        "typicality(log_p, rattling, volume, weights, stderr, by_probability, "
+        "/)\n--\n\n"
         "Scores by name; weights that are no array are None."},
     {NULL, NULL, 0, NULL},
 };
