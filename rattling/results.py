@@ -12,7 +12,7 @@ import os
 import secrets
 import textwrap
 import zipfile
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -45,10 +45,12 @@ class Result:
         Dimension name -> field or property that holds its coordinate.
     """
 
-    _coords: ClassVar[dict[str, str]] = {}
-
     @property
     def _dims(self) -> Mapping[str, tuple[str, ...]]:
+        return {}
+
+    @property
+    def _coords(self) -> Mapping[str, str]:
         return {}
 
     def _lines(self) -> list[tuple[str, str]]:

@@ -322,7 +322,7 @@ class Fuzzer:
         observe = None
         if self.chance(0.4):
             lags = self.pick((), (1,), (1, 2), (1, 3, 4))
-            observe = (self.some("Grid", **{}) if self.chance(0.1) else self.make_Grid(dim), self.pick(1, 2), 0.1, np.zeros(dim), lags)
+            observe = (self.some("Grid") if self.chance(0.1) else self.make_Grid(dim), self.pick(1, 2), 0.1, np.zeros(dim), lags)
         second = None if self.chance(0.8) else self.make_tape(dim, self.pick(dim, dim**3, 1))
         x0 = self.numbers(self.pick(1, 2, 5, 40), dim)
         return model, walls, self.random.randrange(2**64), 10.0 ** self.random.uniform(-4, 0), x0, self.random.randrange(6), second, observe
