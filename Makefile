@@ -3,6 +3,7 @@
 # make test-c  the C tests alone        make test-python  pytest alone
 # make asan-python  pytest with the extension under ASan + UBSan
 # make tsan    threads under TSan: C tests, then tests/test_concurrency.py
+# make fuzz    random calls (CALLS=1000000) and mutated files (FILES=100000) under ASan + UBSan
 # make integer C tests under clang's checks of whole numbers
 # make lint    every warning the compiler has, on the binding, and the code style
 # make docs    the pages, every notebook run, warnings as errors, into build/docs
@@ -23,7 +24,7 @@ VENV := .venv
 CC ?= cc
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: coverage compilers asan-python tsan integer faults leaks demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
+.PHONY: coverage compilers asan-python fuzz tsan integer faults leaks demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
 
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -115,7 +116,7 @@ test-python: $(VENV)/built
 # A second package whose extension is instrumented, for an interpreter that is not: the
 # sanitizer's library is loaded first, with that of C++ (whose exceptions others throw). SAFEPATH: the package of this folder is not found.
 # CPython leaves memory to the end of the process, so nobody looks for leaks here.
-asan_OPTIONS := ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=build/asan-python/report UBSAN_OPTIONS=print_stacktrace=1
+asan_OPTIONS := ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=512 UBSAN_OPTIONS=print_stacktrace=1
 tsan_OPTIONS := TSAN_OPTIONS=exitcode=66 PYTHONMALLOC=malloc
 define instrumented
 build/$(1)-python/built: $(SOURCES) $(wildcard rattling/*.py) | $(VENV)/built
@@ -133,6 +134,14 @@ $(eval $(call instrumented,tsan))
 
 asan-python: build/asan-python/built
 	$(asan_PYTHON) -m pytest -p no:cacheprovider -k "not interrupt" $(PYTEST)
+
+# Random calls of the extension, then mutated files for all that reads files.
+CALLS ?= 1000000
+FILES ?= 100000
+SEED ?= 1
+fuzz: build/asan-python/built
+	$(asan_PYTHON) tests/fuzz_core.py --calls $(CALLS) --seed $(SEED)
+	$(asan_PYTHON) tests/fuzz_readers.py --files $(FILES) --seed $(SEED)
 
 tsan: $(C_TESTS:%=build/tsan/%.passed) build/tsan-python/built
 	@echo "$(words $(C_TESTS)) C test programs passed under TSan"

@@ -300,7 +300,6 @@ def _add_sweep(commands: Any) -> None:
 def _run_sweep(arguments: Namespace) -> int:
     import contextlib
     import multiprocessing
-    import tomllib
     from concurrent.futures import ProcessPoolExecutor
 
     from rattling import report
@@ -310,11 +309,7 @@ def _run_sweep(arguments: Namespace) -> int:
     import_extra("xarray", "xarray")
     if arguments.workers < 1:
         raise ValueError(f"--workers must be at least 1; got {arguments.workers}")
-    try:
-        with open(arguments.spec, "rb") as file:
-            point, axes, seed = report.read_spec(tomllib.load(file))
-    except ValueError as error:
-        raise ValueError(f"{arguments.spec}: {error}") from error
+    point, axes, seed = report.load_spec(arguments.spec)
     out = _output_path("--out", arguments.out)
     partial = Path(f"{out}.partial")
     if not arguments.resume:

@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 import re
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def read_setting(text: str) -> tuple[str, Any]:
         raise ValueError(f"--set takes name=value; got {text!r}")
     try:
         return name.strip(), json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return name.strip(), value
 
 
@@ -186,6 +187,15 @@ class Point:
         return {**numbers(scores, state), "r": parts.r, "rho_hat": parts.rho_hat}
 
 
+def load_spec(path: str) -> Any:
+    """`read_spec` of a TOML file."""
+    try:
+        with open(path, "rb") as file:
+            return read_spec(tomllib.load(file))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 def read_spec(spec: Any) -> Any:
     """The dict of a TOML file -> (Point, axes, seed).
 
@@ -195,13 +205,19 @@ def read_spec(spec: Any) -> Any:
     unknown = sorted(set(spec) - _SPEC_KEYS)
     if unknown:
         raise ValueError(f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_SPEC_KEYS))}")
+    for name in ("parameters", "fixed"):
+        if not isinstance(spec.get(name, {}), dict):
+            raise ValueError(f"{name} must be a table; got {spec[name]!r}")
     axes = dict(spec.get("parameters", {}))
     for name, values in axes.items():
         if not isinstance(values, list) or not values:
             raise ValueError(f"parameters.{name} must be a list of values; got {values!r}")
     replicates = spec.get("replicates", 1)
-    if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
-        raise ValueError(f"replicates must be a whole number of at least 1; got {replicates!r}")
+    if isinstance(replicates, bool) or not isinstance(replicates, int) or not 1 <= replicates <= 10**7:
+        raise ValueError(f"replicates must be a whole number from 1 to 10**7; got {replicates!r}")
+    seed = spec.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0; got {seed!r}")
     if replicates > 1 or not axes:
         axes["replicate"] = list(range(replicates))
     if "system" not in spec:
@@ -216,4 +232,4 @@ def read_spec(spec: Any) -> Any:
         bounds=spec.get("bounds"),
         boundary=spec.get("boundary"),
     )
-    return point, axes, spec.get("seed", 0)
+    return point, axes, seed

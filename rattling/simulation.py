@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rattling import _core
-from rattling._checks import count
+from rattling._checks import count, positive
 from rattling._paths import read_lags, terms
 from rattling._progress import progress_hook
 from rattling.estimators import RattlingField
 from rattling.grids import Grid
 from rattling.results import Result
-from rattling.trajectories import Setup, exits, periods
+from rattling.trajectories import Setup, exits, periods, read_walls
 
 if TYPE_CHECKING:
     import os
@@ -142,6 +142,22 @@ class _Checkpoint(Result):
     arguments: dict[str, Any]
     observed: dict[str, Any] | None
     state: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        """A file is as it may be; what is raised here, `load` calls damage."""
+        steps, *arrays = self.state
+        count("steps", steps, 0, bits=48)
+        count("key", self.arguments["key"], 0, bits=64)
+        if len(arrays) != 6 or any(not isinstance(a, np.ndarray) or a.dtype != float for a in arrays):
+            raise ValueError("its state is no six arrays")
+        read_walls(self.arguments["walls"], arrays[0].shape[1])
+        positive("dt", self.arguments["dt"])
+        if self.observed is not None:
+            count("every", self.observed["every"], 1, bits=48)
+            if self.observed["lags"]:
+                read_lags(self.observed["lags"])
+            if not isinstance(self.observed["grid"], Grid) or not isinstance(self.observed["lags"], tuple):
+                raise TypeError("it does not say what is observed")
 
 
 class Simulation:

@@ -367,12 +367,14 @@ class _Store:
         self.path = os.fspath(path)
         self.base = sqlite3.connect(self.path, isolation_level=None)
         try:
+            (state,) = self.base.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                raise sqlite3.DatabaseError(state)
             self.base.execute("CREATE TABLE IF NOT EXISTS sweep (identity TEXT)")
             self.base.execute("CREATE TABLE IF NOT EXISTS points (number INTEGER PRIMARY KEY, content BLOB)")
             rows = self.base.execute("SELECT identity FROM sweep").fetchall()
         except sqlite3.DatabaseError as error:
-            self.base.close()
-            raise ValueError(f"checkpoint {self.path} is damaged or of another kind: {error}") from error
+            raise self._damaged(error) from error
         if not rows:
             self.base.execute("INSERT INTO sweep VALUES (?)", (identity,))
         elif rows[0][0] != identity:
@@ -381,10 +383,17 @@ class _Store:
 
     def load(self) -> dict[int, Any]:
         done = {}
-        for number, content in self.base.execute("SELECT number, content FROM points"):
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                done[number] = _Outcome({name: arrays[name] for name in arrays.files})
+        try:
+            for number, content in self.base.execute("SELECT number, content FROM points"):
+                with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                    done[number] = _Outcome({name: arrays[name] for name in arrays.files})
+        except Exception as error:  # a damaged archive can raise almost anything
+            raise self._damaged(error) from error
         return done
+
+    def _damaged(self, error: Exception) -> ValueError:
+        self.base.close()
+        return ValueError(f"checkpoint {self.path} is damaged or of another kind: {error}")
 
     def save(self, number: int, outcome: Any) -> None:
         if outcome.values is not None:

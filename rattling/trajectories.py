@@ -242,7 +242,7 @@ class Setup:
         dt = float(positive("dt", dt))
         threads = _core.cores() if threads is None else count("threads", threads, 1, bits=_COUNTER_BITS)
         x0 = _starts(x0, n_paths, model.dim)
-        walls = _walls(boundary, x0.shape[1])
+        walls = read_walls(boundary, x0.shape[1])
         if x0.size > sys.maxsize // 8:
             raise ValueError(f"x0 would have {len(x0)} x {x0.shape[1]} numbers, more than memory has addresses for")
         return cls(model, x0, dt, method, walls, random_key(rng), threads)
@@ -344,7 +344,7 @@ def _starts(x0: ArrayLike, n_paths: int | None, dim: int | None) -> np.ndarray:
     return np.broadcast_to(x0, (1 if n_paths is None else n_paths, x0.size))
 
 
-def _walls(boundary: Any, dim: int) -> Any:
+def read_walls(boundary: Any, dim: int) -> Any:
     """One entry an axis: None or (lower, upper, side); None if no axis has any."""
     if boundary is None:
         return None

@@ -29,7 +29,7 @@ import numpy as np
 from rattling import _core
 
 CHUNK = 1000
-PATIENCE, ANSWER = 0.2, 5.0  # seconds until the alarm, and from it to the end of the call
+PATIENCE, ANSWER = 0.1, 5.0  # seconds until the alarm, and from it to the end of the call
 
 
 class Mine(Exception):
@@ -90,8 +90,10 @@ CAPSULES = [capsule(name) for name in NAMES]  # the first is for two dimensions
 class Fuzzer:
     def __init__(self, seed, chunk):
         self.random = random.Random(f"{seed}/{chunk}")
+        self.numpy = np.random.default_rng(self.random.randrange(2**64))
         self.pool = {}
-        self.slowest = Counter()
+        self.operations = list(_core.operations().values())
+        self.prepared = []
         self.calls = {name: getattr(self, name) for name in dir(self) if name.startswith("call_")}
         known = {name.removeprefix("call_") for name in self.calls}
         self.calls |= {f"call_{name}": self.unknown(name) for name in entries() - known}
@@ -108,8 +110,7 @@ class Fuzzer:
         return self.random.uniform(low, high) if self.chance(0.95) else self.random.choice(REALS)
 
     def numbers(self, *shape, low=-1.0, high=1.0):
-        size = int(np.prod(shape))
-        return self.layout(np.array([self.random.uniform(low, high) for _ in range(size)]).reshape(shape))
+        return self.layout(self.numpy.uniform(low, high, shape))
 
     def layout(self, a):
         """The same numbers, elsewhere in memory."""
@@ -148,7 +149,10 @@ class Fuzzer:
         if isinstance(value, int | float) and self.chance(0.8):
             return self.random.choice(COUNTS if isinstance(value, int) else REALS)
         if isinstance(value, np.ndarray) and value.size < 10_000 and self.chance(0.9):
-            return self.spoil_array(value)
+            try:
+                return self.spoil_array(value)
+            except (TypeError, ValueError):  # what is spoiled already
+                return value
         return self.junk()
 
     def spoil_array(self, a):
@@ -171,7 +175,7 @@ class Fuzzer:
             except (TypeError, ValueError):
                 return np.zeros(a.shape, dtype)
         if how == 6:
-            return np.broadcast_to(a.flat[0] if a.size else a.dtype.type(1), self.pick(a.shape, (2**40,), (2**30, 2**20)[: a.ndim], (2**16,)))
+            return np.broadcast_to(a.flat[0] if a.size else a.dtype.type(1), self.pick(a.shape, (2**40,), (2**40, 2**20)[: a.ndim], (2**16,)))
         step = a.strides[-1:] if a.ndim else ()
         return np.lib.stride_tricks.as_strided(a, a.shape, a.strides[:-1] + tuple(s * 0 for s in step))
 
@@ -224,13 +228,12 @@ class Fuzzer:
         return _core.Expression(*self.tape(n_inputs, n_outputs))
 
     def tape(self, n_inputs, n_outputs):
-        operations = list(_core.operations().values())
         constants = self.numbers(self.pick(1, 2, 5))
         first = n_inputs + np.asarray(memoryview_free(constants)).size
-        length = self.pick(0, 1, 3, 8, 150)
+        length = 150 if self.chance(0.05) else self.pick(0, 1, 3, 8)
         rows = np.zeros((length, 4), np.int32)
         for k in range(length):
-            code, arity = self.random.choice(operations)
+            code, arity = self.random.choice(self.operations)
             rows[k, 0] = code
             rows[k, 1 : 1 + arity] = [self.random.randrange(first + k) for _ in range(arity)]
         outputs = np.array([self.random.randrange(first + length) for _ in range(n_outputs)], np.int32)
@@ -579,15 +582,17 @@ class Fuzzer:
     # --- a call ---------------------------------------------------------------------------
 
     def prepare(self):
-        """(name, function, arguments)"""
-        name = self.random.choice(list(self.calls))
-        while True:
+        """(name, function, arguments): each that fits, and three times with something spoiled."""
+        if not self.prepared:
+            name = self.random.choice(list(self.calls))
             try:
                 function, arguments = self.calls[name]()
-                break
             except EXPECTED:  # of a model or chain that cannot be made: others can
-                continue
-        for _ in range(self.pick(0, 0, 0, 1, 1, 1, 2, 3)):
+                return self.prepare()
+            self.prepared = [(name, function, arguments)] * 4
+            return self.prepared.pop()
+        name, function, arguments = self.prepared.pop()
+        for _ in range(self.pick(0, 1, 1, 1, 2, 3)):
             if arguments:
                 k = self.random.randrange(len(arguments))
                 arguments = arguments[:k] + (self.spoil(arguments[k]),) + arguments[k + 1 :]
@@ -615,7 +620,6 @@ class Fuzzer:
         except EXPECTED as error:
             outcome = type(error).__name__
         took = time.process_time() - started  # others may stop us
-        self.slowest[name] = max(self.slowest[name], took)
         if took > PATIENCE + ANSWER:
             raise AssertionError(f"{name} took {took:.1f} s and did not answer the alarm")
         if any(a.tobytes() != was for a, was in before):
@@ -664,7 +668,7 @@ def run(seed, first, n_calls, verbose=False):
 
     signal.signal(signal.SIGALRM, alarm)
     for chunk in range(first, first - (-n_calls // CHUNK)):
-        faulthandler.dump_traceback_later(600, exit=True)
+        faulthandler.dump_traceback_later(300, exit=True)
         fuzzer = Fuzzer(seed, chunk)
         print(f"\rchunk {chunk}", end="", file=sys.stderr, flush=True)
         for _ in range(min(CHUNK, n_calls - (chunk - first) * CHUNK)):

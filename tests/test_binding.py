@@ -582,6 +582,11 @@ def test_generators_of_other_objects():
         chain().face_currents(np.zeros(3))
 
 
+def test_no_paths_of_many_jumps():
+    states, times = _core.jumps(chain(), np.zeros(0, np.int32), 2**53, 1, 1, None)
+    assert states.shape == times.shape == (0, 2**53 + 1)
+
+
 @pytest.mark.parametrize("states", [[-1], [3], [1, 0], [1, 1], [2**31 - 1], [-(2**31)]])
 def test_restriction_to_no_states(states):
     with pytest.raises(ValueError, match="states must be increasing numbers of states"):

@@ -154,7 +154,7 @@ rtl_jumps_run(const rtl_jumps_t *self, rtl_random_t random, size_t n_paths,
             return RTL_BAD_ARGUMENT;
         }
     }
-    for (; status == 0 && job.from < n_jumps; job.from += SLICE) {
+    for (; n_tasks > 0 && status == 0 && job.from < n_jumps; job.from += SLICE) {
         rtl_monitor_part_t part = {
             monitor, (double) job.from / (double) n_jumps, SLICE / (double) n_jumps};
         rtl_monitor_t inner = rtl_monitor_part(&part);
