@@ -114,8 +114,9 @@ test-python: $(VENV)/built
 # --- the extension under sanitizers ------------------------------------------------
 
 # A second package whose extension is instrumented, for an interpreter that is not: the
-# sanitizer's library is loaded first, with that of C++ (whose exceptions others throw). SAFEPATH: the package of this folder is not found.
-# CPython leaves memory to the end of the process, so nobody looks for leaks here.
+# sanitizer's library is loaded first, and with it that of C++, whose exceptions others throw.
+# SAFEPATH: Python does not look into this folder. CPython leaves memory to the end of the
+# process, so nobody looks for leaks here.
 asan_OPTIONS := ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=512 UBSAN_OPTIONS=print_stacktrace=1
 tsan_OPTIONS := TSAN_OPTIONS=exitcode=66 PYTHONMALLOC=malloc
 define instrumented
@@ -126,7 +127,7 @@ build/$(1)-python/built: $(SOURCES) $(wildcard rattling/*.py) | $(VENV)/built
 	RATTLING_CFLAGS="-O1 -g -fno-omit-frame-pointer $$($(1)_SANITIZE)" RATTLING_LDFLAGS="$$($(1)_SANITIZE)" \
 	  $(VENV)/bin/python setup.py -q build_ext --build-lib build/$(1)-python --build-temp build/$(1)-python
 	@touch $$@
-$(1)_PYTHON = env $$($(1)_OPTIONS) PYTHONPATH=$(CURDIR)/build/$(1)-python PYTHONSAFEPATH=1 \
+$(1)_PYTHON = env $$($(1)_OPTIONS) PYTHONPATH=$(CURDIR)/build/$(1)-python:$(CURDIR)/tests PYTHONSAFEPATH=1 \
   LD_PRELOAD="$$$$($(CC) -print-file-name=lib$(1).so) $$$$($(CC) -print-file-name=libstdc++.so.6)" $(VENV)/bin/python
 endef
 $(eval $(call instrumented,asan))

@@ -313,7 +313,11 @@ def _read(file: IO[bytes]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             raise ValueError("its header has no format")
         if not isinstance(header.get("result"), str):
             raise ValueError("its header names no result")
-        return header, {name: content[name] for name in content.files if name != _HEADER}
+        arrays = {name: content[name] for name in content.files if name != _HEADER}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):  # bytes, where there is no header of NumPy's
+                raise ValueError(f"{name} is no array")
+        return header, arrays
 
 
 def _subclasses(cls: type[Result]) -> Iterator[type[Result]]:

@@ -152,6 +152,8 @@ class _Checkpoint(Result):
             raise ValueError("its state is no six arrays")
         read_walls(self.arguments["walls"], arrays[0].shape[1])
         positive("dt", self.arguments["dt"])
+        if not isinstance(self.arguments["method"], str):
+            raise TypeError("its method is no name")
         if self.observed is not None:
             count("every", self.observed["every"], 1, bits=48)
             if self.observed["lags"]:

@@ -35,11 +35,15 @@ EXECUTED = []
 TEXTS = ["", "", "0", "1", "2", "0.5", "5", "x", " ", "e", ".", "[1]", "-1", "1e999", "nan", "null", "true", "[]", "{}", '""', "[[", "\\ud800", "\x00", "é", "1" * 400, "9" * 5000, "[" * 3000, '{"array": "x"}', '{"grid": []}', '{"result": "Grid", "fields": {}}', "'", "=", "\n", ",", ":", "_"]  # fmt: skip
 
 
+def execute():
+    EXECUTED.append(1)
+
+
 class Bomb:
     """Runs when it is unpickled."""
 
     def __reduce__(self):
-        return EXECUTED.append, (1,)
+        return execute, ()
 
 
 def results(folder):
@@ -210,6 +214,9 @@ def main():
         resource.setrlimit(resource.RLIMIT_AS, (int(options.memory * 2**30),) * 2)
     counts, started = Counter(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
+        pickle.loads(pickle.dumps(Bomb()))
+        assert EXECUTED, "the trap works"
+        EXECUTED.clear()
         mutator = Mutator(options.seed, Path(folder))
         for k in range(options.files):
             try:

@@ -22,8 +22,8 @@ POINTS = GRID.points()
 P0 = np.full(GRID.shape, 1 / CHAIN.n)
 
 CALLS = {
-    "Model": lambda: rt.exact_rattling(MODEL, POINTS),
-    "Model of functions": lambda: rt.exact_rattling(FUNCTION, POINTS),
+    "Model": lambda: rt.exact_rattling(MODEL, POINTS.T),
+    "Model of functions": lambda: rt.exact_rattling(FUNCTION, POINTS.T),
     "Grid": lambda: GRID.points() * GRID.volumes.ravel()[:, None],
     "generator": lambda: rt.generator(MODEL, GRID).exit_rates,
     "Generator": lambda: CHAIN.matrix.toarray()[:, :50],
@@ -33,7 +33,7 @@ CALLS = {
     "evolve": lambda: rt.evolve(CHAIN, P0, [0.1, 0.2]).probability,
     "simulate": lambda: rt.simulate(MODEL, [0.1, 0.2], 0.01, 60, n_paths=600, rng=1, threads=3).x,
     "simulate functions": lambda: rt.simulate(FUNCTION, [0.1, 0.2], 0.01, 20, n_paths=20, rng=1).x,
-    "sample_paths": lambda: rt.sample_paths(systems.birth_death([1.0, 2], [2.0, 1]), 0, 30, n_paths=9, rng=2, threads=2).times,
+    "sample_paths": lambda: systems.birth_death([1.0, 2], [2.0, 1]).sample_paths(0, 30, n_paths=9, rng=2, threads=2).times,
     "Trajectories, bins": lambda: rt.estimate_rattling(PATHS, at=GRID, method="bins", threads=2).rattling,
     "Trajectories, points": lambda: rt.estimate_rattling(PATHS, at=POINTS[::40], threads=2).rattling,
     "windowed_rattling": lambda: rt.windowed_rattling(PATHS.x[0], 0.01, 0.2).rattling,

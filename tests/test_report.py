@@ -170,7 +170,12 @@ def test_failed_points_are_said(tmp_path, monkeypatch, capsys):
         ('system = "ring"\nsize = 3', "unknown key 'size'"),
         ('system = "ring"\n[parameters]\nforce = 1', "parameters.force must be a list"),
         ('system = "ring"\nreplicates = 0', "replicates must be a whole number"),
+        ('system = "ring"\nreplicates = 100000000000000000000', "replicates must be a whole number"),
+        ('system = "ring"\nparameters = 3', "parameters must be a table; got 3"),
+        ('system = "ring"\nfixed = "ab"', "fixed must be a table; got 'ab'"),
+        ('system = "ring"\nseed = "x"', "seed must be a whole number of at least 0; got 'x'"),
         ("system = ", "spec.toml: "),
+        ("system = " + "[" * 10_000, "spec.toml: "),
     ],
 )
 def test_bad_specs(tmp_path, monkeypatch, capsys, spec, message):

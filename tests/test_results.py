@@ -1,6 +1,7 @@
 """The base class of results."""
 
 import dataclasses
+import io
 import json
 import os
 import pickle
@@ -232,6 +233,41 @@ def test_other_files_and_pickles_are_refused(tmp_path):
         archive.writestr("rattling.json", json.dumps(header))
     with pytest.raises(ValueError, match="damaged or is not a saved result: Object arrays cannot be loaded"):
         Inner.load(path)
+
+
+class Trap:
+    def __reduce__(self):
+        return spring, ()
+
+
+def spring():
+    executed.append("executed")
+
+
+executed = []
+
+
+def test_loading_executes_nothing(tmp_path):
+    """Pickles in every place of a file where an array, or anything, might be looked for."""
+    path = tmp_path / "x"
+    sample().save(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    as_array = io.BytesIO()
+    np.lib.format.write_array(as_array, np.array([Trap()], dtype=object), allow_pickle=True)
+    for trap in (pickle.dumps(Trap()), as_array.getvalue()):
+        for name in parts:
+            with zipfile.ZipFile(path, "w") as archive:
+                for other, content in parts.items():
+                    archive.writestr(other, trap if other == name else content)
+            with pytest.raises(ValueError, match="is damaged or is not a saved result"):
+                Result.load(path)
+        path.write_bytes(trap)
+        with pytest.raises(ValueError, match="no npz file"):
+            Result.load(path)
+    assert not executed
+    pickle.loads(pickle.dumps(Trap()))
+    assert executed == ["executed"], "the trap works"
 
 
 def test_numpy_reads_the_arrays(tmp_path):

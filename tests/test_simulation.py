@@ -6,6 +6,7 @@ from interruption import assert_ctrl_c_is_answered
 
 import rattling
 from rattling import Grid, Model, Observation, Simulation, estimate_rattling, simulate
+from rattling.simulation import _Checkpoint
 
 GRID = Grid([(-1, 1), (-1, 1)], (5, 4))
 CIRCLE = Grid([(-1, 1), (-1, 1)], (5, 4), ["periodic", "reflecting"])
@@ -167,6 +168,42 @@ def test_a_saved_simulation_needs_its_model(model, tmp_path):
     make(model).save(tmp_path / "simulation.npz")
     with pytest.raises(ValueError, match="dim|shape"):
         Simulation.load(tmp_path / "simulation.npz", Model.from_sympy("-x", 1, variables="x"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key": -1},
+        {"key": 2**64},
+        {"key": "1"},
+        {"dt": "0.1"},
+        {"walls": 3},
+        {"walls": [[0, "x", "periodic"], None]},
+        {"method": ["heun"]},
+        {"without": "method"},
+        {"without": "grid"},
+        {"every": 0},
+        {"lags": ("1",)},
+        {"steps": -1},
+        {"steps": 2**63},
+        {"cells": np.array(["a"])},
+        {"cells": np.zeros(3)},
+        {"x": np.full((700, 2), np.nan)},
+    ],
+)
+def test_a_damaged_simulation_is_refused(model, tmp_path, change):
+    path = tmp_path / "simulation.npz"
+    make(model).save(path)
+    saved = _Checkpoint.load(path)
+    for part in (saved.arguments, saved.observed):
+        part.update({name: value for name, value in change.items() if name in part})
+        part.pop(change.get("without"), None)
+    steps, x, *rest, cells = saved.state
+    named = {"steps": steps, "x": x, "cells": cells} | change
+    object.__setattr__(saved, "state", (named["steps"], named["x"], *rest, named["cells"]))
+    saved.save(path)
+    with pytest.raises(ValueError):
+        Simulation.load(path, model)
 
 
 def test_interruption_loses_nothing(model):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -113,6 +114,22 @@ def test_checkpoint_resumes(tmp_path):
     (tmp_path / "text").write_text("no database" * 1000)
     with pytest.raises(ValueError, match="damaged or of another kind"):
         rt.sweep(count, {"a": range(5)}, checkpoint=tmp_path / "text")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "points"
+    for damage in (b"no archive", None, "text", 7):
+        path.unlink(missing_ok=True)
+        rt.sweep(abs_of, {"a": [1, -2]}, checkpoint=path)
+        with sqlite3.connect(path) as base:
+            base.execute("UPDATE points SET content = ?", (damage,))
+        base.close()
+        with pytest.raises(ValueError, match="points is damaged or of another kind"):
+            rt.sweep(abs_of, {"a": [1, -2]}, checkpoint=path)
+
+
+def abs_of(a):
+    return abs(a)
 
 
 def test_checkpoint_survives_a_kill(tmp_path):

@@ -148,11 +148,14 @@ close_levels(rtl_resolvent_t *self, double *y)
         if (status == 0) {
             status = join(last, last + 1, 1, y);
         }
+        if (status != 0) {
+            return status;
+        }
         last++;
         self->n_levels++;
     }
     size_t n = last->chain->n + 1;
-    if (status == 0 && n <= LARGEST_DENSE + 1) {
+    if (n <= LARGEST_DENSE + 1) {
         self->dense = rtl_memory_alloc(n * n, sizeof(double));
         status = self->dense == NULL ? RTL_NO_MEMORY : 0;
     }

@@ -101,22 +101,50 @@ test_killing(void)
     rtl_generator_free(&chain);
 }
 
+typedef struct {
+    rtl_monitor_t monitor;
+    int left;
+} patience_t;
+
 static int
-stop(void *data, double done)
+count_down(void *data, double done)
 {
-    (void) data;
+    patience_t *patience = data;
+
     (void) done;
-    return 1;
+    patience->monitor.next = 0.0; /* ask again at once */
+    return patience->left-- == 0;
 }
 
+/* At every place where it asks. */
 static void
 test_interruption(const rtl_generator_t *chain)
 {
     rtl_resolvent_t resolvent;
-    rtl_monitor_t monitor = {.poll = stop};
+    int status = RTL_INTERRUPTED;
 
-    CHECK(rtl_resolvent_init(&resolvent, chain, NULL, &monitor) == RTL_INTERRUPTED);
-    rtl_resolvent_free(&resolvent); /* free takes what init left */
+    for (int k = 0; status != 0; k++) {
+        patience_t patience = {{.poll = count_down}, k};
+        patience.monitor.data = &patience;
+        status = rtl_resolvent_init(&resolvent, chain, NULL, &patience.monitor);
+        CHECK(status == (patience.left < 0 ? RTL_INTERRUPTED : 0));
+        CHECK(status == 0 || k < 1000);
+        rtl_resolvent_free(&resolvent); /* free takes what init left */
+    }
+}
+
+/* Where matching cannot go on: states that exchange nothing. */
+static void
+test_interruption_alone(void)
+{
+    const int64_t none = 0;
+    const double rate = 0.0;
+    rtl_generator_t chain;
+    size_t bad;
+
+    CHECK(rtl_generator_from_rates(&chain, N, 1, &none, &none, &rate, &bad, NULL) == 0);
+    test_interruption(&chain);
+    rtl_generator_free(&chain);
 }
 
 static int
@@ -142,6 +170,7 @@ main(void)
     test_short_times(&chain);
     test_killing();
     test_interruption(&chain);
+    test_interruption_alone();
     CHECK(check_every_allocation_failure(run, &chain) > 20);
     rtl_generator_free(&chain);
     return 0;
