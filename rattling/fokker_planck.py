@@ -233,7 +233,7 @@ def steady_state(
     Solves W p = 0 for log p, so that every cell, however improbable, is right to
     ``rtol``: Newton-Krylov through KINSOL with aggregation multigrid, started from
     coarser grids; elimination without subtraction (GTH) for small chains; closed forms
-    for lines and rings.
+    for lines and rings; a few Gauss-Seidel sweeps for chains that mix fast.
 
     Parameters
     ----------

@@ -176,6 +176,19 @@ class TestSteadyState:
         direct, krylov = (rt.steady_state(W, method=m).probability for m in ("direct", "krylov"))
         np.testing.assert_allclose(krylov, direct, rtol=2e-9)
 
+    def test_sweeps_where_the_chain_mixes(self):
+        """A few sweeps solve a random graph; two of them linked at 1e-13 are not taken for one,
+        though no residual of double precision shows it."""
+        W = rt.Generator.from_rates(random_rates(3000, 0.003, 4, sigma=0.5))
+        state, krylov = rt.steady_state(W), rt.steady_state(W, method="krylov")
+        assert state.info["method"] == "sweeps" and state.residual < 1e-10
+        np.testing.assert_allclose(state.probability, krylov.probability, rtol=1e-9)
+        blocks = [random_rates(n, 0.005, n, sigma=0.5) for n in (1500, 2000)]
+        links = sparse.coo_array(([1e-13, 3e-13], ([5, 1507], [1507, 5])), shape=(3500, 3500))
+        state = rt.steady_state(rt.Generator.from_rates(sparse.block_diag(blocks, format="csr") + links.tocsr()))
+        assert state.info["method"] == "krylov"
+        assert state.probability[5] == pytest.approx(3 * state.probability[1507], rel=1e-9)
+
     def test_transient_states_have_no_probability(self):
         rates = np.zeros((4, 4))
         rates[0, 1] = rates[1, 0] = rates[2, 0] = rates[3, 2] = 1

@@ -8,6 +8,7 @@
 #include "direct.h"
 #include "direct_band.h"
 #include "memory.h"
+#include "mixing.h"
 #include "parallel.h"
 #include "sparse_lu.h"
 #include "steady_newton.h"
@@ -243,6 +244,25 @@ solve_direct(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     return status == RTL_NOT_CONVERGED ? sparse : status;
 }
 
+/* Sweeps alone, where a few are enough; else RTL_NOT_CONVERGED. */
+static int
+mix(const rtl_generator_t *chain, const rtl_steady_options_t *options, double *y,
+    rtl_steady_info_t *info)
+{
+    long rounds = 0;
+    int status = rtl_mixing_solve(chain, options->rtol, options->monitor, y, &rounds);
+
+    info->products += 4 * rounds; /* two vectors, there and back */
+    if (status != 0) {
+        return status;
+    }
+    info->method = RTL_STEADY_SWEEPS;
+    info->why = "the chain mixes fast: Gauss-Seidel sweeps";
+    info->bytes = 2 * chain->n * sizeof(double);
+    rtl_direct_normalise(chain->n, y);
+    return verify(chain, options, y, info);
+}
+
 /* Directly what iterations from y did not solve, at more cost than at first; info adds
  * up. Else RTL_NOT_CONVERGED, and y is as it was. */
 static int
@@ -281,6 +301,9 @@ solve_any(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     int status = small ? solve_direct(chain, geometric, options, has_guess, y, info)
                        : eliminate_band(chain, little_work, options, y, info);
 
+    if (status == RTL_NOT_CONVERGED && !small && !has_guess && geometric == NULL) {
+        status = mix(chain, options, y, info);
+    }
     if (status != RTL_NOT_CONVERGED) {
         return status;
     }

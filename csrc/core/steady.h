@@ -18,13 +18,15 @@ typedef enum {
     RTL_STEADY_AUTO,
     RTL_STEADY_KRYLOV,
     RTL_STEADY_DIRECT,
-    RTL_STEADY_CLOSED_FORM
+    RTL_STEADY_CLOSED_FORM,
+    RTL_STEADY_SWEEPS /* what AUTO found best, not to be asked for */
 } rtl_steady_method_t;
 
 typedef struct {
     double rtol;                /* bound on max |r_i| / q_i */
-    rtl_steady_method_t method; /* AUTO: closed form for rings, direct where cheap, else
-                                 * iterations, and direct where those fail */
+    rtl_steady_method_t method; /* AUTO: closed form for rings, direct where cheap,
+                                 * sweeps where the chain mixes fast, else iterations,
+                                 * and direct where those fail */
     int max_steps;   /* steps in p, and at most 20 Newton steps, to give up */
     rtl_team_t team; /* the answer does not depend on it */
 } rtl_steady_options_t;

@@ -23,7 +23,8 @@ static PyObject *
 info_dictionary(const rtl_steady_info_t *info, const rtl_nested_flux_t *flux,
     double escape_rate, double seconds)
 {
-    static const char *const methods[] = {"auto", "krylov", "direct", "closed-form"};
+    static const char *const methods[] = {
+        "auto", "krylov", "direct", "closed-form", "sweeps"};
 
     return Py_BuildValue(
         "{s:s,s:s,s:s,s:i,s:d,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}",
