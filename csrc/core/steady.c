@@ -250,7 +250,8 @@ mix(const rtl_generator_t *chain, const rtl_steady_options_t *options, double *y
     rtl_steady_info_t *info)
 {
     long rounds = 0;
-    int status = rtl_mixing_solve(chain, options->rtol, options->monitor, y, &rounds);
+    int status =
+        rtl_mixing_solve(chain, options->rtol, options->team.monitor, y, &rounds);
 
     info->products += 4 * rounds; /* two vectors, there and back */
     if (status != 0) {
