@@ -243,14 +243,22 @@ def estimate_rattling(
     with s the standard deviations of the states and n their number. At up to 300 places
     all over the visited space the fits with h and h/2 are compared; where the data bear
     out h, the square of their difference over its variance is 1 on average. A point takes
-    the largest h before the mean over its 24 nearest places exceeds 2.5 twice in turn,
-    less one step, which keeps bias a small part of the error (Lepski's method). The effect
-    of the lag, ``R(l2) - R(l1)``, is smoother than R and is taken from the fit with 2h.
+    the largest h before the mean over its 24 nearest places exceeds 3 twice in turn,
+    less one step, which keeps bias a small part of the error (Lepski's method); R over the first
+    lag is compared. The effect of the lag is smoother than R: it is taken from the fit
+    with the largest bandwidth, up to 8 h, whose effect agrees with those of all smaller ones.
+
+    *Lag.* For linear drift C over any lag is known: ``C(τ) = ∫₀^τ e^{As} 2D e^{Aᵀs} ds``.
+    With ``e^{Aτ}`` from the slopes of the mean increments (methods "local-linear" and
+    "basis"), what linear drift does to R is taken off at each lag, before the
+    extrapolation, which so has only the variation of C to deal with.
 
     *Errors.* The bias of the log det of a sample covariance is removed, ``½ [Σ ψ((ν-i)/2) +
     d log(2/ν)]`` with ν degrees of freedom, and the standard error follows from its
     variance ``¼ Σ ψ₁((ν-i)/2)``; both count the kernel's weights, ν ≈ (Σg)²/Σg², and the
-    overlap of increments over several steps.
+    overlap of increments over several steps. Added to it are the scatter of the slopes, what
+    the effect of the lag differs from that of half its bandwidth, half the square of that effect and
+    .8 of its part that is not linear drift's, which stand for what is left of the lag.
 
     What remains is of second order in the lag (third with three lags) and, for degree 2,
     of fourth order in the bandwidth; for bins of second order in the width of a cell: the
@@ -266,6 +274,8 @@ def estimate_rattling(
     J. Fan & I. Gijbels, Local Polynomial Modelling (Chapman & Hall, 1996), sect. 3.2.
 
     J. Fan & J. S. Marron, J. Comput. Graph. Stat. 3, 35 (1994): binned data.
+
+    A. Goldenshluger & A. Nemirovski, Math. Methods Stat. 6, 135 (1997): bandwidths that agree.
 
     O. V. Lepski, E. Mammen & V. G. Spokoiny, Ann. Stat. 25, 929 (1997): bandwidths.
 
@@ -425,17 +435,17 @@ class _Estimate:
         starts = self.paths.starts(terms(self.lags, self.noise)[0][-1])
         points = np.ascontiguousarray(starts[:: max(len(starts) // 200, 1)])
         fits = []
-        for degree in range(_most_degree(self.paths) + 1):
+        for degree in range(1, _most_degree(self.paths) + 1):  # drift is linear at least
             try:
                 r, error = run(self.paths.begin, self.paths.end, degree=degree, points=points)[:2]
             except ValueError:  # the data do not determine so many terms
                 break
             fits.append((r, error**2))
-            if degree >= 2:
+            if degree >= 3:
                 tests = [_disagreement(fits[-3], other) for other in fits[-2:]]
                 if max(tests) < _AGREEMENT:
                     return degree - 2
-        return len(fits) - 1
+        return len(fits)
 
     def local(
         self, degree: int, width: np.ndarray, n_rungs: int, rung: np.ndarray, hook: Hook

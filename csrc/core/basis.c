@@ -259,6 +259,20 @@ form(size_t n, const double *m, const double *a)
     return sum;
 }
 
+/* a = S^-1 b */
+static void
+apply(const fit_t *self, const double *b, double *a)
+{
+    size_t n = self->n_terms;
+
+    for (size_t i = 0; i < n; i++) {
+        a[i] = 0.0;
+        for (size_t j = 0; j < n; j++) {
+            a[i] += self->inverse[i * n + j] * b[j];
+        }
+    }
+}
+
 static void
 fill_place(const fit_t *self, const double *a, rtl_extrapolate_place_t *place)
 {
@@ -288,24 +302,49 @@ fill_place(const fit_t *self, const double *a, rtl_extrapolate_place_t *place)
     }
 }
 
+/* Slopes of the mean increments, db^T S^-1 sum B dx; db is (dim, n_terms). */
+static void
+fill_slopes(const fit_t *self, const double *db, rtl_extrapolate_place_t *place)
+{
+    const rtl_cells_t *cells = &self->cells;
+    size_t dim = cells->dim, n = self->n_terms;
+    size_t n_block = rtl_cells_quartics(cells) + dim;
+    double a[RTL_BASIS_TERMS];
+
+    place->sloped = true;
+    for (size_t k = 0; k < dim; k++) {
+        apply(self, db + k * n, a);
+        for (size_t i = 0; i < n; i++) {
+            const double *dx = self->sums + i * self->n_values + RTL_CELLS_INCREMENT;
+            for (size_t lag = 0; lag < cells->n_lags; lag++, dx += n_block) {
+                for (size_t j = 0; j < dim; j++) {
+                    place->slope[lag][j * dim + k] += a[i] * dx[j];
+                }
+            }
+            for (size_t j = 0; j < dim; j++) {
+                place->slope_share[j * dim + k] += a[i] * db[j * n + i];
+            }
+        }
+    }
+}
+
 /* False where the polynomials do not make sense: far from the data. */
 static bool
 make_place(const fit_t *self, const double *x, rtl_extrapolate_place_t *place)
 {
     size_t n = self->n_terms, dim = self->cells.dim;
     double b[RTL_BASIS_TERMS], a[RTL_BASIS_TERMS], width[RTL_INCREMENTS_DIM];
+    double db[RTL_INCREMENTS_DIM * RTL_BASIS_TERMS];
 
     memset(place, 0, sizeof *place);
-    evaluate(self, x, b, NULL);
+    evaluate(self, x, b, db);
+    apply(self, b, a);
     for (size_t i = 0; i < n; i++) {
-        a[i] = 0.0;
-        for (size_t j = 0; j < n; j++) {
-            a[i] += self->inverse[i * n + j] * b[j];
-        }
         place->share += a[i] * b[i];
     }
     place->centre = place->share;
     fill_place(self, a, place);
+    fill_slopes(self, db, place);
     if (!(place->share > 0.0) || !isfinite(place->share) || !(place->time[0] > 0.0)) {
         return false;
     }

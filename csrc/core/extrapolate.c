@@ -155,6 +155,155 @@ noise_ratio(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
     return fmax(0.5 * (ratio - (double) self->lags[minus]), 0.0);
 }
 
+/* --- linear drift ----------------------------------------------------------------- */
+
+enum { SQUARE = RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM };
+/* What is left of the lag: of its whole effect, squared, where linear drift is allowed
+ * for; of the effect of C's variation, whose next orders are hardly smaller where C
+ * varies over the length of an increment. */
+static const double left_of_square = 0.5, left_of_variation = 0.8;
+
+/* out = a b, or a^T b. */
+static void
+multiply(size_t dim, bool transposed, const double *a, const double *b, double *out)
+{
+    for (size_t i = 0; i < dim; i++) {
+        for (size_t j = 0; j < dim; j++) {
+            double sum = 0.0;
+            for (size_t k = 0; k < dim; k++) {
+                sum += a[transposed ? k * dim + i : i * dim + k] * b[k * dim + j];
+            }
+            out[i * dim + j] = sum;
+        }
+    }
+}
+
+static double
+trace_of_product(size_t dim, const double *a, const double *b)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < dim * dim; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+/* What linear drift adds to 1/2 log det of c, which grew as
+ *
+ *     c = int_t^{t + tau} e^(As) 2D e^(A^T s) ds,   M = e^(A tau),   t = before * tau,
+ *
+ * against 2D tau: with s_i the eigenvalues of c^-1 M c M^T and u_i = 1/2 log s_i it is
+ *
+ *     (1/2 + before) log det M + 1/2 sum_i log(sinh(u_i)/u_i),
+ *
+ * exactly where A and D commute or A is symmetric in the metric D^-1, else up to third
+ * order in tau. The sum is taken as dim times its value at the mean of sinh^2 u_i,
+ *
+ *     q = (tr c^-1 M c M^T + tr c^-1 M^-1 c M^-T)/(4 dim) - 1/2.
+ *
+ * NaN where c or M is singular. */
+static double
+contraction(size_t dim, const double *c, const double *m, double before)
+{
+    double p[SQUARE], pm[SQUARE], n[SQUARE], work[SQUARE];
+
+    memcpy(p, c, dim * dim * sizeof *c);
+    if (!rtl_tensor_invert(dim, p)) {
+        return NAN;
+    }
+    multiply(dim, false, p, m, pm);
+    multiply(dim, true, m, pm, n); /* M^T c^-1 M */
+    double forward = trace_of_product(dim, n, c);
+    double log_det = rtl_estimate_log_det(dim, n, work);
+    log_det = 0.5 * (log_det + rtl_estimate_log_det(dim, c, work));
+    if (!isfinite(log_det) || !rtl_tensor_invert(dim, n)) {
+        return NAN;
+    }
+    double q = (forward + trace_of_product(dim, p, n)) / (4.0 * (double) dim) - 0.5;
+    double u = asinh(sqrt(fmax(q, 0.0)));
+    double bend = u > 0.0 ? 0.5 * (double) dim * log(sinh(u) / u) : 0.0;
+    return (0.5 + before) * log_det + bend;
+}
+
+/* m + m m = slope by iteration; false where that does not converge. */
+static bool
+solve_square(size_t dim, const double *slope, double *m)
+{
+    double square[SQUARE], change = 1.0;
+
+    memcpy(m, slope, dim * dim * sizeof *m);
+    for (size_t turn = 0; turn < 100 && change > 1e-6 && change < 1e3; turn++) {
+        multiply(dim, false, m, m, square);
+        change = 0.0;
+        for (size_t i = 0; i < dim * dim; i++) {
+            double next = slope[i] - square[i];
+            change = fmax(change, fabs(next - m[i]));
+            m[i] = next;
+        }
+    }
+    return change <= 1e-6;
+}
+
+/* The same for C_j, NaN where it is not to be had. With `minus`, slope(2l) - slope(l)
+ * is M^2 - M. */
+static double
+drift_of_term(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
+    size_t term, const double *c)
+{
+    size_t dim = self->dim, minus = self->minus[term];
+    bool noisy = minus != RTL_EXTRAPOLATE_NONE;
+    double slope[SQUARE], m[SQUARE];
+
+    for (size_t i = 0; i < dim * dim; i++) {
+        slope[i] = place->slope[self->plus[term]][i];
+        slope[i] -= noisy ? place->slope[minus][i] : 0.0;
+        m[i] = slope[i];
+    }
+    if (noisy && !solve_square(dim, slope, m)) {
+        return NAN;
+    }
+    for (size_t i = 0; i < dim; i++) {
+        m[i * dim + i] += 1.0;
+    }
+    return contraction(dim, c, m, noisy ? 1.0 : 0.0);
+}
+
+/* Variance of what linear drift adds with the weights, about 1/2 sum_j weights_j tr(M -
+ * 1), or 3/2 with `minus`: slopes of mean increments scatter as increments do. */
+static double
+slope_variance(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
+    const double *weights, double s)
+{
+    double at[RTL_INCREMENTS_LAGS] = {0.0}, trace = 0.0, sum = 0.0;
+    ptrdiff_t longest = (ptrdiff_t) self->lags[self->n_lags - 1];
+    bool noisy = self->minus[0] != RTL_EXTRAPOLATE_NONE;
+
+    for (size_t j = 0; j < self->n_terms; j++) {
+        at[self->plus[j]] += noisy ? 1.5 * weights[j] : 0.5 * weights[j];
+        if (noisy) {
+            at[self->minus[j]] -= 1.5 * weights[j];
+        }
+    }
+    for (size_t i = 0; i < self->dim * self->dim; i++) {
+        size_t j = i / self->dim, k = i % self->dim;
+        size_t moment = j > k ? j * (j + 1) / 2 + k : k * (k + 1) / 2 + j;
+        double c = place->square[self->plus[0]][moment];
+        c -= noisy ? place->square[self->minus[0]][moment] : 0.0;
+        trace += place->slope_share[i] * c / length_of(self, 0);
+    }
+    for (ptrdiff_t k = -longest; k <= longest; k++) {
+        for (size_t a = 0; a < self->n_lags; a++) {
+            for (size_t b = 0; b < self->n_lags; b++) {
+                sum += at[a] * at[b] * place->rho[k < 0 ? -k : k] *
+                       shared((double) self->lags[a], (double) self->lags[b],
+                           (double) k, s);
+            }
+        }
+    }
+    return fmax(trace * sum, 0.0);
+}
+
 /* --- conclusions ------------------------------------------------------------------ */
 
 void
@@ -201,7 +350,9 @@ worth(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place, size_
 
 /* What the terms say, each by itself. */
 typedef struct {
-    double half[RTL_EXTRAPOLATE_TERMS]; /* 1/2 log det C_j, bias removed */
+    double half[RTL_EXTRAPOLATE_TERMS];  /* 1/2 log det C_j, bias removed */
+    double drift[RTL_EXTRAPOLATE_TERMS]; /* what linear drift adds to it, if `sloped` */
+    bool sloped;
     double
         factor; /* variance of the first in units of what it is for many increments */
     double n_eff, s;
@@ -216,6 +367,7 @@ half_log_dets(
     double work[RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM], bias, variance, left;
 
     *out = (terms_t) {.n_eff = worth(self, place, 0, 0.0)};
+    out->sloped = place->sloped && self->n_terms > 1;
     for (size_t j = 0; j < self->n_terms; j++) {
         if (!fill_covariance(self, place, j, c, &left)) {
             return false;
@@ -232,6 +384,8 @@ half_log_dets(
         rtl_estimate_log_det_law(self->dim, nu * left, &bias, &variance);
         out->half[j] = 0.5 * log_det - bias;
         out->factor = j == 0 ? 2.0 * variance * nu / (double) self->dim : out->factor;
+        out->drift[j] = out->sloped ? drift_of_term(self, place, j, c) : 0.0;
+        out->sloped = out->sloped && isfinite(out->drift[j]);
     }
     return true;
 }
@@ -289,17 +443,34 @@ combine(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
            2.0 * wide->centre * spread(self, first, rest, wide->rho, s);
 }
 
+/* Size of what the extrapolation leaves; `drift`: the part of linear drift. */
+static double
+remainder_of(const rtl_extrapolate_t *self, const rtl_extrapolate_out_t *out,
+    bool sloped, double drift)
+{
+    if (self->n_terms < 2) {
+        return 0.0;
+    }
+    double power = pow(fabs(out->effect), (double) self->n_terms);
+    if (!sloped) {
+        return power;
+    }
+    double varied = out->effect - drift;
+    double known = varied * varied - out->effect_error * out->effect_error;
+    return hypot(left_of_square * power, left_of_variation * sqrt(fmax(known, 0.0)));
+}
+
 rtl_extrapolate_out_t
 rtl_extrapolate_conclude(const rtl_extrapolate_t *self,
     const rtl_extrapolate_place_t *place, const rtl_extrapolate_place_t *wide)
 {
+    const rtl_extrapolate_place_t *broad = wide == NULL ? place : wide;
     rtl_extrapolate_out_t out = {.rattling = NAN, .error = NAN};
     double weights[RTL_EXTRAPOLATE_TERMS], first[RTL_INCREMENTS_LAGS] = {0.0};
     double rest[RTL_INCREMENTS_LAGS] = {0.0};
     terms_t near, far;
 
-    bool good = half_log_dets(self, place, &near) &&
-                (wide == NULL || half_log_dets(self, wide, &far));
+    bool good = half_log_dets(self, place, &near) && half_log_dets(self, broad, &far);
     out.kurtosis = excess(self, place);
     out.n_eff = near.n_eff;
     if (!good) {
@@ -308,21 +479,22 @@ rtl_extrapolate_conclude(const rtl_extrapolate_t *self,
     lagrange(self, place, weights);
     unit(self, 0, 1.0, first);
     for (size_t j = 0; j < self->n_terms; j++) {
-        const double *half = wide == NULL ? near.half : far.half;
-        out.effect -= weights[j] * (half[j] - half[0]);
+        out.effect -= weights[j] * (far.half[j] - far.half[0]);
+        out.effect += far.sloped ? weights[j] * far.drift[j] : 0.0;
         unit(self, j, weights[j], rest);
         unit(self, 0, -weights[j], rest);
     }
     out.rattling = near.half[0] - out.effect;
-    if (self->n_terms > 1) {
-        out.remainder = pow(fabs(out.effect), (double) self->n_terms);
-    }
     for (size_t a = 0; a < self->n_lags; a++) {
         out.weight_of_square[a] = first[a] + rest[a];
     }
-    double variance = combine(self, place, wide, first, rest, near.s);
-    variance *= 0.5 * (double) self->dim * near.factor * place->unequal;
-    out.error = sqrt(fmax(variance, 0.0));
+    double scale = 0.5 * (double) self->dim * near.factor * place->unequal;
+    double of_drift = far.sloped ? slope_variance(self, broad, weights, near.s) : 0.0;
+    double of_rest = broad->share * spread(self, rest, rest, broad->rho, near.s);
+    double of_all = combine(self, place, wide, first, rest, near.s);
+    out.error = sqrt(fmax(scale * of_all + of_drift, 0.0));
+    out.effect_error = sqrt(fmax(scale * of_rest + of_drift, 0.0));
+    out.remainder = remainder_of(self, &out, far.sloped, far.drift[0]);
     return out;
 }
 

@@ -5,10 +5,11 @@
  * <dx><dx>^T R   = sum_j a_j 1/2 log det C_j,  sum_j a_j = 1,  sum_j a_j T_j^p = 0, p =
  * 1, 2
  *
- * Without `minus` C_j is the covariance over one lag per unit time. With it, white
- * measurement noise, which adds 2 Sigma to each M, drops out; for lags l and 2 l it is
- * the covariance-based estimator of Vestergaard, Blainey & Flyvbjerg (2014, PRE 89,
- * 022726). */
+ * where what linear drift adds to each is taken off first, if the slopes of mean
+ * increments are known. Without `minus` C_j is the covariance over one lag per unit
+ * time. With it, white measurement noise, which adds 2 Sigma to each M, drops out; for
+ * lags l and 2 l it is the covariance-based estimator of Vestergaard, Blainey &
+ * Flyvbjerg (2014, PRE 89, 022726). */
 #ifndef RTL_EXTRAPOLATE_H
 #define RTL_EXTRAPOLATE_H
 
@@ -32,6 +33,10 @@ typedef struct {
     double increment[RTL_INCREMENTS_LAGS][RTL_INCREMENTS_DIM];
     double square[RTL_INCREMENTS_LAGS][RTL_EXTRAPOLATE_MOMENTS];
     double quartic[RTL_INCREMENTS_DIM]; /* of dx, at the first lag */
+    bool sloped;                        /* the next two are known */
+    double slope[RTL_INCREMENTS_LAGS][RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM];
+    /* of mean increments: of dx_i along x_k at i dim + k */
+    double slope_share[RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM]; /* as `share` */
     double
         unequal; /* sum g^2 c^2 / (sum g^2 c_0^2), c the covariance where each starts */
     double share;  /* sum g^2 over increments */
@@ -42,6 +47,7 @@ typedef struct {
 typedef struct {
     double rattling, error; /* NaN where they cannot be had */
     double effect;          /* what the lag adds to R at the first term */
+    double effect_error;    /* its standard error */
     double remainder;       /* size of what the extrapolation leaves: effect^terms */
     double n_eff;           /* independent increments behind C */
     double kurtosis;        /* excess, of increments over the first lag, axes' mean */

@@ -17,18 +17,25 @@
 #include "memory.h"
 #include "parallel.h"
 
-enum { BLOCK = 16, PILOTS = 160, PILOT_COUNT = 50, POOL = 24, LEAST_POOL = 6 };
-static const double threshold = 2.5, most_excess = 8.0;
-static const double small_effect = 3.0; /* of the lag, in standard errors */
+enum {
+    BLOCK = 16,
+    PILOTS = 160,
+    PILOT_COUNT = 50,
+    POOL = 24,
+    LEAST_POOL = 6,
+    MOST_UP = 6
+};
+static const double threshold = 3.0, most_excess = 8.0;
 
 typedef struct {
     const rtl_local_t *local;
     const rtl_increments_t *increments;
     const rtl_local_out_t *out;
-    rtl_local_rung_t *rung; /* (n_rungs,) owned */
-    size_t n_rungs;         /* made so far */
-    rtl_cells_t pilots;     /* only their starts matter; owned */
-    double *test;           /* (n_pilots, n_rungs) T, NaN where there is none; owned */
+    rtl_local_rung_t *rung;  /* (n_rungs,) owned */
+    size_t n_rungs;          /* made so far */
+    rtl_cells_t pilots;      /* only their starts matter; owned */
+    rtl_extrapolate_t first; /* the first term alone */
+    double *test;            /* (n_pilots, n_rungs) T, NaN where there is none; owned */
     double spread[RTL_INCREMENTS_DIM]; /* lengths in which pilots are near or far */
 } search_t;
 
@@ -142,7 +149,7 @@ static void
 test_pilot(search_t *self, size_t pilot)
 {
     const double *x = self->pilots.sums + pilot * self->pilots.size + RTL_CELLS_START;
-    const rtl_extrapolate_t *terms = &self->local->terms;
+    const rtl_extrapolate_t *terms = &self->first;
     rtl_extrapolate_place_t place;
     rtl_extrapolate_out_t fit[RTL_LOCAL_RUNGS];
     double count;
@@ -275,8 +282,10 @@ leave_blank(const search_t *self, size_t i)
     }
 }
 
-/* R at a place. The effect of the lag is smoother than R: it is taken from the fit with
- * twice the bandwidth where it is small, else from that with sqrt 2 times it. */
+/* R at a place. The effect of the lag is smoother than R: its bandwidth is the largest
+ * for which its intervals of one standard error, and those of all smaller bandwidths,
+ * have a point in common (Goldenshluger & Nemirovski 1997). What it differs from that
+ * of half the bandwidth stands for its bias. */
 static rtl_extrapolate_out_t
 extrapolate_at(const search_t *self, const double *x, size_t rung, double scale,
     const rtl_extrapolate_place_t *place)
@@ -284,18 +293,32 @@ extrapolate_at(const search_t *self, const double *x, size_t rung, double scale,
     const rtl_extrapolate_t *terms = &self->local->terms;
     rtl_extrapolate_out_t out = rtl_extrapolate_conclude(terms, place, NULL);
     rtl_extrapolate_place_t wide;
-    double unused;
+    double unused, low = -INFINITY, high = INFINITY, effect[MOST_UP + 1];
+    size_t n = 0;
 
-    for (size_t up = 2; up >= 1 && terms->n_terms > 1; up--) {
-        if (rung + up >= self->n_rungs ||
-            !rtl_local_rung_fit(&self->rung[rung + up], scale, x, &wide, &unused)) {
+    for (size_t up = 0; up <= MOST_UP && terms->n_terms > 1; up++) {
+        rtl_extrapolate_out_t next = out;
+        if (up > 0) {
+            if (rung + up >= self->n_rungs ||
+                !rtl_local_rung_fit(&self->rung[rung + up], scale, x, &wide, &unused)) {
+                break;
+            }
+            next = rtl_extrapolate_conclude(terms, place, &wide);
+        }
+        if (isnan(next.rattling)) {
             continue;
         }
-        rtl_extrapolate_out_t smooth = rtl_extrapolate_conclude(terms, place, &wide);
-        if (!isnan(smooth.rattling) &&
-            (up == 1 || fabs(smooth.effect) < small_effect * smooth.error)) {
-            return smooth;
+        low = fmax(low, next.effect - next.effect_error);
+        high = fmin(high, next.effect + next.effect_error);
+        if (low > high) {
+            break;
         }
+        effect[n++] = next.effect;
+        out = next;
+    }
+    if (n > 1) {
+        double before = effect[n > 2 ? n - 3 : 0];
+        out.remainder = hypot(out.remainder, out.effect - before);
     }
     return out;
 }
@@ -394,8 +417,10 @@ int
 rtl_local_estimate(const rtl_local_t *self, const rtl_increments_t *increments,
     const rtl_local_out_t *out, rtl_monitor_t *monitor)
 {
-    search_t search = {.local = self, .increments = increments, .out = out};
+    search_t search = {
+        .local = self, .increments = increments, .out = out, .first = self->terms};
 
+    search.first.n_terms = 1;
     if (!good(self, increments)) {
         return RTL_BAD_ARGUMENT;
     }

@@ -40,7 +40,7 @@ typedef struct {
 
 /* With one rung, that bandwidth. With more, the largest at which the estimates about
  * the point still agree, within their errors, with those of half the bandwidth, less
- * one rung; the effect of the lag is taken from twice the bandwidth. */
+ * one rung; the effect of the lag is taken from the largest that agrees. */
 int rtl_local_estimate(const rtl_local_t *self, const rtl_increments_t *increments,
     const rtl_local_out_t *out, rtl_monitor_t *monitor) RTL_MUST_CHECK;
 

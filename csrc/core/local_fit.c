@@ -193,6 +193,37 @@ polynomial(const fit_t *fit, const double *u, double *slope)
     return value;
 }
 
+/* Slopes of the mean increments, whose weights are the other rows of S^-1. */
+static void
+add_slopes(fit_t *fit, const double *cell, const double *u, double w)
+{
+    const rtl_cells_t *cells = &fit->rung->cells;
+    rtl_extrapolate_place_t *place = fit->place;
+    double b[RTL_LOCAL_TERMS], g[RTL_INCREMENTS_DIM];
+    size_t dim = cells->dim;
+
+    monomials(fit, u, b);
+    for (size_t k = 0; k < dim; k++) {
+        const double *row = fit->s + (1 + k) * fit->p;
+        double sum = 0.0;
+        for (size_t i = 0; i < fit->p; i++) {
+            sum += row[i] * b[i];
+        }
+        g[k] = w * sum / fit->bandwidth[k];
+    }
+    for (size_t lag = 0; lag < cells->n_lags; lag++) {
+        const double *dx = cell + rtl_cells_block(cells, lag) + RTL_CELLS_INCREMENT;
+        for (size_t i = 0; i < dim; i++) {
+            for (size_t k = 0; k < dim; k++) {
+                place->slope[lag][i * dim + k] += g[k] * dx[i];
+            }
+        }
+    }
+    for (size_t i = 0; i < dim * dim; i++) {
+        place->slope_share[i] += cell[RTL_CELLS_COUNT] * g[i / dim] * g[i % dim];
+    }
+}
+
 static void
 add_moments(fit_t *fit, const double *cell, const double *u, double w)
 {
@@ -223,6 +254,9 @@ add_moments(fit_t *fit, const double *cell, const double *u, double w)
     for (size_t k = 0; k < dim; k++) {
         place->quartic[k] += g * quartic[k];
         fit->quartic[k] += g * g * quartic[k];
+    }
+    if (place->sloped) {
+        add_slopes(fit, cell, u, w);
     }
 }
 
@@ -296,8 +330,8 @@ invert_design(fit_t *fit)
     if (!rtl_tensor_invert(p, fit->s)) {
         return false;
     }
-    for (size_t i = 0; i < p; i++) {
-        fit->s[i] /= scale; /* the first row is all we need */
+    for (size_t i = 0; i < p * p; i++) {
+        fit->s[i] /= scale;
     }
     return true;
 }
@@ -331,6 +365,7 @@ rtl_local_rung_fit(const rtl_local_rung_t *self, double scale, const double *x0,
         fit.bandwidth[k] = scale * self->bandwidth[k];
     }
     memset(place, 0, sizeof *place);
+    place->sloped = degree >= 1 && self->local->terms.n_terms > 1;
     visit_near(&fit, add_design);
     *count = fit.count;
     if (!invert_design(&fit)) {

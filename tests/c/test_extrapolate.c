@@ -66,6 +66,44 @@ test_limits(void)
     CHECK(rtl_extrapolate_conclude(&plain, &place, NULL).rattling > exact + 0.5);
 }
 
+/* An Ornstein-Uhlenbeck process that decays and turns, dx = (-k + w J) x dt, with C = 2
+ * D: no lag is too long. Errors of measurement add to squares; slopes of mean
+ * increments get the same offset at every lag. */
+static void
+test_linear_drift(void)
+{
+    const double k = 4.0, w = 1.0, dt = 0.05, two_d = 1.5, sigma = 0.02;
+    const rtl_extrapolate_t *terms[] = {&plain, &noisy};
+
+    for (size_t which = 0; which < 2; which++) {
+        law_t law = {{0.0, 0.0, 0.0}, {0.0, 0.0, 0.0}, 0.0, dt, 1e-9};
+        rtl_extrapolate_place_t place = make_place(terms[which], &law);
+        for (size_t lag = 0; lag < terms[which]->n_lags; lag++) {
+            double t = place.time[lag], shrink = exp(-k * t);
+            double square = two_d * (1.0 - shrink * shrink) / (2.0 * k);
+            square += which == 1 ? 2.0 * sigma : 0.0;
+            place.square[lag][0] = place.square[lag][2] = square;
+            place.slope[lag][0] = place.slope[lag][3] =
+                shrink * cos(w * t) - 1.0 - 0.1 * (double) which;
+            place.slope[lag][1] = shrink * sin(w * t);
+            place.slope[lag][2] = -shrink * sin(w * t);
+        }
+        place.slope_share[0] = place.slope_share[3] = 1e-9;
+        double plain_error = rtl_extrapolate_conclude(terms[which], &place, NULL).error;
+        place.sloped = true;
+        rtl_extrapolate_out_t out =
+            rtl_extrapolate_conclude(terms[which], &place, NULL);
+        CHECK_CLOSE(out.rattling, log(two_d), which == 0 ? 1e-7 : 2e-3);
+        CHECK(out.error > plain_error && out.error < 2.0 * plain_error);
+        CHECK(out.remainder < 0.5 * out.effect * out.effect + 2e-3);
+        place.slope[0][0] = place.slope[1][0] = -1.0; /* M is singular: none of this */
+        place.slope[0][1] = place.slope[1][1] = 0.0;
+        out = rtl_extrapolate_conclude(terms[which], &place, NULL);
+        CHECK(out.rattling < log(two_d) - 0.01 || which == 1);
+        CHECK(isfinite(out.rattling));
+    }
+}
+
 /* With one lag and no overlap the law of log det is the exact one. */
 static void
 test_one_lag(void)
@@ -130,6 +168,7 @@ int
 main(void)
 {
     test_limits();
+    test_linear_drift();
     test_one_lag();
     test_variance();
     test_nothing();

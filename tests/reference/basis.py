@@ -33,7 +33,8 @@ def rattling(paths, dt, x0, width, lags, degree, noise="none"):
     n, where, means, squares, quartic = binned(starts, dx, width)
     centre, scale = starts.mean(axis=0), starts.std(axis=0)
     b, slopes = monomials((where - centre) / scale, degree)
-    at = monomials((np.atleast_2d(x0) - centre) / scale, degree)[0][0]
+    at, slopes_at = monomials((np.atleast_2d(x0) - centre) / scale, degree)
+    at = at[0]
     g = b @ np.linalg.solve(np.einsum("c,ci,cj->ij", n, b, b), at)
     gradient = [
         slope @ np.linalg.solve(np.einsum("c,ci,cj->ij", n, b, b), at) / s
@@ -50,5 +51,9 @@ def rattling(paths, dt, x0, width, lags, degree, noise="none"):
         "share": share,
         "rho": lambda k: np.prod(1 + k * first / every[0] / (2 * spread)) ** -0.5,
     }
+    db = np.array([slope[0] / s for slope, s in zip(slopes_at, scale, strict=True)]).T
+    along = b @ np.linalg.solve(np.einsum("c,ci,cj->ij", n, b, b), db)
+    place["slope"] = {lag: means[lag].T @ (n[:, None] * along) for lag in every}
+    place["slope_share"] = along.T @ (n[:, None] * along)
     unequal = np.mean((n * g**2) @ quartic / (3 * share * first**2))
     return conclude(place, terms, dim, unequal)

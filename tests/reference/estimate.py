@@ -61,10 +61,51 @@ def spread(alpha, beta, rho, noise=0.0):
     )
 
 
+def solve_square(slope):
+    """s with s + s s = slope, by iteration."""
+    s, change = slope, 1.0
+    for _ in range(100):
+        if change >= 1e3:
+            break
+        s, before = slope - s @ s, s
+        change = abs(s - before).max()
+        if change <= 1e-6:
+            return s
+    return np.full(slope.shape, np.nan)
+
+
+def contraction(c, m, before):
+    """What linear drift adds to half the log det of c; m = exp(A tau), tau the time in which c grew."""
+    p, back = np.linalg.inv(c), np.linalg.inv(m)
+    q = (np.trace(p @ m @ c @ m.T) + np.trace(p @ back @ c @ back.T)) / (4 * len(c)) - 0.5
+    u = np.arcsinh(np.sqrt(max(q, 0.0)))
+    return (0.5 + before) * np.linalg.slogdet(m)[1] + (len(c) / 2 * np.log(np.sinh(u) / u) if u > 0 else 0.0)
+
+
+def slope_variance(place, terms, weights, noise):
+    """Variance of what linear drift adds, in all terms together."""
+    (plus, minus), alpha = terms[0], {}
+    growth = place["square"][plus] - (0.0 if minus is None else place["square"][minus])
+    growth = growth / (plus - (minus or 0))
+    for w, (a, b) in zip(weights, terms):
+        alpha[a] = alpha.get(a, 0.0) + w * (0.5 if b is None else 1.5)
+        if b is not None:
+            alpha[b] = alpha.get(b, 0.0) - 1.5 * w
+    longest = max(alpha)
+    total = sum(
+        place["rho"](abs(k)) * x * y * shared(a, b, k, noise)
+        for k in range(-longest, longest + 1)
+        for a, x in alpha.items()
+        for b, y in alpha.items()
+    )
+    return max(np.sum(place["slope_share"] * growth) * total, 0.0)
+
+
 def conclude(place, terms, dim, unequal=1.0):
     """R, its error, n_eff, C of the first term; terms: (plus, minus or None) lags."""
     rho, share = place["rho"], place["share"]
-    halves, betas, times, noise = [], [], [], 0.0
+    halves, betas, times, drifts, noise = [], [], [], [], 0.0
+    sloped = "slope" in place and len(terms) > 1
     for plus, minus in terms:
         length = plus - (minus or 0)
         c, lost, time = 0.0, 0.0, 0.0
@@ -92,13 +133,30 @@ def conclude(place, terms, dim, unequal=1.0):
         if len(betas) == 1:
             factor = 2 * variance * nu / dim
         halves.append(0.5 * np.linalg.slogdet(c)[1] - bias)
+        if sloped:
+            slope = place["slope"][plus] if minus is None else place["slope"][plus] - place["slope"][minus]
+            m = np.eye(dim) + (slope if minus is None else solve_square(slope))
+            sloped = np.isfinite(m).all()
+        if sloped:
+            drifts.append(contraction(c, m, 0.0 if minus is None else 1.0))
         times.append(place["time"][plus] + (place["time"][minus] if minus else 0.0))
     weights = [np.prod([t / (t - own) for t in times if t != own]) for own in times]
     total = {lag: sum(w * b.get(lag, 0.0) for w, b in zip(weights, betas)) for lag in {k for b in betas for k in b}}
     r = np.dot(weights, halves)
-    remainder = abs(halves[0] - r) ** len(terms) if len(terms) > 1 else 0.0
-    variance = dim / 2 * factor * unequal * share * spread(total, total, rho, noise)
-    return r, np.hypot(np.sqrt(variance), remainder), n_eff, first
+    scale = dim / 2 * factor * unequal * share
+    variance = scale * spread(total, total, rho, noise)
+    if len(terms) == 1:
+        return r, np.sqrt(variance), n_eff, first
+    if not sloped:
+        return r, np.hypot(np.sqrt(variance), abs(halves[0] - r) ** len(terms)), n_eff, first
+    r -= np.dot(weights, drifts)
+    of_drift = slope_variance(place, terms, weights, noise)
+    rest = total | {lag: total[lag] - x for lag, x in betas[0].items()}
+    of_effect = scale * spread(rest, rest, rho, noise) + of_drift
+    effect = halves[0] - r
+    left = 0.8 * np.sqrt(max((effect - drifts[0]) ** 2 - of_effect, 0.0))
+    error = np.sqrt(variance + of_drift + left**2 + (0.5 * abs(effect) ** len(terms)) ** 2)
+    return r, error, n_eff, first
 
 
 def terms_of(lags, noise="none"):

@@ -53,7 +53,8 @@ def rattling(paths, dt, x0, bandwidth, lags, degree=2, noise="none"):
     u = (where - x0) / bandwidth
     w = np.maximum(1 - (u**2).sum(axis=1), 0)
     b, slopes = basis(u, degree)
-    a = np.linalg.inv(np.einsum("c,ci,cj->ij", n * w, b, b))[0]
+    inverse = np.linalg.inv(np.einsum("c,ci,cj->ij", n * w, b, b))
+    a = inverse[0]
     g = w * (b @ a)
     share = n @ g**2
     square = {lag: np.einsum("c,cij->ij", n * g, squares[lag]) for lag in every}
@@ -67,5 +68,9 @@ def rattling(paths, dt, x0, bandwidth, lags, degree=2, noise="none"):
         "share": share,
         "rho": lambda k: np.prod(1 + k * first / every[0] / (2 * width)) ** -0.5,
     }
+    if degree >= 1:
+        along = w[:, None] * (b @ inverse[:, 1 : 1 + dim]) / bandwidth
+        place["slope"] = {lag: means[lag].T @ (n[:, None] * along) for lag in every}
+        place["slope_share"] = along.T @ (n[:, None] * along)
     unequal = np.mean((n * g**2) @ quartic / (3 * share * first**2))
     return conclude(place, terms, dim, unequal)
