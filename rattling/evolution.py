@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from rattling.models import Model
 
 _KRYLOV = 1  # the core's number of the method
+_MASS = 1e-6  # what the sum of probabilities may miss of 1
+_DEFECT = 1e4  # units of the tolerances; solutions have about 1
 _SOLVE = 1e-8  # relative residual of the solves below ARPACK
+_MODE = 1e-2  # of the residual of a mode
 _DENSE = 1500  # states up to which eigenvalues are found densely
 
 
@@ -40,7 +43,8 @@ class Evolution(Result):
     info : dict
         steps, evaluations, krylov_iterations, matrix_products of CVODE, seconds;
         mass_error, the largest departure of the total from 1 before it was scaled away;
-        smallest, the smallest probability.
+        smallest, the smallest probability; defect, the largest of h |p' - W p|, with the last
+        step h and the slope of CVODE's polynomial, in units of the tolerances: 1 or so.
     grid : Grid or None
     variables : tuple of str or None
     """
@@ -118,7 +122,8 @@ def evolve(
     Raises
     ------
     ConvergenceError
-        If CVODE cannot go on; the message is its own.
+        If CVODE cannot go on (the message is its own), or its answer is no solution: the
+        mass is off by 1e-6, or the defect is above 10^4 tolerances.
     ValueError, TypeError
         For arguments that are out of range or of the wrong kind.
 
@@ -154,6 +159,13 @@ def evolve(
         for k, when in enumerate(times):
             laws[k] = p.ravel() if when == 0 else core.run(when, _part(hook, k, times.size))
     info = core.info()
+    if not (info["mass_error"] < _MASS and info["defect"] < _DEFECT):
+        error = _core.ConvergenceError(
+            f"the answer is no solution: mass is off by {info['mass_error']:.3g}, and h |p' - W p| is"
+            f" {info['defect']:.3g} times the tolerances; try a smaller rtol or atol"
+        )
+        error.info = info
+        raise error
     info["smallest"] = float(laws.min())
     info["seconds"] = time.perf_counter() - start
     return Evolution(times, laws.reshape(times.size, *whole.shape), info, whole.grid, whole.variables)
@@ -195,15 +207,20 @@ class RelaxationModes(Result):
         Angular frequencies Im λ, radians per unit time; pairs of either sign.
     modes : ndarray of complex, shape (k, \\*grid.shape) or (k, n)
         Right eigenvectors v, of largest magnitude 1; they sum to 0, unless walls absorb.
+    residual : ndarray, shape (k,)
+        |W v - λ v| over |λ v|, both summed over the states: at most 1e-2, but for modes that decay
+        10^12 times more slowly than the fastest state is left, which the solves below ARPACK
+        vouch for.
     grid : Grid or None
     """
 
     times: np.ndarray
     frequencies: np.ndarray
     modes: np.ndarray
+    residual: np.ndarray
     grid: Grid | None = None
 
-    _dims = {"times": ("mode",), "frequencies": ("mode",), "modes": ("mode", "grid")}
+    _dims = {"times": ("mode",), "frequencies": ("mode",), "residual": ("mode",), "modes": ("mode", "grid")}
 
     def plot(self, ax: Axes | None = None, index: int = 0) -> Axes:
         """Draw the real part of a mode: what is full while the rest is empty.
@@ -261,7 +278,8 @@ def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
     ReducibleError
         If there are several recurrent classes: each has a steady state.
     ConvergenceError
-        If ARPACK or a linear solve does not converge.
+        If ARPACK does not converge, or a mode has a residual above 1e-2: ``.modes`` is the
+        result with it, ``.residual`` its residuals.
 
     References
     ----------
@@ -284,9 +302,32 @@ def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
     order = order[:k]
     modes = (vectors[:, order] / vectors[np.abs(vectors[:, order]).argmax(axis=0), order]).T
     values = values[order]
-    return RelaxationModes(
-        -1 / values.real, np.imag(values), np.asarray(modes, complex).reshape(k, *generator.shape), generator.grid
+    residual = _residual(generator, values, modes)
+    result = RelaxationModes(
+        -1 / values.real,
+        np.imag(values),
+        np.asarray(modes, complex).reshape(k, *generator.shape),
+        residual,
+        generator.grid,
     )
+    # of modes slower than 1e-12 that ARPACK found all that is seen of W v - λ v is rounding
+    hidden = (np.abs(values) < 1e-12 * generator.exit_rates.max()) & (n > _DENSE)
+    wrong = ~(hidden | (residual < _MODE))
+    if wrong.any():
+        worst = int(np.argmax(np.where(wrong, np.nan_to_num(residual, nan=np.inf), -1)))
+        error = _core.ConvergenceError(
+            f"mode {worst} misses W v = λ v by {residual[worst]:.2g} |λ v|: decay at {abs(values[worst]):.2g} is hidden"
+            f" by rounding beside rates of {generator.exit_rates.max():.2g}; try fewer or larger cells"
+        )
+        error.residual, error.modes = residual, result
+        raise error
+    return result
+
+
+def _residual(generator, values, modes):
+    """|W v - λ v| over |λ v|, sums over the states."""
+    error = generator.matrix @ modes.T - modes.T * values
+    return np.abs(error).sum(axis=0) / (np.abs(values) * np.abs(modes).sum(axis=1))
 
 
 def _nearest_to_zero(generator: Generator, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -320,7 +361,7 @@ def _nearest_to_zero(generator: Generator, k: int) -> tuple[np.ndarray, np.ndarr
         raise _core.ConvergenceError(
             f"ARPACK found {len(error.eigenvalues)} of {k} modes in 50 rounds; try another k"
         ) from error
-    if residual > 1e4 * _SOLVE:
+    if not residual < _MODE:
         raise _core.ConvergenceError(
             f"a linear solve of the slowest modes kept a relative residual of {residual:.2g}; try a coarser grid"
         )

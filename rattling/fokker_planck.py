@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _METHODS = {"auto": 0, "krylov": 1, "direct": 2, "closed-form": 3}
 _FLUXES = ("auto", "exponential", "log-mean")
 _EQUILIBRIUM = 1e-12  # entropy produced per jump, below which a current is rounding
+_MASS = 1e-8  # what the probabilities of an answer may miss of 1
 _LARGE_ERROR = 0.05  # of the L1 distance to the exact law, which is at most 2
 
 
@@ -349,6 +350,11 @@ def _solve(
             raise ValueError("initial must be finite: it is a log density")
     with progress_hook(progress, "steady state") as hook:
         log_p, converged, info, reweighted = chain.steady(rtol, _METHODS[method], start, log_mean, threads, hook)
+    # whoever solved it: this is what is believed
+    checked = chain if reweighted is None else reweighted
+    info["residual"], info["worst_state"] = checked.residual(log_p, info["escape_rate"], threads)
+    info["mass_error"] = float(abs(np.exp(log_p).sum() - 1))
+    converged = converged and info["residual"] <= rtol and info["mass_error"] < _MASS
     if states is not None:
         part, log_p = log_p, np.full(whole.n, -np.inf)
         log_p[states] = part
@@ -407,9 +413,11 @@ def _not_converged(log_density: np.ndarray, info: Info, rtol: float, whole: Gene
     if whole.grid is not None:
         point = ", ".join(f"{x:.6g}" for x in whole.grid.points()[state])
         where = f"the cell at ({point})"
+    what = f"the largest relative residual is {info['residual']:.3g}, above rtol = {rtol:.3g}, at {where}"
+    if info["residual"] <= rtol:
+        what = f"the probabilities miss a sum of 1 by {info['mass_error']:.3g}"
     error = _core.ConvergenceError(
-        f"the largest relative residual is {info['residual']:.3g}, above rtol = {rtol:.3g}, at {where}"
-        f" after {info['warm_steps'] + info['newton_steps']} steps; try a finer grid, a smaller box,"
+        f"{what} after {info['warm_steps'] + info['newton_steps']} steps; try a finer grid, a smaller box,"
         " a larger rtol, or method='direct'"
         + (f" (SUNDIALS: {info['message']})" if info["message"] else "")
     )

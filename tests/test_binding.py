@@ -90,6 +90,7 @@ ARRAYS = {
     ),
     "Generator.apply": ("p", lambda a: chain().apply(a), np.array([1.0, 2, 4])),
     "Generator.steady": ("initial", lambda a: chain().steady(1e-10, 0, a, False, 1, None)[0], np.array([0.0, 1, 2])),
+    "Generator.residual": ("log_p", lambda a: chain().residual(a, 0.0, 1)[0], np.array([0.0, 1, 2])),
     "Generator.entropy_production": ("log_p", lambda a: chain().entropy_production(a), np.array([0.0, 1, 2])),
     "Generator.face_currents": (
         "log_p",

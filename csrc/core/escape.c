@@ -33,31 +33,6 @@ step_of(const iteration_t *self, size_t k)
     return self->history + k * self->chain->n;
 }
 
-/* max |(W p + kappa p)_i| / (q_i p_i) and where. */
-static double
-residual_of(
-    const rtl_generator_t *chain, const double *y, double escape_rate, size_t *worst)
-{
-    double largest = 0.0;
-
-    *worst = 0;
-    for (size_t i = 0; i < chain->n; i++) {
-        double sum = escape_rate;
-        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
-            sum += chain->rate[e] * exp(y[chain->source[e]] - y[i]);
-        }
-        double r = fabs(sum / chain->exit_rate[i] - 1.0);
-        if (!(r <= largest)) {
-            largest = r;
-            *worst = i;
-        }
-        if (isnan(r)) {
-            break;
-        }
-    }
-    return largest;
-}
-
 /* --- extrapolation -----------------------------------------------------------------
  */
 
@@ -262,7 +237,8 @@ iterate(iteration_t *self, const rtl_steady_options_t *options, double *y,
         }
         const double *last = step_of(self, self->n_history - 1);
         if (self->change <= self->settled) {
-            info->residual = residual_of(self->chain, last, *escape_rate, &info->worst);
+            info->residual = rtl_steady_residual(
+                self->chain, last, *escape_rate, options->team, &info->worst);
             done = is_settled(self) && info->residual <= options->rtol;
         }
         if (done || !(self->change > rounding && isfinite(self->change))) {

@@ -126,11 +126,15 @@ rtl_evolve_init(rtl_evolve_t *self, const rtl_generator_t *chain, double t,
 {
     memset(self, 0, sizeof *self);
     self->chain = chain;
+    self->rtol = rtol;
+    self->atol = atol;
     self->info.smallest = INFINITY;
     int status = rtl_sun_init(&self->sun);
     if (status == 0) {
         self->p = rtl_vector_new(&self->sun, chain->n, (rtl_team_t) {.n_threads = 1});
-        status = self->p == NULL ? RTL_NO_MEMORY : 0;
+        self->slope =
+            rtl_vector_new(&self->sun, chain->n, (rtl_team_t) {.n_threads = 1});
+        status = self->p == NULL || self->slope == NULL ? RTL_NO_MEMORY : 0;
     }
     if (status == 0) {
         memcpy(N_VGetArrayPointer(self->p), p, chain->n * sizeof *p);
@@ -157,9 +161,37 @@ rtl_evolve_free(rtl_evolve_t *self)
     if (self->p != NULL) {
         N_VDestroy(self->p);
     }
+    if (self->slope != NULL) {
+        N_VDestroy(self->slope);
+    }
     rtl_sun_free(&self->sun);
     rtl_resolvent_free(&self->resolvent);
     memset(self, 0, sizeof *self);
+}
+
+/* How far CVODE's polynomial is from a solution at t: h |p' - W p| in units of the
+ * tolerances, root mean square; infinite if it is not a number. */
+static double
+defect(rtl_evolve_t *self, double t, double *work)
+{
+    const double *state = N_VGetArrayPointer(self->p);
+    const double *slope = N_VGetArrayPointer(self->slope);
+    size_t n = self->chain->n;
+    sunrealtype h = 0.0;
+    double sum = 0.0;
+
+    if (CVodeGetLastStep(self->cvode, &h) != CV_SUCCESS ||
+        CVodeGetDky(self->cvode, t, 1, self->slope) != CV_SUCCESS) {
+        return INFINITY;
+    }
+    self->info.products++;
+    rtl_generator_apply(self->chain, state, work);
+    for (size_t i = 0; i < n; i++) {
+        double r = (slope[i] - work[i]) / (self->rtol * fabs(state[i]) + self->atol);
+        sum += r * r;
+    }
+    double size = h * sqrt(sum / (double) n);
+    return isfinite(size) ? size : INFINITY;
 }
 
 /* Copy p out; scale it to mass 1 if the chain loses nothing. */
@@ -176,7 +208,8 @@ hand_out(rtl_evolve_t *self, double *p)
     double total = rtl_sum_total(&mass);
     double scale = self->chain->killing == NULL ? 1.0 / total : 1.0;
     if (self->chain->killing == NULL) {
-        self->info.mass_error = fmax(self->info.mass_error, fabs(total - 1.0));
+        double miss = isfinite(total) ? fabs(total - 1.0) : INFINITY;
+        self->info.mass_error = fmax(self->info.mass_error, miss);
     }
     for (size_t i = 0; i < self->chain->n; i++) {
         p[i] = state[i] * scale;
@@ -206,6 +239,7 @@ rtl_evolve_run(rtl_evolve_t *self, double t, rtl_monitor_t *monitor, double *p)
     if (flag < 0) {
         return flag == CV_MEM_FAIL ? RTL_NO_MEMORY : RTL_NOT_CONVERGED;
     }
+    self->info.defect = fmax(self->info.defect, defect(self, t, p));
     hand_out(self, p);
     return 0;
 }

@@ -16,6 +16,8 @@ typedef struct {
     long steps, evaluations, krylov_iterations, products;
     double mass_error; /* largest |sum p - 1| met before p was scaled back */
     double smallest;   /* smallest p met at an output */
+    double defect; /* largest of h |p' - W p| at an output, in units of the tolerances;
+                    * h is the last step, p' that of CVODE's polynomial */
 } rtl_evolve_info_t;
 
 typedef struct {
@@ -25,7 +27,8 @@ typedef struct {
     rtl_sun_t sun;
     void *cvode;
     SUNLinearSolver krylov;
-    N_Vector p;
+    N_Vector p, slope;
+    double rtol, atol;
     double start, end; /* of the running call, for progress */
     int status;        /* why a callback stopped CVODE */
     rtl_evolve_info_t info;

@@ -386,7 +386,7 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
             chain, model, grid, multigrid, options, y, reweighted, flux, &work, fault);
         if (flux->log_mean) {
             info->residual =
-                rtl_steady_residual(reweighted, y, options->team, &info->worst);
+                rtl_steady_residual(reweighted, y, 0.0, options->team, &info->worst);
         }
     }
     if (status == 0 && self->reference != NULL) {

@@ -114,6 +114,23 @@ rtl_resolve_free(rtl_resolve_t *self)
     memset(self, 0, sizeof *self);
 }
 
+/* |b - (1 - gamma W) x| / norm, whatever GMRES says; infinite if it is not a number. */
+static double
+residual(rtl_resolve_t *self, const double *b, double norm, double *work)
+{
+    const double *x = N_VGetArrayPointer(self->x);
+    double sum = 0.0;
+
+    self->products++;
+    rtl_generator_apply(self->chain, x, work);
+    for (size_t i = 0; i < self->chain->n; i++) {
+        double r = b[i] - x[i] + self->resolvent.gamma * work[i];
+        sum += r * r;
+    }
+    double relative = sqrt(sum) / norm;
+    return isfinite(relative) ? relative : INFINITY;
+}
+
 int
 rtl_resolve_run(rtl_resolve_t *self, const double *b, double rtol,
     rtl_monitor_t *monitor, double *x)
@@ -126,13 +143,15 @@ rtl_resolve_run(rtl_resolve_t *self, const double *b, double rtol,
     self->monitor = self->resolvent.monitor = monitor;
     double norm = sqrt(N_VDotProd(self->b, self->b));
     int flag = SUNLinSolSetZeroGuess(self->krylov, 1);
-    if (flag == 0 && norm > 0.0) {
+    if (flag == 0 && norm != 0.0) {
         flag = SUNLinSolSolve(self->krylov, NULL, self->x, self->b, rtol * norm);
-        self->residual = fmax(self->residual, SUNLinSolResNorm(self->krylov) / norm);
     }
     self->monitor = self->resolvent.monitor = NULL;
     if (self->status != 0) {
         return self->status;
+    }
+    if (norm != 0.0) {
+        self->residual = fmax(self->residual, residual(self, b, norm, x));
     }
     memcpy(x, N_VGetArrayPointer(self->x), n * sizeof *x);
     return flag < 0 ? RTL_SUNDIALS : 0; /* positive: the residual is for the caller */

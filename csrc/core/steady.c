@@ -45,6 +45,7 @@ rtl_steady_add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part)
 typedef struct {
     const rtl_generator_t *chain;
     const double *y;
+    double escape_rate;
     double largest[RTL_PARALLEL_PIECES];
     size_t worst[RTL_PARALLEL_PIECES];
 } residual_t;
@@ -58,11 +59,12 @@ residual_piece(void *data, size_t piece, size_t first, size_t last)
     double largest = -1.0;
 
     for (size_t i = first; i < last; i++) {
-        double sum = 0.0;
+        double sum = self->escape_rate;
         for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
             sum += chain->rate[e] * exp(y[chain->source[e]] - y[i]);
         }
-        double r = fabs(sum / chain->exit_rate[i] - 1.0);
+        double q = chain->exit_rate[i]; /* 0 for a state alone */
+        double r = sum == q ? 0.0 : fabs(sum / q - 1.0);
         if (!(r <= largest)) {
             largest = r;
             self->worst[piece] = i;
@@ -75,10 +77,10 @@ residual_piece(void *data, size_t piece, size_t first, size_t last)
 }
 
 double
-rtl_steady_residual(
-    const rtl_generator_t *chain, const double *y, rtl_team_t team, size_t *worst)
+rtl_steady_residual(const rtl_generator_t *chain, const double *y, double escape_rate,
+    rtl_team_t team, size_t *worst)
 {
-    residual_t self = {.chain = chain, .y = y};
+    residual_t self = {.chain = chain, .y = y, .escape_rate = escape_rate};
     double largest = 0.0;
 
     *worst = 0;
@@ -97,7 +99,7 @@ static int
 verify(const rtl_generator_t *chain, const rtl_steady_options_t *options,
     const double *y, rtl_steady_info_t *info)
 {
-    info->residual = rtl_steady_residual(chain, y, options->team, &info->worst);
+    info->residual = rtl_steady_residual(chain, y, 0.0, options->team, &info->worst);
     return info->residual <= options->rtol ? 0 : RTL_NOT_CONVERGED;
 }
 

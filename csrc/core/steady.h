@@ -61,8 +61,8 @@ int rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
 /* Add the counts of steps, iterations and products. */
 void rtl_steady_add_work(rtl_steady_info_t *sum, const rtl_steady_info_t *part);
 
-/* max |r_i| / q_i and where. */
-double rtl_steady_residual(
-    const rtl_generator_t *chain, const double *y, rtl_team_t team, size_t *worst);
+/* max |(W p + escape_rate p)_i| / (q_i p_i) and where; NaN if there is one. */
+double rtl_steady_residual(const rtl_generator_t *chain, const double *y,
+    double escape_rate, rtl_team_t team, size_t *worst);
 
 #endif

@@ -152,10 +152,10 @@ evolution_info(PyObject *self, PyObject *Py_UNUSED(ignored))
     }
     rtl_evolve_info_t copy = object->evolve.info, *info = &copy;
     atomic_store(&object->busy, false);
-    return Py_BuildValue("{s:l,s:l,s:l,s:l,s:d,s:d}", "steps", info->steps,
+    return Py_BuildValue("{s:l,s:l,s:l,s:l,s:d,s:d,s:d}", "steps", info->steps,
         "evaluations", info->evaluations, "krylov_iterations", info->krylov_iterations,
         "matrix_products", info->products, "mass_error", info->mass_error, "smallest",
-        info->smallest);
+        info->smallest, "defect", info->defect);
 }
 
 static PyMethodDef evolution_methods[] = {

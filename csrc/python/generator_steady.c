@@ -200,6 +200,42 @@ log_p_input(const rtl_generator_t *chain, PyObject *value)
     return y;
 }
 
+/* residual(log_p, escape_rate, threads) -> (largest relative residual, where) */
+PyObject *
+rtl_generator_steady_residual(PyObject *self, PyObject *args)
+{
+    const rtl_generator_t *chain = rtl_generator_type_get(self);
+    PyObject *value;
+    Py_ssize_t threads;
+    double escape_rate, residual;
+    size_t worst = 0;
+    rtl_monitor_t monitor = {0};
+
+    if (!PyArg_ParseTuple(args, "Odn", &value, &escape_rate, &threads)) {
+        return NULL;
+    }
+    if (threads < 1) {
+        PyErr_SetString(PyExc_ValueError, "threads must be at least 1");
+        return NULL;
+    }
+    PyArrayObject *y = log_p_input(chain, value);
+    if (y == NULL) {
+        return NULL;
+    }
+    rtl_callbacks_monitor(&monitor, Py_None);
+    rtl_team_t team = {(size_t) threads, &monitor};
+    Py_BEGIN_ALLOW_THREADS
+    residual =
+        rtl_steady_residual(chain, rtl_arrays_data(y), escape_rate, team, &worst);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(y);
+    int status = rtl_monitor_heed(&monitor, 0);
+    if (status != 0) {
+        return rtl_module_raise(status, NULL);
+    }
+    return Py_BuildValue("dn", residual, (Py_ssize_t) worst);
+}
+
 /* entropy_production(log_p) -> (n,) */
 PyObject *
 rtl_generator_steady_entropy_production(PyObject *self, PyObject *value)

@@ -9,6 +9,9 @@
  * -> (log_p, converged, info, the reweighted chain or None) */
 PyObject *rtl_generator_steady(PyObject *self, PyObject *args);
 
+/* residual(log_p, escape_rate, threads) -> (largest relative residual, where) */
+PyObject *rtl_generator_steady_residual(PyObject *self, PyObject *args);
+
 /* entropy_production(log_p) -> (n,) */
 PyObject *rtl_generator_steady_entropy_production(PyObject *self, PyObject *log_p);
 

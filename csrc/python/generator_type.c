@@ -289,6 +289,9 @@ static PyMethodDef generator_methods[] = {
         "steady(rtol, method, initial, log_mean, threads, progress) -> (log_p, "
         "converged, info, "
         "reweighted)"},
+    {"residual", rtl_generator_steady_residual, METH_VARARGS,
+        "residual(log_p, escape_rate, threads): the largest relative residual, and "
+        "where."},
     {"entropy_production", rtl_generator_steady_entropy_production, METH_O,
         "entropy_production(log_p): by state, (n,)."},
     {"face_currents", rtl_generator_steady_face_currents, METH_O,
