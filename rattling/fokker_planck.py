@@ -122,7 +122,8 @@ class SteadyState(Result):
         flux on the next coarser grid; nan where there is no such grid.
     info : dict
         Numbers about the run: method (what ran) and why, iterations, matrix_products, seconds, peak_bytes,
-        peclet (the largest cell Péclet number), added_diffusion (see `Generator`), flux,
+        history (the largest relative residual after each outer step on the finest grid, at most
+        64; empty where no iteration ran), peclet (the largest cell Péclet number), added_diffusion (see `Generator`), flux,
         flux_rounds, flux_gain (the L1 distance between the answers of the two fluxes).
     grid : Grid or None
     variables : tuple of str or None
@@ -186,8 +187,8 @@ class SteadyState(Result):
             raise ValueError("a chain has no grid: draw its states with rng.choice(n, p=state.probability)")
         return GridDistribution(self.grid, self.log_density)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """The density, with streamlines of the current in two dimensions.
+    def plot(self, ax: Axes | None = None, *, kind: str = "density") -> Axes:
+        """The density, with streamlines of the current in two dimensions; or the convergence.
 
         Of a chain: the probability of each state. A current that is only rounding (that
         of an equilibrium) is not drawn.
@@ -195,13 +196,17 @@ class SteadyState(Result):
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
+        kind : {"density", "convergence"}
+            "convergence": the largest relative residual after each step, ``info["history"]``.
 
         Returns
         -------
         matplotlib.axes.Axes
         """
-        from rattling.plotting import plot_chain, plot_density
+        from rattling.plotting import plot_chain, plot_convergence, plot_density
 
+        if choice("kind", kind, ("density", "convergence")) == "convergence":
+            return plot_convergence(self.info["history"], ax)
         if self.grid is None:
             return plot_chain(self.probability, ax)
         jumps = (self.exit_rates * self.probability).sum()
@@ -359,6 +364,7 @@ def _solve(
         part, log_p = log_p, np.full(whole.n, -np.inf)
         log_p[states] = part
         info["worst_state"] = int(states[info["worst_state"]])
+    info["history"] = info["history"].tolist()
     escape_rate = info.pop("escape_rate")
     info["peclet"] = whole.peclet
     info["added_diffusion"] = whole.added_diffusion

@@ -124,6 +124,32 @@ def plot_chain(probability: np.ndarray, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def plot_convergence(history: Sequence[float], ax: Axes | None = None) -> Axes:
+    """Draw the residual after each step of a solver.
+
+    Parameters
+    ----------
+    history : sequence of float
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        For an empty history: a direct method or a closed form, which does not iterate.
+    """
+    if len(history) == 0:
+        raise ValueError("history is empty: this steady state was found without iterations")
+    ax = current_axes(ax)
+    ax.semilogy(np.arange(1, len(history) + 1), history, "o-", color="C0", markersize=4, linewidth=1)
+    ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]  # it is a MaxNLocator
+    ax.set(xlabel="step on the finest grid", ylabel="largest relative residual")
+    return ax
+
+
 def plot_field(
     ax: Axes | None,
     grid: Grid,

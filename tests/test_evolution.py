@@ -13,7 +13,7 @@ import rattling as rt
 
 def chain(n, seed, sigma=1.0):
     rng = np.random.default_rng(seed)
-    rates = sparse.random_array((n, n), density=5 / n, rng=rng, data_sampler=lambda size: rng.lognormal(0, sigma, size))
+    rates = sparse.random(n, n, density=5 / n, random_state=rng, data_rvs=lambda size: rng.lognormal(0, sigma, size))
     ring = sparse.coo_array((rng.lognormal(0, sigma, n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n))
     return rt.Generator.from_rates(rates + ring)
 
@@ -133,7 +133,7 @@ class TestRelaxation:
         assert 1 / rt.relaxation_times(W, 1).times[0] == pytest.approx(1e-9 * (p[0] + q[0]), rel=1e-5)
 
     def test_several_steady_states(self):
-        rates = sparse.block_diag([np.ones((2, 2)), np.ones((3, 3))])
+        rates = sparse.block_diag([sparse.coo_array(np.ones((n, n))) for n in (2, 3)])
         with pytest.raises(rt.ReducibleError, match="2 recurrent classes"):
             rt.relaxation_times(rt.Generator.from_rates(rates), 1)
 

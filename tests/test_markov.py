@@ -11,9 +11,7 @@ import rattling as rt
 def random_rates(n, density, seed, sigma=1.0):
     """Sparse lognormal rates; a ring makes the chain irreducible."""
     rng = np.random.default_rng(seed)
-    rates = sparse.random_array(
-        (n, n), density=density, rng=rng, data_sampler=lambda size: rng.lognormal(0, sigma, size)
-    )
+    rates = sparse.random(n, n, density, random_state=rng, data_rvs=lambda size: rng.lognormal(0, sigma, size))
     ring = sparse.coo_array((rng.lognormal(0, sigma, n), (np.arange(n), (np.arange(n) + 1) % n)), shape=(n, n))
     return (rates + ring).tocsr()
 

@@ -172,6 +172,18 @@ def test_a_current_that_is_rounding_is_not_drawn(ax):
     assert len(turning.collections) > 1
 
 
+def test_convergence(ax):
+    model, grid = rattling.systems.vortex_double_well(), rattling.systems.default_grid("vortex_double_well", 32)
+    state = rattling.steady_state(model, grid, method="krylov")
+    assert state.info["history"][-1] < 1e-10 < state.info["history"][0]
+    state.plot(ax, kind="convergence")
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), state.info["history"])
+    assert ax.get_yscale() == "log"
+    chain = rattling.steady_state(rattling.systems.birth_death([1.0], [2.0]))
+    with pytest.raises(ValueError, match="without iterations"):
+        chain.plot(kind="convergence")
+
+
 def test_a_mode(ax):
     generator = rattling.generator(rattling.systems.double_well(), Grid((-2, 2), 50))
     modes = rattling.relaxation_times(generator, 2)

@@ -202,7 +202,7 @@ class TestCycleAffinities:
         assert td.cycle_affinities(rt.Generator.from_rates(np.roll(np.eye(3), 1, axis=1))).largest == np.inf
 
     def test_unconnected(self):
-        rates = sparse.block_diag([np.ones((2, 2)), np.ones((2, 2))])
+        rates = sparse.block_diag([sparse.coo_array(np.ones((2, 2)))] * 2)
         with pytest.raises(ValueError, match="connected: only 2 of 4"):
             td.cycle_affinities(rt.Generator.from_rates(rates))
 

@@ -31,12 +31,16 @@ typedef struct {
     rtl_team_t team; /* the answer does not depend on it */
 } rtl_steady_options_t;
 
+enum { RTL_STEADY_HISTORY = 64 }; /* residuals kept; later ones are dropped */
+
 /* All numbers about a run. */
 typedef struct {
-    rtl_steady_method_t method;    /* what ran */
-    const char *why;               /* static text */
-    double residual;               /* max |r_i| / q_i, recomputed at the end */
-    size_t worst;                  /* the state where it is reached */
+    rtl_steady_method_t method;         /* what ran */
+    const char *why;                    /* static text */
+    double residual;                    /* max |r_i| / q_i, recomputed at the end */
+    size_t worst;                       /* the state where it is reached */
+    double history[RTL_STEADY_HISTORY]; /* it, after each outer step of this chain */
+    size_t n_history;
     long warm_steps;               /* outer steps in p */
     long newton_steps;             /* KINSOL's steps in log p */
     long krylov_iterations;        /* FGMRES iterations, all steps */

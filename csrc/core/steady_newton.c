@@ -55,12 +55,15 @@ typedef struct {
     int status; /* why a callback stopped SUNDIALS */
 } solver_t;
 
-/* Fraction done, in the logarithm of the residual. */
+/* Keeps the residual; the fraction done, in its logarithm. */
 static int
 poll(solver_t *self, double residual)
 {
     double done = 0.0;
 
+    if (residual > 0.0 && self->info->n_history < RTL_STEADY_HISTORY) {
+        self->info->history[self->info->n_history++] = residual;
+    }
     if (self->first_residual > self->options->rtol && residual > 0.0) {
         done = log(self->first_residual / residual) /
                log(self->first_residual / self->options->rtol);

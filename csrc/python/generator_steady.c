@@ -25,10 +25,17 @@ info_dictionary(const rtl_steady_info_t *info, const rtl_nested_flux_t *flux,
 {
     static const char *const methods[] = {
         "auto", "krylov", "direct", "closed-form", "sweeps"};
+    npy_intp n_history = (npy_intp) info->n_history;
+    PyObject *history = PyArray_SimpleNew(1, &n_history, NPY_DOUBLE);
 
+    if (history == NULL) {
+        return NULL;
+    }
+    memcpy(PyArray_DATA((PyArrayObject *) history), info->history,
+        info->n_history * sizeof *info->history);
     return Py_BuildValue(
-        "{s:s,s:s,s:s,s:i,s:d,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}",
-        "method", methods[info->method], "why", info->why, "flux",
+        "{s:N,s:s,s:s,s:s,s:i,s:d,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}",
+        "history", history, "method", methods[info->method], "why", info->why, "flux",
         flux->log_mean ? "log-mean" : "exponential", "flux_rounds", flux->rounds,
         "flux_gain", flux->gain, "discretisation_error", flux->error, "escape_rate",
         escape_rate, "residual", info->residual, "worst_state",

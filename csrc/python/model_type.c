@@ -360,7 +360,7 @@ static PyType_Slot model_slots[] = {
     {Py_tp_methods, model_methods},
     {Py_tp_getset, model_getset},
     {Py_tp_doc, "Model(dim, interpretation, kind, n_noise, drift, diffusion, "
-                "divergence=None)\n--\n\n"
+                "divergence=None, joint=None)\n--\n\n"
                 "Drift and diffusion over blocks of points."},
     {0, NULL},
 };
