@@ -341,8 +341,6 @@ class Model:
         """The `_core.Model`. ``probe_points``, (dim, n) with n >= 1, are where functions
         may be tried to find out the shape of what they return."""
         dim = self.dim if probe_points is None else len(probe_points)
-        if self.dim not in (None, dim):
-            raise ValueError(f"the model has {self.dim} coordinates, but the points have {dim}")
         if dim not in self._cache:
             number = INTERPRETATIONS[self._interpretation]
             self._cache[dim] = self._parts.compile(dim, number, probe_points)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from dataclasses import dataclass, field
@@ -243,8 +244,6 @@ class Setup:
         threads = _core.cores() if threads is None else count("threads", threads, 1, bits=_COUNTER_BITS)
         x0 = _starts(x0, n_paths, model.dim)
         walls = read_walls(boundary, x0.shape[1])
-        if x0.size > sys.maxsize // 8:
-            raise ValueError(f"x0 would have {len(x0)} x {x0.shape[1]} numbers, more than memory has addresses for")
         return cls(model, x0, dt, method, walls, random_key(rng), threads)
 
     def check_size(self, n_steps: int, thin: int) -> None:
@@ -341,7 +340,10 @@ def _starts(x0: ArrayLike, n_paths: int | None, dim: int | None) -> np.ndarray:
         )
     if x0.ndim == 2:
         return x0
-    return np.broadcast_to(x0, (1 if n_paths is None else n_paths, x0.size))
+    shape = (1 if n_paths is None else n_paths, x0.size)
+    if math.prod(shape) > sys.maxsize // 8:
+        raise ValueError(f"x0 would have {shape[0]} x {shape[1]} numbers, more than memory has addresses for")
+    return np.broadcast_to(x0, shape)
 
 
 def read_walls(boundary: Any, dim: int) -> Any:

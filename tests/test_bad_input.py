@@ -98,6 +98,7 @@ REFUSED = [
     (lambda: rt.sweep(flat, {"x": [1]}, on_error=["raise"]), ValueError, "on_error must be one of"),
     (lambda: rt.Model(flat, np.diag([1.0, np.inf])), ValueError, "diffusion must be finite"),
     (lambda: rt.exact_rattling(rt.Model.from_sympy(["x", "y"], 1, variables="x y"), LINE), ValueError, "coordinates"),
+    (lambda: rt.simulate(rt.Model(flat, 1.0), np.zeros(2**13), 0.1, 1, n_paths=2**47), ValueError, "x0 would have 1407"),
     (lambda: rt.estimate_rattling([np.zeros((9, 1))] * 2, times=[np.arange(9)]), ValueError, "times must have one entry"),
     (lambda: rt.estimate_rattling(PATHS, times=PATHS.t), ValueError, "times must be None for Trajectories"),
     (lambda: rt.estimate_density(np.zeros((99, 2)), 1.0, at=[[0.0, 0.0]], method="knn"), ValueError, "do not move"),

@@ -380,3 +380,11 @@ def test_results(tmp_path):
     for act in (lambda: chain.torch, chain.plot, chain.predict):
         with pytest.raises(ValueError, match="a chain without a grid"):
             act()
+
+
+def test_a_broken_adjoint_solution_is_caught(monkeypatch):
+    chain = systems.wells_barriers_forces(size=5, rng=1)
+    monkeypatch.setattr(response, "_factorise", lambda matrix, right: np.zeros(len(right)))
+    with pytest.raises(rt.ConvergenceError, match="the adjoint equation has the residual") as caught:
+        blowtorch.susceptibility(chain, 0, 3)
+    assert caught.value.residual > 1e-6

@@ -1,5 +1,7 @@
 """Densities and gamma from data: against brute force, exact laws, and the errors they claim."""
 
+import types
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
@@ -213,3 +215,12 @@ def test_gamma_bad_arguments(change, message):
     x = np.random.default_rng(1).uniform(size=(4, 100, 1))
     with pytest.raises(ValueError, match=message):
         rt.fit_gamma(**{"trajectories_or_array": x, "dt": 0.1, "at": rt.Grid((0, 1), 4)} | change)
+
+
+def test_scores_that_are_not_found_are_nan():
+    """The slope that two cells would need is far beyond any: the steps end before."""
+    assert np.isnan(density._corrected_score(np.array([0.0, 1e-3]), np.zeros(2), np.ones(2), 1e-4))
+    data = types.SimpleNamespace(
+        halves=np.zeros(2), used=np.ones(2, bool), sums=np.ones((2, 2, 1)), rattling=lambda weights, rng: (np.ones(2),)
+    )
+    assert np.isnan(density._split_halves(data, np.ones(2), None)).all(), "two cells are too few"

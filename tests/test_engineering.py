@@ -260,6 +260,7 @@ HALF = LINE.centres(0) < 3
         (lambda: en.design_drives([MODEL] * 2, HALF, LINE, objective="best"), ValueError, "objective must be one of"),
         (lambda: en.design_noise(MODEL, [], HALF, LINE), TypeError, "patterns must be a sequence of functions"),
         (lambda: en.design_noise(MODEL, [lambda x: x], HALF, LINE), ValueError, r"pattern 0 must return .* \(64,\)"),
+        (lambda: en.melting(MODEL, [0, 1], LINE).melting_temperature(1.5), ValueError, "share must be between 0 and 1"),
         (lambda: en.melting(MODEL, [1, 1], LINE), ValueError, "temperatures must increase"),
         (lambda: en.melting(MODEL, [-1, 1], LINE), ValueError, "temperatures must be a line of numbers >= 0"),
     ],
@@ -267,3 +268,9 @@ HALF = LINE.centres(0) < 3
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_verify_takes_the_generator_of_a_model():
+    model, region = media(1)[0], SPOT
+    one, other = en.verify(model, GRID, region=region), en.verify(rt.generator(model, GRID), region=region)
+    assert one == other or one.summary() == other.summary()

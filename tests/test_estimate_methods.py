@@ -230,3 +230,12 @@ def test_bad_arguments(change, error, message):
     x = np.cumsum(np.random.default_rng(0).normal(size=(50, 2)), axis=0)
     with pytest.raises(error, match=message):
         rt.estimate_rattling(**{"trajectories_or_array": x, "dt": 0.1, "at": [[0.0, 0.0]]} | change)
+
+
+def test_basis_of_two_places():
+    """Starts at two places determine a line, no parabola: the choice of the degree ends there."""
+    x = np.random.default_rng(1).integers(0, 2, 500).astype(float)
+    chosen, line = (
+        rt.estimate_rattling(x, 1.0, method="basis", at=[[0.0], [1.0]], degree=degree).rattling for degree in (None, 1)
+    )
+    np.testing.assert_allclose(chosen, line, rtol=1e-12)

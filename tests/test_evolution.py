@@ -9,6 +9,7 @@ from scipy.integrate import cumulative_trapezoid, trapezoid
 from scipy.sparse.linalg import eigs
 
 import rattling as rt
+from rattling import evolution
 
 
 def chain(n, seed, sigma=1.0):
@@ -178,3 +179,33 @@ class TestRelaxation:
     def test_bad_arguments(self, arguments, error, message):
         with pytest.raises(error, match=message):
             rt.relaxation_times(*arguments)
+
+
+class TestBrokenSolvers:
+    """What ARPACK or the linear solves do not find is said, not returned."""
+
+    chain = rt.generator(rt.Model(lambda x: -x, 1.0, dim=2), rt.Grid([(-2, 2)] * 2, 40))
+
+    def test_arpack(self, monkeypatch):
+        from scipy.sparse import linalg
+
+        def gives_up(*_, **__):
+            raise linalg.ArpackNoConvergence("no", np.ones(2), np.ones((1600, 2)))
+
+        monkeypatch.setattr(linalg, "eigs", gives_up)
+        with pytest.raises(rt.ConvergenceError, match="ARPACK found 2 of 8 modes"):
+            rt.relaxation_times(self.chain, 2)
+
+    def test_linear_solves(self, monkeypatch):
+        resolvent = evolution._core.Resolvent
+
+        class Rough:
+            def __init__(self, chain, gamma, guess):
+                self.exact = resolvent(chain, gamma, guess)
+
+            def solve(self, b, rtol):
+                return self.exact.solve(b, rtol)[0], 1e-3
+
+        monkeypatch.setattr(evolution._core, "Resolvent", Rough)
+        with pytest.raises(rt.ConvergenceError, match="a linear solve of the slowest modes kept a relative residual"):
+            rt.relaxation_times(self.chain, 2)

@@ -629,3 +629,23 @@ def test_bad_models():
 
 def raise_mine(x):
     raise ZeroDivisionError("mine")
+
+
+@pytest.mark.parametrize("circulation", [100, 120])
+def test_log_mean_that_does_not_settle_is_refused(circulation):
+    grid = rt.Grid([(-2.2, 2.2)] * 2, 10)
+    with pytest.raises(rt.ConvergenceError, match="log-mean flux did not settle .*flux='auto'") as caught:
+        rt.steady_state(well(circulation), grid, flux="log-mean")
+    assert caught.value.log_density.shape == (10, 10) and caught.value.info["flux"] == "exponential"
+    assert rt.steady_state(well(circulation), grid).info["flux"] == "exponential"
+
+
+def test_tensor_whose_divergence_is_not_known():
+    """floor(x) has no derivative that the tape knows; on a grid none is needed."""
+    half = sp.Rational(1, 2)
+    model = rt.Model.from_sympy([-X, -Y], [[2 + sp.Abs(sp.floor(X)), half], [half, 2]], variables=(X, Y))
+    assert rt.steady_state(model, rt.Grid([(-2, 2)] * 2, 12)).residual < 1e-12
+
+
+def test_chains_have_no_current():
+    assert rt.steady_state(rt.Generator.from_rates([[0, 1], [1, 0]])).current is None

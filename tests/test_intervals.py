@@ -137,3 +137,11 @@ def test_only_scores_have_intervals():
         intervals([1.0])
     with pytest.raises(ValueError, match="score must be one of 'gamma'"):
         rt.typicality([0.0, 1.0, 3.0], [0.0, -1.0, -2.0]).intervals(n=2, rng=1)["rho"]
+
+
+def test_reach_of_fields():
+    """Twice the lag at which the autocorrelation is below 1/e; all of an axis where it never is."""
+    step = np.repeat([1.0, -1.0], 32)[:, None]  # (64 - 3 k)/(64 - k) at lag k, from 16 on below 1/e
+    assert _reach(step, 0) == 32
+    assert _reach(np.ones((1, 3)), 0) == 1
+    assert _reach(np.full((5, 1), np.nan), 0) == 1

@@ -160,6 +160,9 @@ def test_chain(ax, n):
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), state.probability)
     assert ax.get_xlabel() == "state" and ax.get_yscale() == ("linear" if n == 5 else "log")
     rattling.evolve(chain, state.probability, [0.0, 1.0]).plot(Figure().add_subplot())
+    still, grid = rattling.Model(np.zeros_like, 1.0), Grid((0, 1), n)
+    drawn = rattling.evolve(still, np.full(n, 1 / n), [0.0, 1.0], grid).plot(Figure().add_subplot())
+    assert drawn.get_title() == "t = 1"
 
 
 def test_a_current_that_is_rounding_is_not_drawn(ax):

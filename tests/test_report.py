@@ -192,3 +192,10 @@ def test_points_pickle():
     again = pickle.loads(pickle.dumps(point))
     result = sweeps.sweep(again, axes, rng=seed)
     assert result["entropy_production"][1] > result["entropy_production"][0] - 1e-9
+
+
+def test_no_workers(tmp_path):
+    pytest.importorskip("xarray")
+    (tmp_path / "spec.toml").write_text(SPEC)
+    done = as_a_program("sweep", "spec.toml", "--out", "out.nc", "--workers", "0", cwd=tmp_path)
+    assert done.returncode == 2 and "--workers must be at least 1; got 0" in done.stderr
