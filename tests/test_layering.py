@@ -192,6 +192,14 @@ def test_exported_names_carry_the_name_of_their_file(symbols):
         assert all(symbol.startswith(prefixes) for symbol in exported), (name, exported)
 
 
+def test_the_extension_exports_one_name():
+    from rattling import _core
+
+    listing = subprocess.run(["nm", "-D", "--defined-only", _core.__file__], check=True, capture_output=True, text=True)
+    exported = [line.split()[-1] for line in listing.stdout.splitlines()]
+    assert [name for name in exported if not name.startswith(("_init", "_fini", "__gcov", "__asan"))] == ["PyInit__core"]
+
+
 def test_exported_names_are_declared(symbols):
     headers = "".join(path.read_text() for path in CORE.glob("*.h"))
     for name, listing in symbols.items():

@@ -72,10 +72,8 @@ diffusion_rows(const rtl_model_t *self)
         return self->dim;
     case RTL_DIFFUSION_TENSOR:
         return self->dim * self->dim;
-    case RTL_DIFFUSION_NOISE:
-        return self->dim * self->n_noise;
     default:
-        return 0;
+        return self->dim * self->n_noise;
     }
 }
 

@@ -154,6 +154,9 @@ close_levels(rtl_resolvent_t *self, double *y)
         last++;
         self->n_levels++;
     }
+    if (status != 0) {
+        return status;
+    }
     size_t n = last->chain->n + 1;
     if (n <= LARGEST_DENSE + 1) {
         self->dense = rtl_memory_alloc(n * n, sizeof(double));

@@ -22,7 +22,7 @@ residual(const rtl_generator_t *chain, double gamma, const double *b, const doub
 
 /* Damped iteration with the cycle contracts, whatever gamma is. */
 static void
-test_cycle_contracts(const rtl_generator_t *chain)
+test_cycle_contracts(const rtl_generator_t *chain, size_t n_levels)
 {
     rtl_resolvent_t resolvent;
     double b[N] = {0.0}, x[N], r[N], z[N];
@@ -30,7 +30,7 @@ test_cycle_contracts(const rtl_generator_t *chain)
     b[0] = 1.0;
     b[N / 2] = -0.5;
     CHECK(rtl_resolvent_init(&resolvent, chain, NULL, NULL) == 0);
-    CHECK(resolvent.n_levels >= 3);
+    CHECK(resolvent.n_levels >= n_levels);
     CHECK(rtl_resolvent_bytes(&resolvent) > N * sizeof(double));
     for (double gamma = 1e-6; gamma < 1e7; gamma *= 1e3) {
         CHECK(rtl_resolvent_set(&resolvent, gamma) == 0);
@@ -65,6 +65,24 @@ test_short_times(const rtl_generator_t *chain)
         CHECK_CLOSE(x[i], b[i], 1e-10);
     }
     rtl_resolvent_free(&resolvent);
+}
+
+/* A hub and leaves: one leaf finds a partner, and all the rest is one aggregate. */
+static void
+make_star(rtl_generator_t *chain)
+{
+    int64_t source[2 * N - 2], target[2 * N - 2];
+    double rate[2 * N - 2];
+    uint64_t seed = 5;
+    size_t bad;
+
+    for (size_t e = 0; e < 2 * N - 2; e++) {
+        source[e] = e % 2 == 0 ? 0 : (int64_t) (e / 2 + 1);
+        target[e] = e % 2 == 0 ? (int64_t) (e / 2 + 1) : 0;
+        rate[e] = 0.1 + pseudo(&seed);
+    }
+    CHECK(rtl_generator_from_rates(
+              chain, N, 2 * N - 2, source, target, rate, &bad, NULL) == 0);
 }
 
 /* A chain of one level, with a rate of leaving for good. */
@@ -166,12 +184,16 @@ main(void)
     rtl_generator_t chain;
 
     make_random_chain(&chain, N, 4, 3);
-    test_cycle_contracts(&chain);
+    test_cycle_contracts(&chain, 3);
     test_short_times(&chain);
     test_killing();
     test_interruption(&chain);
     test_interruption_alone();
     CHECK(check_every_allocation_failure(run, &chain) > 20);
+    rtl_generator_free(&chain);
+    make_star(&chain);
+    test_cycle_contracts(&chain, 2);
+    CHECK(check_every_allocation_failure(run, &chain) > 10);
     rtl_generator_free(&chain);
     return 0;
 }
