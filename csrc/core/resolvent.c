@@ -148,9 +148,6 @@ close_levels(rtl_resolvent_t *self, double *y)
         if (status == 0) {
             status = join(last, last + 1, 1, y);
         }
-        if (status != 0) {
-            return status;
-        }
         last++;
         self->n_levels++;
     }
