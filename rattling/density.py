@@ -31,6 +31,7 @@ _NOISE = ("none", "covariance")
 _BLOCKS = 32
 _LEAST_STATES = 2.0  # independent ones behind an estimate of log p
 _LEAST_INCREMENTS = 2  # a dimension, and 2 more, behind an R that is used for gamma
+_SMALL = 0.25  # of a draw of blocks: a block drawn twice is no new data, and few cells would bear it
 _NEIGHBOURS_AT_ONCE = 1 << 21
 
 
@@ -267,7 +268,7 @@ class GammaFit(Result):
     reliability : float
         Share of the variance of R among cells, weighted by their counts, that is not error.
     replicates : ndarray, shape (n_replicates,)
-        gamma with blocks drawn again.
+        gamma with blocks drawn again, see :func:`fit_gamma`.
     method : str
     n_used, n_excluded : int
         Cells used, and visited cells that were not, as their R is not known well enough.
@@ -384,10 +385,12 @@ def fit_gamma(
     ``estimate_rattling(paths, at=grid)``, which is known there too.
 
     The interval: 32 blocks of consecutive data are drawn with replacement (for
-    "split-halves" within each half) and gamma is fitted again. In a replicate R errs twice,
+    "split-halves" within each half), weights of the blocks are changed by a quarter of what they are
+    drawn more or less often than once, gamma is fitted again, and its change is taken four times: drawn
+    outright, blocks would leave cells with the same few increments twice. In a replicate R errs twice,
     once as the data and once as the draw, which is allowed for. The ends are the estimate
     and Student's quantile for 31 degrees of freedom times the standard deviation of the
-    replicates; with few increments a cell they are too wide. Blocks must be longer than memory. If the law does not hold exactly the
+    replicates. Blocks must be longer than memory. If the law does not hold exactly the
     methods weight cells differently, and their gammas differ.
 
     References
@@ -423,6 +426,7 @@ def fit_gamma(
     whole = np.ones(len(data.sums))
     gamma, uncorrected, reliability = fit(data, whole, None)
     replicates = np.array([fit(data, data.draw(rng, method), rng)[0] for _ in range(n_replicates)])
+    replicates = gamma + (replicates - gamma) / _SMALL
     known = replicates[np.isfinite(replicates)]
     n = len(whole)
     stderr = _spread(known) * np.sqrt(n / (n - 1)) if len(known) > n_replicates / 2 else np.nan
@@ -490,26 +494,27 @@ class _Data:
         """R, its errors and n_eff with blocks weighted; with `rng`, R that is given errs again."""
         if self.given is not None:
             r, error = self.given
-            return r if rng is None else r + error * rng.normal(size=r.shape), error, np.full(r.shape, np.inf)
+            return r if rng is None else r + _SMALL * error * rng.normal(size=r.shape), error, np.full(r.shape, np.inf)
         outputs = self.bins.conclude(np.tensordot(weights, self.sums, 1))
         return outputs[0], outputs[1], outputs[4]
 
     def draw(self, rng: np.random.Generator, method: str) -> Any:
-        """How often each block is drawn."""
+        """Weights of the blocks: 1, and _SMALL of how much more or less often each is drawn."""
         n = len(self.sums)
         if method != "split-halves":
-            return rng.multinomial(n, np.full(n, 1 / n)).astype(float)
+            return 1 + _SMALL * (rng.multinomial(n, np.full(n, 1 / n)) - 1.0)
         weights = np.zeros(n)
         for half in (0, 1):
             own = np.flatnonzero(self.halves == half)
             weights[own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)))
-        return weights
+        return 1 + _SMALL * (weights - 1)
 
     def fitted(self, weights: np.ndarray, rng: np.random.Generator | None) -> Any:
         """Counts, R, variance of its error and volume in the cells that are used."""
         counts = weights @ self.sums[..., 0]
         r, error, _ = self.rattling(weights, rng)
-        variance = error**2 + (0.0 if rng is None else self.error**2)  # a replicate errs twice
+        again = 0.0 if rng is None else _SMALL  # a replicate errs twice
+        variance = error**2 + (again * self.error) ** 2
         good = self.used & np.isfinite(r) & np.isfinite(variance)
         return counts[good], r[good], variance[good], self.volume[good]
 
