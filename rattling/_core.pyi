@@ -14,7 +14,8 @@ sundials_version: str
 
 class ConvergenceError(RuntimeError):
     log_density: _Floats
-    residual: float
+    residual: Any
+    modes: Any
     info: dict[str, Any]
 
 class ReducibleError(ValueError):

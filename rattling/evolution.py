@@ -324,10 +324,11 @@ def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
     return result
 
 
-def _residual(generator, values, modes):
+def _residual(generator: Generator, values: np.ndarray, modes: np.ndarray) -> np.ndarray:
     """|W v - λ v| over |λ v|, sums over the states."""
     error = generator.matrix @ modes.T - modes.T * values
-    return np.abs(error).sum(axis=0) / (np.abs(values) * np.abs(modes).sum(axis=1))
+    relative: np.ndarray = np.abs(error).sum(axis=0) / (np.abs(values) * np.abs(modes).sum(axis=1))
+    return relative
 
 
 def _nearest_to_zero(generator: Generator, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -130,7 +130,7 @@ def test_a_simulation_that_others_disturb_gives_the_same_bits():
     def disturb():
         while not done.is_set():
             try:
-                walk.x
+                _ = walk.x
             except RuntimeError:
                 pass
 
