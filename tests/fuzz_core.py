@@ -151,7 +151,7 @@ class Fuzzer:
         if isinstance(value, np.ndarray) and value.size < 10_000 and self.chance(0.9):
             try:
                 return self.spoil_array(value)
-            except (TypeError, ValueError):  # what is spoiled already
+            except EXPECTED:  # what is spoiled already
                 return value
         return self.junk()
 
@@ -610,7 +610,7 @@ class Fuzzer:
         outcome = ""
         try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+                signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)  # ctypes swallows one
                 result = function(*arguments)
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)

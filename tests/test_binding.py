@@ -773,6 +773,14 @@ def test_a_damaged_state_of_an_observer_is_not_followed():
         assert np.isfinite(run.observed()[0]).all()
 
 
+@pytest.mark.parametrize("d", [[[-1.0]], [[0.0, 1.0], [1.0, 0.0]], -np.eye(2), np.full((3, 3), -1.0), np.full((2, 2), 5e-324), [[np.nan, 1], [1, -np.inf]]])
+def test_tensors_that_are_none_are_decomposed_all_the_same(d):
+    offsets, weights, added = _core.selling_decompose(np.array(d), (4,) * len(d), 0.0)
+    if np.isfinite(d).all():
+        sums = np.einsum("k,ki,kj->ij", weights, offsets, offsets)
+        np.testing.assert_allclose(sums, d + np.diag(added), rtol=1e-9, atol=1e-9)
+
+
 # --- estimators, random numbers -----------------------------------------------------------
 
 

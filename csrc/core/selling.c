@@ -16,6 +16,7 @@
  * In space what is found like that is bisected. */
 #include "selling.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -192,8 +193,9 @@ find_base(const part_t *part, double floor, double *added, superbase_t *base)
     double low = floor, least = floor;
 
     *added = floor;
-    while (!descend(part, true, added, base)) { /* the trace always is enough */
-        least = fmax(2.0 * least, 1e-3 * part->trace);
+    /* the trace always is enough, unless D is none that it should be */
+    while (!descend(part, true, added, base)) {
+        least = fmax(2.0 * least, fmax(1e-3 * part->trace, DBL_MIN));
         *added = least;
     }
     if (part->dim < 3 || !(*added > floor)) {
