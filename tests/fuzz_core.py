@@ -94,6 +94,7 @@ class Fuzzer:
         self.pool = {}
         self.operations = list(_core.operations().values())
         self.prepared = []
+        self.depth = 0  # calls within calls
         self.calls = {name: getattr(self, name) for name in dir(self) if name.startswith("call_")}
         known = {name.removeprefix("call_") for name in self.calls}
         self.calls |= {f"call_{name}": self.unknown(name) for name in entries() - known}
@@ -610,10 +611,12 @@ class Fuzzer:
         outcome = ""
         try:
             try:
+                self.depth += 1
                 signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)  # ctypes swallows one
                 result = function(*arguments)
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                self.depth -= 1
+                signal.setitimer(signal.ITIMER_REAL, PATIENCE if self.depth else 0, PATIENCE)
             kind = type(result).__name__
             if type(result).__module__ == "rattling._core":
                 self.keep({"Expression": "tape"}.get(kind, kind), result)

@@ -754,6 +754,14 @@ def test_an_evolution_does_not_run_inside_itself():
     assert seen and run.run(2.0, None).shape == (n,)
 
 
+@pytest.mark.parametrize("t", [np.nan, np.inf, -np.inf])
+def test_an_evolution_to_no_time(t):
+    run = _core.Evolution(chain(), 0.0, np.full(3, 1 / 3), 1e-6, 1e-9)
+    with pytest.raises(ValueError, match="out of its range"):
+        run.run(t, None)
+    assert run.run(1.0, None).shape == (3,)
+
+
 def test_an_exception_of_progress_ends_an_evolution():
     def progress(done):
         raise KeyError("mine")

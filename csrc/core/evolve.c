@@ -220,8 +220,11 @@ int
 rtl_evolve_run(rtl_evolve_t *self, double t, rtl_monitor_t *monitor, double *p)
 {
     sunrealtype reached = 0.0;
-    int flag = CVodeGetCurrentTime(self->cvode, &reached);
 
+    if (!isfinite(t)) {
+        return RTL_BAD_ARGUMENT;
+    }
+    int flag = CVodeGetCurrentTime(self->cvode, &reached);
     self->monitor = self->resolvent.monitor = monitor;
     self->start = reached;
     self->end = t;
