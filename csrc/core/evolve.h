@@ -43,7 +43,8 @@ void rtl_evolve_free(rtl_evolve_t *self);
 
 /* On to a later time; p (n,) receives the probabilities. Chains that lose nothing keep
  * their mass: p is scaled to it at each output. RTL_NOT_CONVERGED where CVODE gives up;
- * its words are in self->sun.message; RTL_BAD_ARGUMENT for a time that is not finite. */
+ * its words are in self->sun.message; RTL_BAD_ARGUMENT for a time that is not finite.
+ */
 int rtl_evolve_run(rtl_evolve_t *self, double t, rtl_monitor_t *monitor, double *p)
     RTL_MUST_CHECK;
 
