@@ -285,7 +285,7 @@ def _solve_adjoint(chain: Generator, p: np.ndarray, right: np.ndarray) -> tuple[
     dim = 0 if chain.grid is None else chain.grid.dim
     if len(others) <= _DIRECT.get(dim, _DIRECT_OTHER):
         adjoint[others] = _factorise(matrix, right[others])
-    elif len(others):
+    else:
         adjoint[others] = _iterate(matrix, right[others])
     error = transposed[used][:, used] @ adjoint[used] - right[used]
     residual = float(np.abs(error).max() / np.abs(right).max())
@@ -300,8 +300,6 @@ def _factorise(matrix: sparse.csc_array, right: np.ndarray) -> np.ndarray:
     """Sparse LU and one step of refinement."""
     from scipy.sparse.linalg import splu
 
-    if matrix.shape[0] == 0:
-        return np.zeros(0)
     lu = splu(matrix)
     x: np.ndarray = lu.solve(right)
     x += lu.solve(right - matrix @ x)

@@ -214,6 +214,8 @@ def test_comparison(ax):
     fields = dict.fromkeys(rattling.apriori.Comparison.__dataclass_fields__, n)
     fields["gamma_closure"] = np.where(n > 1.1, np.nan, n + 0.01)
     rattling.apriori.Comparison(**fields).plot(ax)
+    undefined = rattling.apriori.Comparison(**fields | {"gamma_closure": n * np.nan})
+    assert undefined.summary().split("\n")[1].split() == ["gamma,", "moment", "closure", "nan", "nan"]
     assert [len(line.get_xdata()) for line in ax.lines] == [4, 5, 2]
 
 
