@@ -13,6 +13,7 @@
 # make leaks   every call 10,000 times (N=10000)
 # make coverage  lines of csrc/ and rattling/ that tests run; fails below 98 and 100 %
 # make compilers  gcc and clang, both at -O0 and -O3: no warning, and the same numbers
+# make soak    random sweeps on two processes (MINUTES=30)
 # make studies  the figures and tables of docs/studies; what was computed is kept in build/studies
 # make notebooks  the tutorial as .ipynb files, into build/notebooks-ipynb
 # make check   ruff and codespell    make types  mypy, and the extension's stub against itself
@@ -24,7 +25,7 @@ VENV := .venv
 CC ?= cc
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: coverage compilers asan-python fuzz tsan integer faults leaks demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
+.PHONY: soak coverage compilers asan-python fuzz tsan integer faults leaks demo test check types test-oldest wheel sundials7 docs studies notebooks lint test-c test-python format clean distclean system
 
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -185,6 +186,10 @@ faults: $(VENV)/built
 N ?= 10000
 leaks: $(VENV)/built
 	$(VENV)/bin/python tests/test_leaks.py $(N)
+
+MINUTES ?= 30
+soak: $(VENV)/built
+	$(VENV)/bin/python tests/soak.py $(MINUTES)
 
 # The oldest versions that pyproject.toml allows.
 test-oldest: | $(VENV)/bin/python system
