@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rattling._core import ConvergenceError, ReducibleError
+from rattling.results import import_extra, write_whole
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -44,12 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return status
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return DONE
     except OSError as error:
+        _forget_output()
         where = f"{error.filename}: " if error.filename else ""
         print(f"rattling: {where}{error.strerror or error}", file=sys.stderr)
     except MemoryError as error:
@@ -60,6 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("rattling: interrupted", file=sys.stderr)
         return INTERRUPTED
     return BAD_INPUT
+
+
+def _forget_output() -> None:
+    """What cannot be written now cannot be written at exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _output_path(option: str, text: str, suffix: str = "") -> Path:
@@ -94,7 +106,7 @@ def _run_demo(arguments: Namespace) -> int:
     path = _output_path("--figure", arguments.figure, ".png")
     result = demo.compute()
     print(demo.report(result))
-    demo.figure(result).savefig(path)
+    write_whole(path, demo.figure(result).savefig)
     print(f"figure: {path}")
     return DONE
 
@@ -160,7 +172,7 @@ def _draw_smarticles(results: Any, name: str, path: Path) -> None:
     from rattling.plotting_paths import smarticle_figure
 
     titled = {f"{kind}: {_KINDS[kind]}": result for kind, result in results.items()}
-    smarticle_figure(titled, name).savefig(path)
+    write_whole(path, smarticle_figure(titled, name).savefig)
 
 
 def _smarticle_numbers(tracks: Trajectories, results: Any) -> dict[str, Any]:
@@ -303,7 +315,6 @@ def _run_sweep(arguments: Namespace) -> int:
     from concurrent.futures import ProcessPoolExecutor
 
     from rattling import report
-    from rattling.results import import_extra
     from rattling.sweeps import sweep
 
     import_extra("xarray", "xarray")
@@ -319,7 +330,7 @@ def _run_sweep(arguments: Namespace) -> int:
         pool = ProcessPoolExecutor(arguments.workers, mp_context=multiprocessing.get_context("spawn"))
     with pool as executor:
         result = sweep(point, axes, executor=executor, rng=seed, checkpoint=partial)
-    result.to_xarray().to_netcdf(out)
+    write_whole(out, result.to_xarray().to_netcdf)
     print(f"{len(result.points)} points, {result.n_failed} failed: {out}")
     if result.n_failed:
         first = next(k for k, error in enumerate(result.errors) if error)

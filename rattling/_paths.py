@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rattling._checks import count, positive, real_array
+from rattling._progress import aside
 from rattling.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -256,11 +257,11 @@ def search_tree(paths: Paths, states: np.ndarray, points: np.ndarray, unit: np.n
     for x in (states, points):
         x[:, around] %= box[around]
     boxsize = box if around.any() else None
-    return cKDTree(states, boxsize=boxsize, balanced_tree=False, compact_nodes=False), points
+    return aside(lambda: cKDTree(states, boxsize=boxsize, balanced_tree=False, compact_nodes=False)), points
 
 
 def nearest_distance(paths: Paths, starts: np.ndarray, points: np.ndarray, unit: np.ndarray, k: int) -> np.ndarray:
     """Distance of the k-th nearest of the starts from each point, in units of `unit` along each axis."""
     tree, points = search_tree(paths, starts, points, unit)
-    distances: np.ndarray = tree.query(points, [k])[0]
+    distances: np.ndarray = aside(tree.query, points, [k])[0]
     return distances[:, 0]

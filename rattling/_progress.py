@@ -1,12 +1,13 @@
-"""The one place that turns ``progress=`` into a hook for the core."""
+"""Calls that last: ``progress=`` as a hook for the core; Ctrl-C where the core has no say."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from rattling._typing import Hook, Progress
 
@@ -35,3 +36,13 @@ def progress_hook(progress: Progress | None, label: str) -> Iterator[Hook]:
         progress(1.0)
     else:
         raise TypeError(f"progress must be True, False or a callable; got {progress!r}")
+
+
+def aside(function: Callable[..., Any], *arguments: Any) -> Any:
+    """function(*arguments), of LAPACK or SciPy, on another thread: so Ctrl-C is answered
+    while it lasts. It comes to its end even then, unseen."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(function, *arguments).result()
+    finally:
+        pool.shutdown(wait=False)

@@ -11,7 +11,7 @@ import numpy as np
 from rattling import _core
 from rattling._checks import choice, count, number, random_generator, real_array
 from rattling._paths import read_lags, read_paths, search_tree, terms
-from rattling._progress import progress_hook
+from rattling._progress import aside, progress_hook
 from rattling.estimators import BinSums, RattlingField, read_at
 from rattling.grids import Grid
 from rattling.results import Result, table, with_error
@@ -238,7 +238,7 @@ def _neighbour_counts(paths: Paths, parts: Any, points: np.ndarray, k: int, n: i
     counts, radius = [], []
     at_once = max(_NEIGHBOURS_AT_ONCE // k, 1)
     for first in range(0, len(points), at_once):
-        far, index = tree.query(scaled[first : first + at_once], k)
+        far, index = aside(tree.query, scaled[first : first + at_once], k)
         own = part_of[index] + len(parts) * np.arange(len(index))[:, None]
         counts.append(np.bincount(own.ravel(), minlength=len(index) * len(parts)).reshape(-1, len(parts)))
         radius.append(far[:, -1])

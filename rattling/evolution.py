@@ -10,7 +10,7 @@ import numpy as np
 
 from rattling import _core
 from rattling._checks import number, real_array
-from rattling._progress import progress_hook
+from rattling._progress import aside, progress_hook
 from rattling.fokker_planck import generator, grid_missing
 from rattling.grids import Grid
 from rattling.markov import Generator, irreducible_parts, not_unique
@@ -294,7 +294,7 @@ def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
     if not lost and len(generator.recurrent_classes()[0]) > 1:
         raise not_unique(generator)
     if n <= _DENSE:
-        values, vectors = np.linalg.eig(generator.matrix.toarray())
+        values, vectors = aside(np.linalg.eig, generator.matrix.toarray())
         order = np.argsort(-values.real, kind="stable")[0 if lost else 1 :]
     else:
         values, vectors = _nearest_to_zero(generator, min(2 * k + 4, n - 2))

@@ -10,6 +10,8 @@ import json
 import math
 import os
 import secrets
+import shutil
+import tempfile
 import textwrap
 import zipfile
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -88,20 +90,7 @@ class Result:
         """
         arrays: dict[str, np.ndarray] = {}
         header = {"format": _FORMAT, **_pack(self, arrays, "")}
-        target = os.path.realpath(os.fspath(path))
-        temporary = f"{target}.{secrets.token_hex(4)}.tmp"
-        if not os.path.isdir(os.path.dirname(target)):  # else the error names the temporary file
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
-        try:
-            with open(temporary, "xb") as file:
-                _write(file, header, arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
+        write_whole(path, lambda name: _write(name, header, arrays))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -291,9 +280,33 @@ def _unpack(packed: Any, arrays: dict[str, np.ndarray], known: dict[str, type[Re
     raise ValueError(f"unknown kind of value {kind!r}")
 
 
-def _write(file: IO[bytes], header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def write_whole(path: str | os.PathLike[str], write: Callable[[str], Any]) -> None:
+    """Call write(name) for a new file beside `path`, which takes its place when it is complete."""
+    target = os.path.realpath(os.fspath(path))
+    stem, suffix = os.path.splitext(target)  # a suffix may say what is written
+    if os.path.exists(target) and not os.path.isfile(target):  # a device stays where it is
+        with open(target, "wb") as device, tempfile.TemporaryDirectory() as folder:
+            write(os.path.join(folder, "whole" + suffix))
+            with open(os.path.join(folder, "whole" + suffix), "rb") as file:
+                shutil.copyfileobj(file, device)
+        return
+    if not os.path.isdir(os.path.dirname(target)):  # else the error names the temporary file
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+    temporary = f"{stem}.{secrets.token_hex(4)}.tmp{suffix}"
+    try:
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+
+
+def _write(name: str, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """An npz file, as numpy.savez makes them, and in it the header as a text file."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_HEADER, json.dumps(header, indent=1))
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

@@ -184,6 +184,8 @@ def sweep(
         checkpoint of another sweep.
     TypeError
         For parameters or results of other kinds.
+    OSError
+        If the checkpoint cannot be written. What it holds stays good.
 
     Examples
     --------
@@ -348,6 +350,16 @@ def _stack(results: Any) -> Any:
 # --- checkpoint -------------------------------------------------------------------------------------
 
 
+# what is wrong with the disk, not with what is on it
+_NO_FILE = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_READONLY,
+)
+
+
 class _Nowhere:
     def load(self) -> dict[int, Any]:
         return {}
@@ -365,7 +377,10 @@ class _Store:
     def __init__(self, path: str | os.PathLike[str], points: Any, seeds: Any) -> None:
         identity = json.dumps([points, [None if s is None else [s.entropy, s.spawn_key] for s in seeds]], default=repr)
         self.path = os.fspath(path)
-        self.base = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            self.base = sqlite3.connect(self.path, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self._failure(error) from error
         try:
             (state,) = self.base.execute("PRAGMA quick_check(1)").fetchone()
             if state != "ok":
@@ -373,11 +388,14 @@ class _Store:
             self.base.execute("CREATE TABLE IF NOT EXISTS sweep (identity TEXT)")
             self.base.execute("CREATE TABLE IF NOT EXISTS points (number INTEGER PRIMARY KEY, content BLOB)")
             rows = self.base.execute("SELECT identity FROM sweep").fetchall()
+            if not rows:
+                self.base.execute("INSERT INTO sweep VALUES (?)", (identity,))
         except sqlite3.DatabaseError as error:
-            raise self._damaged(error) from error
-        if not rows:
-            self.base.execute("INSERT INTO sweep VALUES (?)", (identity,))
-        elif rows[0][0] != identity:
+            if getattr(error, "sqlite_errorcode", None) not in _NO_FILE:
+                raise self._damaged(error) from error
+            self.base.close()
+            raise self._failure(error) from error
+        if rows and rows[0][0] != identity:
             self.base.close()
             raise ValueError(f"checkpoint {self.path} is of another sweep: other points or another rng")
 
@@ -387,6 +405,8 @@ class _Store:
             for number, content in self.base.execute("SELECT number, content FROM points"):
                 with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                     done[number] = _Outcome({name: arrays[name] for name in arrays.files})
+        except MemoryError:
+            raise
         except Exception as error:  # a damaged archive can raise almost anything
             raise self._damaged(error) from error
         return done
@@ -399,7 +419,14 @@ class _Store:
         if outcome.values is not None:
             content = io.BytesIO()
             np.savez(content, **outcome.values)
-            self.base.execute("INSERT OR REPLACE INTO points VALUES (?, ?)", (number, content.getvalue()))
+            try:
+                self.base.execute("INSERT OR REPLACE INTO points VALUES (?, ?)", (number, content.getvalue()))
+            except sqlite3.Error as error:
+                raise self._failure(error) from error
+
+    def _failure(self, error: sqlite3.Error) -> OSError:
+        """The disk is full, the file is locked, ..."""
+        return OSError(f"checkpoint {self.path} cannot be written: {error}")
 
     def close(self) -> None:
         self.base.close()

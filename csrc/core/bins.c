@@ -460,12 +460,17 @@ conclude_cell(const rtl_bins_t *self, const layout_t *layout, const double *sums
     }
 }
 
-void
-rtl_bins_conclude(const rtl_bins_t *self, const double *sums, const rtl_bins_out_t *out)
+int
+rtl_bins_conclude(const rtl_bins_t *self, const double *sums, const rtl_bins_out_t *out,
+    rtl_monitor_t *monitor)
 {
     layout_t layout = layout_of(self);
+    size_t n = self->grid->n_cells;
+    int status = 0;
 
-    for (size_t cell = 0; cell < self->grid->n_cells; cell++) {
+    for (size_t cell = 0; status == 0 && cell < n; cell++) {
         conclude_cell(self, &layout, sums + cell * layout.size, cell, out);
+        status = rtl_monitor_poll(monitor, (double) cell / (double) n);
     }
+    return status;
 }

@@ -43,8 +43,8 @@ int rtl_bins_sum(const rtl_bins_t *self, const rtl_increments_t *increments,
     double *sums, rtl_monitor_t *monitor) RTL_MUST_CHECK;
 
 /* What sums, of any number of calls, say. */
-void rtl_bins_conclude(
-    const rtl_bins_t *self, const double *sums, const rtl_bins_out_t *out);
+int rtl_bins_conclude(const rtl_bins_t *self, const double *sums,
+    const rtl_bins_out_t *out, rtl_monitor_t *monitor) RTL_MUST_CHECK;
 
 /* Number of the cell of a point, or n_cells where it is outside. */
 size_t rtl_bins_find(const rtl_grid_t *grid, const double *x);

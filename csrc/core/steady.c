@@ -123,7 +123,13 @@ solve_ring(const rtl_generator_t *chain, const rtl_steady_options_t *options, do
     }
     info->why = "a line or a ring: sums over spanning trees";
     info->bytes = chain->n * sizeof(double);
-    int status = rtl_direct_ring(chain, y);
+    int status = rtl_monitor_poll(options->monitor, 0.0);
+    if (status == 0) {
+        status = rtl_direct_ring(chain, y);
+    }
+    if (status == 0) {
+        status = rtl_monitor_poll(options->monitor, 0.5);
+    }
     return status == 0 ? verify(chain, options, y, info) : status;
 }
 

@@ -241,9 +241,16 @@ estimate_bins(PyObject *module, PyObject *args)
         (result = new_outputs(n_cells, dim, 7, o)) != NULL) {
         const rtl_bins_out_t out = {o[0], o[1], o[2], o[3], o[4], o[5], o[6]};
         const double *data = rtl_arrays_data(sums);
+        rtl_monitor_t monitor;
+        int status;
+        rtl_callbacks_monitor(&monitor, Py_None);
         Py_BEGIN_ALLOW_THREADS
-        rtl_bins_conclude(&bins, data, &out);
+        status = rtl_bins_conclude(&bins, data, &out, &monitor);
         Py_END_ALLOW_THREADS
+        if (status != 0) {
+            Py_CLEAR(result);
+            rtl_module_raise(status, NULL);
+        }
     }
     Py_XDECREF(sums);
     input_release(&input);

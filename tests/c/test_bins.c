@@ -83,7 +83,7 @@ estimate(data_t *data, const double *period, const rtl_grid_t *grid, result_t *r
     }
     int status = rtl_bins_sum(&data->bins, &data->increments, sums, monitor);
     if (status == 0) {
-        rtl_bins_conclude(&data->bins, sums, &out);
+        status = rtl_bins_conclude(&data->bins, sums, &out, monitor);
     }
     rtl_memory_free(sums);
     return status;
