@@ -21,7 +21,7 @@ import numpy as np
 from rattling.grids import Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import xarray
 

@@ -6,8 +6,6 @@ import signal
 import threading
 import time
 
-import pytest
-
 
 def answered_after(call, delay):
     """Seconds of this thread's own work from SIGINT, sent when all threads have worked for

@@ -1,4 +1,4 @@
-"""Ctrl-C in every call that can last: an early moment of each here, 30 random ones by
+"""Ctrl-C in every call that can last: an early moment of some here, 30 random ones of all by
 
     python tests/test_interruption.py MOMENTS [NAME ...]
 
@@ -9,6 +9,7 @@ whether the next call is right and whether anything is left behind.
 import functools
 import gc
 import sys
+import threading
 import time
 
 import numpy as np
@@ -17,7 +18,7 @@ from interruption import answered_after, assert_ctrl_c_is_answered
 from test_leaks import resident
 
 import rattling as rt
-from rattling import apriori, blowtorch, engineering, systems, thermodynamics
+from rattling import apriori, blowtorch, systems, thermodynamics
 
 cached = functools.cache
 
@@ -139,13 +140,68 @@ LONG = {
     "weak_disorder": lambda: apriori.weak_disorder(systems.random_diffusion(rng=1), rt.Grid([(0, 2 * np.pi)] * 2, (1000, 1000), boundary="periodic")),
     "sweep": lambda: rt.sweep(lambda a: rt.steady_state(swirl(), flat(100)).entropy_production, {"a": range(10)}),
     "typicality_ensemble": lambda: rt.typicality_ensemble(lambda rng: systems.random_rates(120, rng=rng), 300, rng=1),
-    "Trajectories.plot, matrix": lambda: on_grid(swirl, 600).matrix,
+    "Generator.matrix": lambda: on_grid(swirl, 600).matrix,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LONG)
+# those that no test of a module interrupts
+@pytest.mark.parametrize(
+    "name",
+    [
+        "steady_state, full tensor",
+        "steady_state, log-mean",
+        "steady_state, 48 x 48 x 48",
+        "relaxation_times, dense",
+        "Simulation.advance",
+        "estimate_rattling, bins",
+        "estimate_rattling, knn",
+        "estimate_density, knn",
+    ],
+)
 def test_ctrl_c(name):
     assert_ctrl_c_is_answered(LONG[name], 0.05)
+
+
+def numbers(result):
+    """What must be the same each time."""
+    fields = getattr(result, "__dict__", {"result": result}).items()
+    return {name: value for name, value in fields if isinstance(value, np.ndarray | float)}
+
+
+def test_another_thread_is_stopped_by_its_progress():
+    """Signals reach the main thread alone; what progress= raises ends a call anywhere."""
+
+    class Stop(Exception):
+        pass
+
+    stop, caught = threading.Event(), []
+
+    def progress(done):
+        if stop.is_set():
+            raise Stop
+
+    def work(call):
+        try:
+            call()
+        except Stop as error:
+            caught.append(error)
+
+    simulation = rt.Simulation(swirl(), np.zeros((100, 2)), 0.01, rng=1)
+    calls = [
+        lambda: simulation.advance(10**9, progress=progress),
+        lambda: rt.simulate(swirl(), np.zeros((100, 2)), 0.01, 10**9, thin=10**6, progress=progress),
+    ]
+    threads = [threading.Thread(target=work, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(caught) == 2
+    n = simulation.n_steps
+    again = rt.Simulation(swirl(), np.zeros((100, 2)), 0.01, rng=1).advance(n)
+    np.testing.assert_array_equal(simulation.x, again.x)
 
 
 def main(moments, *names):
@@ -158,7 +214,7 @@ def main(moments, *names):
             continue
         answered_after(call, 0.05)
         begin = time.process_time()
-        call()
+        expected = numbers(call())
         lasts = time.process_time() - begin
         gc.collect()
         memory, answers = resident(), []
@@ -168,6 +224,7 @@ def main(moments, *names):
                 answers.append(1e3 * answer)
         gc.collect()
         memory = resident() - memory
+        np.testing.assert_equal(numbers(call()), expected)
         slow += max(answers) > 100
         print(f"{name:36}{lasts:9.2f}{np.median(answers):11.1f}{max(answers):7.1f}{memory // 1024:12}", flush=True)
     print(f"{len(LONG)} calls, {slow} slower than 100 ms")

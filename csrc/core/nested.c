@@ -182,12 +182,9 @@ reweigh_rounds(rtl_log_mean_t *log_mean, rtl_geometric_t *multigrid,
         if (multigrid != NULL) {
             rtl_geometric_replace(multigrid, &log_mean->reweighted);
         }
-        status = rtl_monitor_poll(options->monitor, 0.0);
-        if (status == 0) {
-            status = rtl_steady_solve(
-                &log_mean->reweighted, multigrid, &loose, true, y, &info);
-            rtl_steady_add_work(work, &info);
-        }
+        status =
+            rtl_steady_solve(&log_mean->reweighted, multigrid, &loose, true, y, &info);
+        rtl_steady_add_work(work, &info);
         flux->rounds++;
         if (status != 0) {
             return status;
