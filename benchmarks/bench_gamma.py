@@ -55,7 +55,7 @@ def main():
         for seed, paths, grid, gamma, exact in data_sets(system, n):
             for method, got in fits.items():
                 start = time.perf_counter()
-                fit = rt.fit_gamma(paths, at=grid, method=method, lags=1, rng=seed, n_replicates=200)
+                fit = rt.fit_gamma(paths, at=grid, method=method, lags=1, rng=seed, n_replicates=100)
                 seconds = time.perf_counter() - start
                 half = (fit.high - fit.gamma) / 2.04 * 1.01  # Student's 31: 68.3 % from 95 %
                 z = fit.gamma - gamma
