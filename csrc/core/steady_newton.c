@@ -226,6 +226,9 @@ warm_up(solver_t *self, double until, bool exchange, int patience)
         if (status != 0) {
             break;
         }
+        if (!met && self->geometric == NULL) { /* aggregates of better probabilities */
+            rtl_multilevel_free(&self->aggregation);
+        }
         if (!met) {
             self->geometric = NULL;
         }
