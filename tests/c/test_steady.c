@@ -132,7 +132,7 @@ test_not_converged(void)
     options.rtol = 1e-18; /* below rounding */
     CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == RTL_NOT_CONVERGED);
     CHECK(info.residual > 1e-18 && info.warm_steps == 1);
-    CHECK(rtl_steady_residual(&chain, y, (rtl_team_t) {.n_threads = 2}, &worst) ==
+    CHECK(rtl_steady_residual(&chain, y, 0.0, (rtl_team_t) {.n_threads = 2}, &worst) ==
           info.residual);
     CHECK(worst == info.worst);
     options = rtl_steady_defaults();
@@ -140,11 +140,11 @@ test_not_converged(void)
     CHECK(rtl_steady_solve(&chain, NULL, &options, 0, y, &info) == 0);
     /* a wrong answer is seen */
     y[7] += 1e-9;
-    CHECK(
-        rtl_steady_residual(&chain, y, (rtl_team_t) {.n_threads = 2}, &worst) > 1e-10);
+    CHECK(rtl_steady_residual(&chain, y, 0.0, (rtl_team_t) {.n_threads = 2}, &worst) >
+          1e-10);
     y[7] = NAN;
-    CHECK(!(rtl_steady_residual(&chain, y, (rtl_team_t) {.n_threads = 2}, &worst) <=
-            1e-10));
+    CHECK(!(rtl_steady_residual(
+                &chain, y, 0.0, (rtl_team_t) {.n_threads = 2}, &worst) <= 1e-10));
     free(y);
     rtl_generator_free(&chain);
 }
