@@ -135,7 +135,7 @@ $(eval $(call instrumented,asan))
 $(eval $(call instrumented,tsan))
 
 asan-python: build/asan-python/built
-	$(asan_PYTHON) -m pytest -p no:cacheprovider -k "not interrupt" $(PYTEST)
+	$(asan_PYTHON) -m pytest -p no:cacheprovider -k "not interrupt and not ctrl_c and not compiled_module_is" $(PYTEST)
 
 # Random calls of the extension, then mutated files for all that reads files.
 CALLS ?= 1000000
