@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from rattling.results import Result
 from rattling.trajectories import Setup, exits, periods, read_walls
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
@@ -86,10 +86,19 @@ class Observation(Result):
         Raises
         ------
         ValueError
-            If only visits were observed (``lags=()``).
+            If only visits were observed (``lags=()``), or counts and sums contradict each other.
         """
         if not self.lags:
             raise ValueError("the simulation observed visits only; give it lags")
+        if self.sums.ndim != 2 or len(self.sums) != self.counts.size or not np.isfinite(self.sums).all():
+            raise ValueError(f"sums must be finite and have {self.counts.size} rows, one a cell")
+        starts = self.sums[:, 0]
+        wrong = np.flatnonzero((starts < 0) | (starts > self.counts.ravel()))
+        if wrong.size:
+            raise ValueError(
+                f"counts and sums do not fit: cell {wrong[0]} has {starts[wrong[0]]:g} increments,"
+                f" but {self.counts.flat[wrong[0]]} visits"
+            )
         grid, dim = self.grid, self.grid.dim
         one = np.zeros(1, dtype=np.intp)
         paths = (np.zeros((1, dim)), one, one + 1, None, self.dt, self.period, *terms(self.lags, "none"))
@@ -335,6 +344,7 @@ class Simulation:
         """
         setup = self._setup
         arguments = {"dt": setup.dt, "method": setup.method, "walls": setup.walls, "key": setup.key}
+        arguments["probe"] = _probe(setup.model, self.x)
         observed = None
         if self._grid is not None:
             observed = {"grid": self._grid, "lags": self._lags, "every": self._every}
@@ -358,13 +368,16 @@ class Simulation:
         Raises
         ------
         ValueError
-            If the file is damaged or belongs to a model of another dimension.
+            If the file is damaged, or was made with a model that has another dimension, drift or
+            diffusion.
         """
         saved = _Checkpoint.load(path)
         arguments, observed = saved.arguments, saved.observed or {}
         steps, x, *rest = saved.state
         dt, method, walls, key = (arguments[name] for name in ("dt", "method", "walls", "key"))
         setup = Setup.read(model, x, dt, None, method, None, walls, threads)
+        if not np.allclose(_probe(model, x), arguments["probe"], rtol=1e-9, atol=0, equal_nan=True):
+            raise ValueError(f"{os.fspath(path)} was made with another model: drift or diffusion differ")
         self = cls.__new__(cls)
         self._start(
             replace(setup, key=key), observed.get("grid"), observed.get("lags", ()), observed.get("every", 1)
@@ -375,3 +388,12 @@ class Simulation:
     def __repr__(self) -> str:
         n_paths, dim = self._setup.x0.shape
         return f"Simulation({n_paths} paths of {dim} coordinates, t={self.t:.6g}, n_steps={self.n_steps})"
+
+
+def _probe(model: Model, x: np.ndarray) -> np.ndarray:
+    """Drift and diffusion at a few states, to know a model by."""
+    points = np.ascontiguousarray(x[:4].T)
+    try:
+        return np.concatenate([model.drift(points).ravel(), model.diffusion(points).ravel()])
+    except ValueError:  # not finite there
+        return np.full(points.size * (1 + len(points)), np.nan)

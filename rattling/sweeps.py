@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import io
 import itertools
@@ -203,7 +204,7 @@ def sweep(
         raise TypeError(f"executor must be None or have a method submit, not {type(executor).__name__}")
     axes, points = _points(parameters)
     seeds = _seeds(function, points, rng)
-    store = _Store(checkpoint, points, seeds) if checkpoint is not None else _Nowhere()
+    store = _Store(checkpoint, _name(function), points, seeds) if checkpoint is not None else _Nowhere()
     try:
         done = store.load()
         todo = [k for k in range(len(points)) if k not in done]
@@ -371,11 +372,18 @@ class _Nowhere:
         pass
 
 
+def _name(function: Function) -> str:
+    """By which a checkpoint knows a function."""
+    if isinstance(function, functools.partial):
+        return _name(function.func)
+    return getattr(function, "__qualname__", type(function).__qualname__)
+
+
 class _Store:
     """A database with one row a finished point: complete, or not there."""
 
-    def __init__(self, path: str | os.PathLike[str], points: Any, seeds: Any) -> None:
-        identity = json.dumps([points, [None if s is None else [s.entropy, s.spawn_key] for s in seeds]], default=repr)
+    def __init__(self, path: str | os.PathLike[str], name: str, points: Any, seeds: Any) -> None:
+        identity = json.dumps([name, points, [None if s is None else [s.entropy, s.spawn_key] for s in seeds]], default=repr)
         self.path = os.fspath(path)
         try:
             self.base = sqlite3.connect(self.path, isolation_level=None)
@@ -397,7 +405,7 @@ class _Store:
             raise self._failure(error) from error
         if rows and rows[0][0] != identity:
             self.base.close()
-            raise ValueError(f"checkpoint {self.path} is of another sweep: other points or another rng")
+            raise ValueError(f"checkpoint {self.path} is of another sweep: another function, other points or another rng")
 
     def load(self) -> dict[int, Any]:
         done = {}
@@ -515,6 +523,7 @@ class _Draw:
     def __init__(self, family: Function, scores: Any) -> None:
         self.family = family
         self.scores = scores
+        self.__qualname__ = f"{', '.join(scores)} of {_name(family)}"
 
     def __call__(self, draw: int, rng: np.random.Generator) -> Any:
         system = self.family(rng)
