@@ -17,6 +17,7 @@ class ConvergenceError(RuntimeError):
     residual: Any
     modes: Any
     info: dict[str, Any]
+    modes: Any
 
 class ReducibleError(ValueError):
     classes: list[NDArray[np.intp]]
