@@ -14,10 +14,9 @@ sundials_version: str
 
 class ConvergenceError(RuntimeError):
     log_density: _Floats
-    residual: Any
+    residual: float
     modes: Any
     info: dict[str, Any]
-    modes: Any
 
 class ReducibleError(ValueError):
     classes: list[NDArray[np.intp]]

@@ -281,7 +281,7 @@ def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
         If there are several recurrent classes: each has a steady state.
     ConvergenceError
         If ARPACK does not converge, or a mode has a residual above 1e-2: ``.modes`` is the
-        result with it, ``.residual`` its residuals.
+        result with all residuals, ``.residual`` the worst.
 
     References
     ----------
@@ -321,7 +321,7 @@ def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
             f"mode {worst} misses W v = λ v by {residual[worst]:.2g} |λ v|: decay at {abs(values[worst]):.2g} is hidden"
             f" by rounding beside rates of {generator.exit_rates.max():.2g}; try fewer or larger cells"
         )
-        error.residual, error.modes = residual, result
+        error.residual, error.modes = float(residual[worst]), result
         raise error
     return result
 
