@@ -3,6 +3,8 @@
     python benchmarks/bench_markov.py line         # 1-D, against two cumulative sums
     python benchmarks/bench_markov.py random       # random graphs, against power iteration
     python benchmarks/bench_markov.py metastable   # accuracy of weakly coupled blocks
+    python benchmarks/bench_markov.py survey       # the same of many chains drawn at random
+    python benchmarks/bench_markov.py exact        # large graphs whose law is known
 
 Times are of the processor, medians of three where they are short; every answer is checked
 before its time is printed.
@@ -149,14 +151,65 @@ def around_zero(A):
     return p / p.sum()
 
 
+def survey(count):
+    """Iterations alone against elimination: parts, degree, rates and couplings at random."""
+    rng = np.random.default_rng(1)
+    wrong, unsolved = [], 0
+    for _ in range(count):
+        parts, n, degree, sigma = (int(rng.choice(v)) for v in ((2, 3, 8), (200, 500, 900), (2, 3, 6), (0, 1, 2, 3)))
+        sizes = rng.multinomial(n - 5 * parts, np.ones(parts) / parts) + 5
+        first = np.concatenate([[0], np.cumsum(sizes)])
+        rates = sparse.block_diag([graph(size, rng.integers(2**31), degree) for size in sizes], format="lil")
+        rates.setdiag(0)
+        rates = rates.tocsr()
+        rates.data = rng.lognormal(0, sigma, rates.nnz)
+        links = sparse.lil_array(rates.shape)
+        coupling = 10.0 ** -rng.integers(2, 13)
+        for part in np.repeat(range(parts), rng.choice([1, 3])):
+            a, b = (first[p] + rng.integers(sizes[p]) for p in (part, (part + 1) % parts))
+            links[a, b], links[b, a] = coupling * rng.lognormal(0, 1, 2)
+        W = rt.Generator.from_rates(rates + links.tocsr())
+        exact = rt.steady_state(W, method="direct").probability
+        try:
+            error = np.abs(rt.steady_state(W, method="krylov").probability / exact - 1).max()
+        except rt.ConvergenceError:
+            unsolved += 1
+            continue
+        wrong += [error] if error > 1e-9 else []
+    worst = f", at most by {max(wrong):.1e}" if wrong else ""
+    print(f"{count} chains: {unsolved} not solved by iterations; {len(wrong)} off by more than 1e-9{worst}")
+
+
+def exact(sizes):
+    """Two random graphs of degree 8, lognormal conductances and probabilities, one weak link."""
+    for n in sizes:
+        rng, half = np.random.default_rng(1), n // 2
+        a = np.concatenate([np.arange(half), rng.integers(0, half, 3 * half)])
+        b = np.concatenate([(np.arange(half) + 1) % half, rng.integers(0, half, 3 * half)])
+        a, b = np.concatenate([a, a + half, [0]]), np.concatenate([b, b + half, [half]])
+        conductance = rng.lognormal(0, 1, len(a))
+        conductance[-1] = 1e-8
+        p = rng.lognormal(0, 1, n)
+        flow = np.where(a == b, 0, conductance)
+        rates = sparse.coo_array((np.tile(flow, 2) / p[np.r_[a, b]], (np.r_[a, b], np.r_[b, a])), shape=(n, n))
+        W = rt.Generator.from_rates(rates)
+        state, seconds = timed(lambda W=W: rt.steady_state(W, threads=1))
+        error = np.abs(state.probability / (p / p.sum()) - 1).max()
+        print(f"n = {n}: {seconds:.2f} s, largest relative error of an entry {error:.1e}", flush=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=["line", "random", "metastable"])
+    parser.add_argument("part", choices=["line", "random", "metastable", "survey", "exact"])
     parser.add_argument("--sizes", type=int, nargs="+", help="states")
     arguments = parser.parse_args()
     if arguments.part == "line":
         line(*(arguments.sizes or [10**6]))
     elif arguments.part == "random":
         random(arguments.sizes or [10**5, 10**6])
+    elif arguments.part == "survey":
+        survey(*(arguments.sizes or [1000]))
+    elif arguments.part == "exact":
+        exact(arguments.sizes or [10**4, 10**5])
     else:
         metastable(*(arguments.sizes or [2000]))

@@ -310,6 +310,17 @@ def accuracy(large):
             )
 
 
+def time_to_error():
+    """S2 with c = 20 to an L1 error of 1e-3 by both fluxes; the exponential one is that of
+    every positive peer here."""
+    model, half = s2(20)
+    for flux, n in (("log-mean", 192), ("exponential", 1536)):
+        grid = grid_of(model, half, n)
+        seconds, state = median_time(lambda grid=grid, flux=flux: rt.steady_state(model, grid, flux=flux, threads=1), 1)
+        error, _ = error_of(state.probability, model, grid)
+        print(f"{flux} flux, {n}^2 cells: L1 error {error:.5f} in {seconds:.2f} s")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=["work", "peers", "packages", "accuracy"])
@@ -320,3 +331,5 @@ if __name__ == "__main__":
         peers(arguments.large, arguments.only)
         sys.exit()
     {"work": work, "packages": packages, "accuracy": accuracy}[arguments.part](arguments.large)
+    if arguments.part == "accuracy" and arguments.large:
+        time_to_error()
