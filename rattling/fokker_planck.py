@@ -364,7 +364,7 @@ def _solve(
         part, log_p = log_p, np.full(whole.n, -np.inf)
         log_p[states] = part
         info["worst_state"] = int(states[info["worst_state"]])
-    info["history"] = info["history"].tolist()
+    info["history"] = info.pop("history").tolist()  # last: what is printed begins with the method
     escape_rate = info.pop("escape_rate")
     info["peclet"] = whole.peclet
     info["added_diffusion"] = whole.added_diffusion
