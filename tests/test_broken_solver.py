@@ -1,5 +1,5 @@
 """Results that cannot lie: solvers that are broken on purpose are caught by what is checked
-after them. The C core's own checks are in tests/c/test_broken_solver.c.
+after them.
 """
 
 import dataclasses
