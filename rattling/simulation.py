@@ -157,8 +157,9 @@ class _Checkpoint(Result):
         steps, *arrays = self.state
         count("steps", steps, 0, bits=48)
         count("key", self.arguments["key"], 0, bits=64)
-        if len(arrays) != 6 or any(not isinstance(a, np.ndarray) or a.dtype != float for a in arrays):
-            raise ValueError("its state is no six arrays")
+        numbers = [*arrays, self.arguments["probe"]]
+        if len(numbers) != 7 or any(not isinstance(a, np.ndarray) or a.dtype != float for a in numbers):
+            raise ValueError("its state is no six arrays, or its model's values no array")
         read_walls(self.arguments["walls"], arrays[0].shape[1])
         positive("dt", self.arguments["dt"])
         if not isinstance(self.arguments["method"], str):
