@@ -194,7 +194,7 @@ soak: $(VENV)/built
 # The oldest versions that pyproject.toml allows.
 test-oldest: | $(VENV)/bin/python system
 	$(PYTHON) -m venv build/oldest
-	build/oldest/bin/python -m pip install -q --disable-pip-version-check numpy==2.0.0 scipy==1.13.0 sympy==1.13.0 mpmath==1.3.0 'setuptools>=77' pytest hypothesis
+	build/oldest/bin/python -m pip install -q --disable-pip-version-check numpy==2.0.0 scipy==1.13.0 sympy==1.13.0 mpmath==1.3.0 'setuptools>=77' pytest hypothesis tqdm xarray
 	build/oldest/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps .
 	mkdir -p build/oldest-tests && cp -r tests pyproject.toml build/oldest-tests/
 	cd build/oldest-tests && ../oldest/bin/python -m pytest -q -p no:cacheprovider -k "not interrupt" $(WHEEL_TESTS)
