@@ -142,7 +142,10 @@ def test_evolution(change, monkeypatch):
     real = _core.Evolution
     chain = rt.Generator.from_rates(rates())
     p = np.full(N, 1 / N)
-    wrap = lambda run: lambda *arguments: change(run(*arguments))  # noqa: E731
+
+    def wrap(run):
+        return lambda *arguments: change(run(*arguments))
+
     monkeypatch.setattr(_core, "Evolution", lambda *arguments: Broken(real(*arguments), run=wrap))
     with pytest.raises(rt.ConvergenceError, match="no solution: mass is off"):
         rt.evolve(chain, p, [0.1, 1.0])

@@ -331,7 +331,10 @@ def test_interpretations_differ_by_their_drift(system, seed):
 def test_functions_and_symbols_are_the_same_model(system, interpretation):
     G = sympy.diag(*[sympy.sqrt(2 * system.D[i, i]) for i in range(system.dim)])
     f, g = (sympy.lambdify(system.x, list(e), "numpy") for e in (system.f, G.diagonal()))
-    ones = lambda x: np.ones(x.shape[1])  # noqa: E731
+
+    def ones(x):
+        return np.ones(x.shape[1])
+
     called = rt.Model(
         lambda x: np.array([v * ones(x) for v in f(*x)]),
         noise=lambda x: np.array([v * ones(x) for v in g(*x)]),
