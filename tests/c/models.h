@@ -52,6 +52,17 @@ constant_diffusion(const double *x, double *d, intptr_t n, void *data)
     return 0;
 }
 
+/* D = 0.1 + x0^2, one row. */
+static inline int
+hot_stripe(const double *x, double *d, intptr_t n, void *data)
+{
+    (void) data;
+    for (intptr_t i = 0; i < n; i++) {
+        d[i] = 0.1 + x[i] * x[i];
+    }
+    return 0;
+}
+
 static inline rtl_model_t
 model_of(size_t dim, rtl_block_fn drift, void *drift_data, rtl_block_fn diffusion,
     void *diffusion_data)

@@ -28,6 +28,15 @@
         }                                                                              \
     } while (0)
 
+/* A monitor's poll: ends the work the first time it is asked. */
+static inline int
+stop_at_once(void *data, double done)
+{
+    (void) data;
+    CHECK(done >= 0.0 && done <= 1.0);
+    return 1;
+}
+
 /* Run `act`, which must release all it allocates, with its first, second, ...
  * allocation failing, until one run succeeds. Each failed run must return
  * RTL_NO_MEMORY, and none may leave a block behind. Returns the failures seen. */

@@ -140,17 +140,10 @@ run(void *monitor)
     return estimate(&data, &got, monitor);
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    return done >= 0.0;
-}
-
 int
 main(void)
 {
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
 
     test_exact(false, 3);
     test_exact(false, 5);

@@ -335,17 +335,10 @@ run(void *monitor)
     return status;
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    return done >= 0.0;
-}
-
 int
 main(void)
 {
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
 
     check_lags(1, 0);
     check_lags(2, 0);

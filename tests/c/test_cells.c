@@ -95,19 +95,12 @@ run(void *data)
     return status;
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    return done >= 0.0;
-}
-
 int
 main(void)
 {
     static data_t data;
     const double width[] = {0.05, 0.11};
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
     rtl_cells_t cells;
 
     make_data(&data);

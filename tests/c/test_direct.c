@@ -105,19 +105,11 @@ solve(void *data)
     return status == 0 ? rtl_direct_ring(data, y) : status;
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    CHECK(done >= 0.0 && done <= 1.0);
-    return 1;
-}
-
 static void
 test_interruption(const rtl_generator_t *chain)
 {
     double y[20] = {0.0};
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
 
     CHECK(rtl_direct_dense(chain, &monitor, y) == RTL_INTERRUPTED);
 }

@@ -105,20 +105,12 @@ test_walk(void)
     rtl_generator_free(&chain);
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    (void) done;
-    return 1;
-}
-
 static void
 test_failures(void)
 {
     enum { N = 30 };
     rtl_generator_t chain;
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
     rtl_steady_options_t options = rtl_steady_defaults();
     rtl_steady_info_t info;
     double y[N], killing[N] = {1.0}, kappa;

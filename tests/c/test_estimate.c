@@ -95,18 +95,10 @@ run(void *data)
     return rtl_estimate_windowed(&windows, 1, &r, data);
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    (void) done;
-    return 1;
-}
-
 int
 main(void)
 {
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
 
     test_special_functions();
     test_log_det();

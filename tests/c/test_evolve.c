@@ -27,21 +27,13 @@ test_two_states(void)
     rtl_generator_free(&chain);
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    CHECK(done >= 0.0 && done <= 1.0);
-    return 1;
-}
-
 /* A larger chain uses several levels; long times reach the steady state. */
 static void
 test_levels_and_interruption(void)
 {
     rtl_generator_t chain;
     rtl_evolve_t evolve;
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
     double p[500] = {1.0}, image[500], largest = 0.0;
 
     make_random_chain(&chain, 500, 4, 9);

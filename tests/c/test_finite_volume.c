@@ -244,21 +244,13 @@ failing_drift(const double *x, double *f, intptr_t n, void *data)
     return -1;
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    (void) done;
-    return 1;
-}
-
 static void
 test_failures(void)
 {
     rtl_grid_t grid;
     rtl_generator_t chain;
     rtl_fault_t fault;
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
     double d = 1.0, peclet;
     rtl_model_t model = model_of(1, bad_drift, NULL, constant_diffusion, &d);
 

@@ -146,19 +146,11 @@ all_of_it(void *data)
     return status;
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    (void) done;
-    return 1;
-}
-
 static void
 test_interruption(void)
 {
     rtl_generator_t chain;
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
     int64_t source[] = {0, 1}, target[] = {1, 0};
     double rate[] = {1.0, 2.0};
     int32_t label[2];

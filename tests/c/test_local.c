@@ -136,14 +136,6 @@ test_blank(data_t *data)
 }
 
 static int
-stop(void *data, double done)
-{
-    (void) data;
-    (void) done;
-    return 1;
-}
-
-static int
 run(void *data)
 {
     static result_t result;
@@ -155,7 +147,7 @@ main(void)
 {
     static data_t data;
     static result_t result;
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
 
     make_data(&data);
     test_random_walk(&data);

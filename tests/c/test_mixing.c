@@ -90,19 +90,11 @@ solve(void *data)
     return rtl_mixing_solve(data, 1e-10, NULL, y, &rounds);
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    CHECK(done > 0.0 && done <= 1.0);
-    return 1;
-}
-
 int
 main(void)
 {
     rtl_generator_t chain;
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
     double y[N];
     long rounds;
 

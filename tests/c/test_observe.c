@@ -1,45 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "models.h"
 #include "observe.h"
-#include "test.h"
 
 enum { DIM = 2, PATHS = 600, STEPS = 30 };
 
-/* f = -x */
-static int
-spring(const double *x, double *out, intptr_t n, void *data)
-{
-    (void) data;
-    for (intptr_t i = 0; i < DIM * n; i++) {
-        out[i] = -x[i];
-    }
-    return 0;
-}
-
-/* D = 0.1 + x0^2 */
-static int
-noise(const double *x, double *out, intptr_t n, void *data)
-{
-    (void) data;
-    for (intptr_t i = 0; i < n; i++) {
-        out[i] = 0.1 + x[i] * x[i];
-    }
-    return 0;
-}
-
+static size_t dim = DIM;
 static const rtl_model_t model = {
     .dim = DIM,
     .kind = RTL_DIFFUSION_SCALAR,
-    .drift = {spring, NULL, DIM, true},
-    .diffusion = {noise, NULL, 1, true},
+    .drift = {ou_drift, &dim, DIM, true},
+    .diffusion = {hot_stripe, NULL, 1, true},
 };
 static const rtl_step_t method = {.model = &model, .random = {8}, .dt = 0.02};
 static const double period[DIM] = {0.0, 0.0};
 static double starts[PATHS * DIM];
 
 static int
-make_grid(rtl_grid_t *grid)
+observed_grid(rtl_grid_t *grid)
 {
     const double lower[] = {-0.5, -0.4}, upper[] = {0.5, 0.4};
     double edges[2][5];
@@ -77,7 +56,7 @@ test_counts(void)
     rtl_simulate_t simulation;
     rtl_grid_t grid;
 
-    CHECK(make_grid(&grid) == 0);
+    CHECK(observed_grid(&grid) == 0);
     rtl_observe_t observe = observer(&grid, 2, 1);
     CHECK(rtl_observe_good(&observe));
     CHECK(rtl_simulate_init(
@@ -150,7 +129,7 @@ main(void)
 
     test_counts();
     test_blocks();
-    CHECK(make_grid(&grid) == 0);
+    CHECK(observed_grid(&grid) == 0);
     CHECK(check_every_allocation_failure(watch, &grid) >= 7);
     rtl_grid_free(&grid);
     return 0;

@@ -18,14 +18,6 @@ fail_late(void *data, size_t task)
     return task == 500 ? RTL_NOT_FINITE : 0;
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    (void) done;
-    return 1;
-}
-
 static void
 fill(void *data, size_t piece, size_t first, size_t last)
 {
@@ -69,7 +61,7 @@ main(void)
     double out[N];
 
     for (size_t threads = 1; threads <= 4; threads++) {
-        rtl_monitor_t monitor = {.poll = stop};
+        rtl_monitor_t monitor = {.poll = stop_at_once};
 
         for (size_t i = 0; i < N; i++) {
             out[i] = -1.0;

@@ -31,19 +31,11 @@ test_solutions(const rtl_generator_t *chain)
     }
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    (void) done;
-    return 1;
-}
-
 static void
 test_interruption(const rtl_generator_t *chain)
 {
     rtl_resolve_t resolve;
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
     double b[N] = {1.0}, x[N];
 
     CHECK(rtl_resolve_init(&resolve, chain, 1.0, NULL, NULL) == 0);

@@ -1,32 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "models.h"
 #include "simulate.h"
-#include "test.h"
 
 enum { DIM = 2, PATHS = 700, STEPS = 40 };
-
-/* f = -x */
-static int
-spring(const double *x, double *out, intptr_t n, void *data)
-{
-    (void) data;
-    for (intptr_t i = 0; i < DIM * n; i++) {
-        out[i] = -x[i];
-    }
-    return 0;
-}
-
-/* D = 0.1 + x0^2 */
-static int
-noise(const double *x, double *out, intptr_t n, void *data)
-{
-    (void) data;
-    for (intptr_t i = 0; i < n; i++) {
-        out[i] = 0.1 + x[i] * x[i];
-    }
-    return 0;
-}
 
 static int
 still(const double *x, double *out, intptr_t n, void *data)
@@ -59,11 +37,12 @@ refuse(const double *x, double *out, intptr_t n, void *data)
     return 17;
 }
 
+static size_t dim = DIM;
 static const rtl_model_t ou = {
     .dim = DIM,
     .kind = RTL_DIFFUSION_SCALAR,
-    .drift = {spring, NULL, DIM, true},
-    .diffusion = {noise, NULL, 1, true},
+    .drift = {ou_drift, &dim, DIM, true},
+    .diffusion = {hot_stripe, NULL, 1, true},
 };
 
 static const double box_lower[] = {-1.5, -1.0}, box_upper[] = {1.5, 1.0};

@@ -105,14 +105,6 @@ solve(void *data)
     return rtl_sparse_lu_solve(data, (rtl_team_t) {.n_threads = 1}, y, &bytes);
 }
 
-static int
-stop(void *data, double done)
-{
-    (void) data;
-    (void) done;
-    return 1;
-}
-
 static void
 test_without(void)
 {
@@ -127,7 +119,7 @@ int
 main(void)
 {
     rtl_generator_t chain;
-    rtl_monitor_t monitor = {.poll = stop};
+    rtl_monitor_t monitor = {.poll = stop_at_once};
     double y[100] = {0.0};
     size_t bytes;
 
