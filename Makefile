@@ -210,6 +210,8 @@ $(VENV)/measured: pyproject.toml | $(VENV)/built
 
 # C tests and Python tests run in a copy of the tree with counters in the core. Both reports
 # name what was missed. Tests that fail do not hide them: it is make test that judges tests.
+# Left out is what looks at the extension's names and at what calls leave in memory: counters
+# have names, and what counts Python's lines remembers them.
 COVERED := build/covered
 COVERAGE := $(CURDIR)/$(VENV)/bin/python -m coverage
 coverage: $(VENV)/measured
@@ -218,7 +220,8 @@ coverage: $(VENV)/measured
 	ln -s $(CURDIR)/$(VENV) $(COVERED)/$(VENV)
 	cd $(COVERED) && RATTLING_CFLAGS="$(coverage_FLAGS)" RATTLING_LDFLAGS=--coverage $(VENV)/bin/python setup.py -q build_ext --inplace
 	$(MAKE) -s -C $(COVERED) $(C_TESTS:%=build/coverage/%.passed)
-	-cd $(COVERED) && COVERAGE_FILE=$$PWD/.coverage PYTHONPATH=$$PWD $(COVERAGE) run -m pytest -q -p no:cacheprovider $(PYTEST)
+	-cd $(COVERED) && COVERAGE_FILE=$$PWD/.coverage PYTHONPATH=$$PWD $(COVERAGE) run -m pytest -q -p no:cacheprovider \
+	  -k "not exports_one_name and not nothing_is_kept" $(PYTEST)
 	cd $(COVERED) && $(COVERAGE) combine -q
 	cd $(COVERED) && $(CURDIR)/$(VENV)/bin/gcovr --fail-under-line 98; c=$$?; $(COVERAGE) report; exit $$((c | $$?))
 

@@ -66,7 +66,8 @@ class FunctionParts:
                 raise ValueError(f"{self.what} has {len(array)} rows, but dim is {self.dim}")
             self.dim = len(array)
         if self.what == "noise":
-            array = 0.5 * (array @ array.T if array.ndim == 2 else array**2)
+            with np.errstate(over="ignore", invalid="ignore"):
+                array = 0.5 * (array @ array.T if array.ndim == 2 else array**2)
         check_constant(np.diag(np.atleast_1d(array)) if array.ndim < 2 else array, "diffusion")
         if array.ndim == 2 and np.count_nonzero(array - np.diag(np.diag(array))) == 0:
             array = np.diag(array)

@@ -3,6 +3,7 @@ after them.
 """
 
 import dataclasses
+import functools
 import sqlite3
 
 import numpy as np
@@ -174,6 +175,18 @@ def test_modes(n, monkeypatch):
     assert caught.value.residual == caught.value.modes.residual.max() > 0.01
 
 
+def test_linear_solves_of_modes_that_stop_early(monkeypatch):
+    real = _core.Resolvent
+
+    def early(solve):
+        return lambda b, rtol: (solve(b, rtol)[0], 0.3)
+
+    monkeypatch.setattr(_core, "Resolvent", lambda *arguments: Broken(real(*arguments), solve=early))
+    W = rt.generator(rt.Model.from_sympy("-x", 1, variables="x"), rt.Grid((-4, 4), 2000))
+    with pytest.raises(rt.ConvergenceError, match="linear solve of the slowest modes kept a relative residual of 0.3"):
+        rt.relaxation_times(W, 2)
+
+
 def test_decay_that_rounding_hides():
     """e^-25 per unit time beside rates of 10^3: eigenvalues are right to 10^-16 of the largest."""
     W = rt.generator(rt.Model.from_sympy("x - x**3", 0.01, variables="x"), rt.Grid((-2, 2), 1000))
@@ -255,6 +268,10 @@ def test_a_checkpoint_knows_its_function(tmp_path):
         rt.sweep(triple, {"a": [1, 2]}, checkpoint=path)
     with pytest.raises(ValueError, match="another sweep"):
         rt.sweep(double, {"a": [1, 3]}, checkpoint=path)
+    same, other = functools.partial(double), functools.partial(triple)
+    assert (rt.sweep(same, {"a": [1, 2]}, checkpoint=path).values["y"] == [2, 4]).all()
+    with pytest.raises(ValueError, match="another sweep"):
+        rt.sweep(other, {"a": [1, 2]}, checkpoint=path)
 
 
 def test_a_damaged_point_of_a_checkpoint(tmp_path):

@@ -433,6 +433,8 @@ def test_exact_rattling_values():
         ((drift, [[1, 2], [2, 1]]), {}, ValueError, "diffusion must be positive semidefinite.*eigenvalue -1"),
         ((drift, math.nan), {}, ValueError, "diffusion must be finite"),
         ((drift,), {"noise": math.inf}, ValueError, "noise must be finite"),
+        ((drift,), {"noise": 1e200}, ValueError, "diffusion must be finite; got .*inf"),
+        ((drift,), {"noise": [[1e200, 0], [1, 1]]}, ValueError, "diffusion must be finite; got .*inf"),
         ((drift, 1), {"parameters": 3}, TypeError, "parameters must be a dict"),
     ],
 )

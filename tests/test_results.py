@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from rattling import Grid
+from rattling import Grid, results
+from rattling.blowtorch import heat_bounds
 from rattling.results import Result
+from rattling.systems import random_rates
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -300,6 +302,17 @@ def test_damaged_bytes_give_a_value_error_or_the_same_result(tmp_path):
     assert refused > 75
 
 
+def test_no_memory_is_no_damage(tmp_path, monkeypatch):
+    def full(*_):
+        raise MemoryError
+
+    sample().save(tmp_path / "a.npz")
+    for name in ("_read", "_unpack"):
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            patch.setattr(results, name, full)
+            Sample.load(tmp_path / "a.npz")
+
+
 def test_repr():
     result = sample(density=np.array([[1.0, np.nan], [3.0, 2.0]]), scratch=object())
     lines = repr(result).split("\n")
@@ -327,6 +340,12 @@ def test_xarray():
     np.testing.assert_allclose(data["x"], [1 / 6, 1 / 2, 5 / 6])
     np.testing.assert_array_equal(data["double"], 2 * data["density"])
     assert data.attrs["gamma"] == np.pi and data.attrs["name"] == "a <b>"
+
+
+def test_xarray_of_single_numbers():
+    pytest.importorskip("xarray")
+    data = heat_bounds(random_rates(5, rng=1), 0, 1).to_xarray()
+    assert not data.data_vars and np.isfinite(data.attrs["low"])
 
 
 def test_xarray_missing(monkeypatch):

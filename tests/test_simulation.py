@@ -170,6 +170,17 @@ def test_a_saved_simulation_needs_its_model(model, tmp_path):
         Simulation.load(tmp_path / "simulation.npz", Model.from_sympy("-x", 1, variables="x"))
 
 
+def test_saved_where_the_drift_is_not_finite(tmp_path):
+    """It is one step further that this would be noticed."""
+    model = Model(lambda x: np.where(x > 0.5, np.nan, 1.0), 0.0, dim=1)
+    path = tmp_path / "simulation.npz"
+    Simulation(model, [0.0], 1.0).advance(1).save(path)
+    again = Simulation.load(path, model)
+    assert again.x[0, 0] == 1.0
+    with pytest.raises(ValueError, match="not finite"):
+        again.advance(1)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -184,6 +195,7 @@ def test_a_saved_simulation_needs_its_model(model, tmp_path):
         {"without": "grid"},
         {"every": 0},
         {"lags": ("1",)},
+        {"grid": 3},
         {"steps": -1},
         {"steps": 2**63},
         {"cells": np.array(["a"])},

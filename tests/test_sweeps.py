@@ -128,6 +128,16 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
             rt.sweep(abs_of, {"a": [1, -2]}, checkpoint=path)
 
 
+def test_no_memory_is_no_damage(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    rt.sweep(abs_of, {"a": [1, -2]}, checkpoint=tmp_path / "points")
+    monkeypatch.setattr(np, "load", full)
+    with pytest.raises(MemoryError):
+        rt.sweep(abs_of, {"a": [1, -2]}, checkpoint=tmp_path / "points")
+
+
 def abs_of(a):
     return abs(a)
 
