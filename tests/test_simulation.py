@@ -137,6 +137,34 @@ def test_threads_and_pieces_change_nothing(model, pieces, threads):
     assert_same(simulation, make(model, every=3).advance(61))
 
 
+@pytest.mark.parametrize("boundary", [None, [(-0.4, 0.4, "reflecting"), (-1, 1, "periodic")]])
+@pytest.mark.parametrize("noise", ["amplitude", "diffusion", "scalar", "functions"])
+def test_a_path_alone_is_as_among_others(noise, boundary):
+    """One path has a loop of its own."""
+    drift, field = ["y - x**3*exp(-x)", "-x - sin(y)/2"], ["(2 + sin(x*y))/3", "sqrt(1 + y**2)/2"]
+    model = {
+        "amplitude": lambda: Model.from_sympy(drift, noise=field, variables="x y"),
+        "diffusion": lambda: Model.from_sympy(drift, field, variables="x y"),
+        "scalar": lambda: Model.from_sympy(drift, noise=field[0], variables="x y"),
+        "functions": lambda: Model(lambda x: -x, noise=lambda x: 1 / (1 + x**2), dim=2),
+    }[noise]()
+    run = {"dt": 0.02, "n_steps": 301, "rng": 5, "boundary": boundary}
+    many, one = simulate(model, np.zeros((300, 2)), **run).x, simulate(model, np.zeros((1, 2)), **run).x
+    np.testing.assert_array_equal(one[0], many[0])
+    thinned = simulate(model, np.zeros((1, 2)), **run, thin=7).x
+    np.testing.assert_array_equal(thinned, one[:, ::7])
+
+
+def test_a_path_alone_says_where_it_fails():
+    model = Model.from_sympy("x**3", 1, variables="x")
+    messages = []
+    for x0 in ([[2.0]], [[2.0], [0.0]]):
+        with pytest.raises(ValueError, match="not finite") as error:
+            simulate(model, np.array(x0), 0.1, 1000, rng=1)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+
+
 def test_record_goes_on(model):
     whole = simulate(model, [0.1, 0.0], 0.02, 60, n_paths=700, rng=3)
     simulation = make(model).advance(20)

@@ -45,33 +45,50 @@ rtl_elementary_select(uint64_t condition, double a, double b)
  * lowest of the sum. */
 #define RTL_ELEMENTARY_ROUND 0x1.8p52
 
-/* exp x = 2^k exp r, |r| <= log(2)/2; 2^k in two factors, for its subnormal ends. */
+/* exp x = 2^k exp r, |r| <= log(2)/2. The polynomial is summed in pairs (Estrin 1960):
+ * half as many operations wait for the one before. Returns exp r; the lowest bits of *t
+ * are those of k. */
+RTL_PROCESSOR_INLINE double
+rtl_elementary_exp_reduced(double x, double *t)
+{
+    *t = x * 1.44269504088896338700 + RTL_ELEMENTARY_ROUND;
+    double k = *t - RTL_ELEMENTARY_ROUND;
+    double r = (x - k * 0.69314718036912381649) - k * 1.90821492927058770002e-10;
+    double q = r * r, q2 = q * q;
+    double low = (0.5 + 0.166666666666666712926 * r) +
+                 q * (0.0416666666666666712926 + 0.00833333333332605778743 * r);
+    double middle = (0.00138888888888836917537 + 0.000198412698750919318886 * r) +
+                    q * (2.48015873257414828251e-05 + 2.75572550565382369317e-06 * r);
+    double high = (2.75572733976939729785e-07 + 2.51053598468300935482e-08 * r) +
+                  q * 2.09147889726021605587e-09;
+    return 1.0 + (r + q * (low + q2 * (middle + q2 * high)));
+}
+
+/* exp x where |x| <= RTL_ELEMENTARY_NEAR: no overflow and no subnormal numbers. */
+#define RTL_ELEMENTARY_NEAR 708.0
+
+RTL_PROCESSOR_INLINE double
+rtl_elementary_exp_near(double x)
+{
+    double t, y = rtl_elementary_exp_reduced(x, &t);
+
+    return rtl_elementary_double(
+        rtl_elementary_bits(y) + (rtl_elementary_bits(t) << 52));
+}
+
+/* exp x of any x, with the same bits: 2^k in two factors, for its subnormal ends. */
 RTL_PROCESSOR_INLINE double
 rtl_elementary_exp(double x)
 {
     double c = rtl_elementary_select(x > 710.0, 710.0, x); /* nan stays */
     c = rtl_elementary_select(c < -746.0, -746.0, c);
-    double t = c * 1.44269504088896338700 + RTL_ELEMENTARY_ROUND;
-    double k = t - RTL_ELEMENTARY_ROUND;
-    double r = (c - k * 0.69314718036912381649) - k * 1.90821492927058770002e-10;
-    double p = 2.09147889726021605587e-09;
-
-    p = p * r + 2.51053598468300935482e-08;
-    p = p * r + 2.75572733976939729785e-07;
-    p = p * r + 2.75572550565382369317e-06;
-    p = p * r + 2.48015873257414828251e-05;
-    p = p * r + 0.000198412698750919318886;
-    p = p * r + 0.00138888888888836917537;
-    p = p * r + 0.00833333333332605778743;
-    p = p * r + 0.0416666666666666712926;
-    p = p * r + 0.166666666666666712926;
-    p = p * r + 0.5;
+    double t, y = rtl_elementary_exp_reduced(c, &t);
     uint64_t positive =
         rtl_elementary_bits(t) - rtl_elementary_bits(RTL_ELEMENTARY_ROUND) + 2048;
     uint64_t half = positive >> 1;
     double first = rtl_elementary_double((half - 1) << 52);
     double second = rtl_elementary_double((positive - half - 1) << 52);
-    return (1.0 + (r + r * r * p)) * first * second;
+    return y * first * second;
 }
 
 /* x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), s = f / (2 + f):
@@ -100,30 +117,6 @@ rtl_elementary_log(double x)
     y = rtl_elementary_select(x < INFINITY, y, x); /* infinity and nan */
     y = rtl_elementary_select(x == 0.0, -INFINITY, y);
     return rtl_elementary_select(x < 0.0, NAN, y);
-}
-
-/* 1 - 2 / (exp 2|x| + 1), and a polynomial near 0. */
-RTL_PROCESSOR_INLINE double
-rtl_elementary_tanh(double x)
-{
-    const uint64_t sign = UINT64_C(1) << 63;
-    double a = fabs(x), z = x * x;
-    double large = 1.0 - 2.0 / (rtl_elementary_exp(2.0 * a) + 1.0);
-    double p = -1.833596211003942034e-05;
-
-    p = p * z + 8.15473780652536473293e-05;
-    p = p * z - 0.000232251040679385095233;
-    p = p * z + 0.000588054154841872902919;
-    p = p * z - 0.00145546480280074499829;
-    p = p * z + 0.00359208316634345749263;
-    p = p * z - 0.00886323211354147350027;
-    p = p * z + 0.0218694883837809300742;
-    p = p * z - 0.0539682539647576217656;
-    p = p * z + 0.133333333333301967683;
-    p = p * z - 0.333333333333333259318;
-    double y = rtl_elementary_select(a < 0.6, a + a * z * p, large);
-    return rtl_elementary_double(
-        rtl_elementary_bits(y) | (rtl_elementary_bits(x) & sign));
 }
 
 #endif

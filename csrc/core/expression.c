@@ -61,9 +61,9 @@ BINARY(MODULO, modulo(a, b))
 UNARY(NEGATE, -a)
 UNARY(SQUARE, a *a)
 UNARY(SQRT, sqrt(a))
-UNARY(EXP, rtl_elementary_exp(a))
+UNARY(EXP, rtl_elementary_exp_near(a)) /* and see run_step */
 UNARY(LOG, rtl_elementary_log(a))
-UNARY(SIN, rtl_elementary_sine(a, 0)) /* and see fix_far */
+UNARY(SIN, rtl_elementary_sine(a, 0)) /* the same */
 UNARY(COS, rtl_elementary_sine(a, 1))
 UNARY(TAN, tan(a))
 UNARY(ASIN, asin(a))
@@ -118,16 +118,22 @@ compute_MINUS_PRODUCT(double a, double b, double c)
         }                                                                              \
         break;
 
-/* Sines of angles beyond the reach of the vectorised ones. */
-static void
-fix_far(int32_t op, const double *a, size_t n, double *out)
+/* Whether any is out of reach of what was computed. */
+RTL_PROCESSOR_INLINE bool
+any_far(const double *a, size_t n, double limit)
 {
     uint64_t far = 0;
 
     for (size_t i = 0; i < n; i++) {
-        far += fabs(a[i]) > RTL_ELEMENTARY_ANGLE;
+        far += !(fabs(a[i]) <= limit);
     }
-    for (size_t i = 0; far > 0 && i < n; i++) {
+    return far > 0;
+}
+
+static void
+fix_far_sines(int32_t op, const double *a, size_t n, double *out)
+{
+    for (size_t i = 0; i < n; i++) {
         if (fabs(a[i]) > RTL_ELEMENTARY_ANGLE) {
             out[i] = op == RTL_OP_SIN ? sin(a[i]) : cos(a[i]);
         }
@@ -144,8 +150,13 @@ run_step(int32_t op, const double *a, const double *b, const double *c, size_t n
     default:
         break;
     }
-    if (op == RTL_OP_SIN || op == RTL_OP_COS) {
-        fix_far(op, a, n, out);
+    if (op == RTL_OP_EXP && any_far(a, n, RTL_ELEMENTARY_NEAR)) {
+        for (size_t i = 0; i < n; i++) {
+            out[i] = rtl_elementary_exp(a[i]);
+        }
+    }
+    if ((op == RTL_OP_SIN || op == RTL_OP_COS) && any_far(a, n, RTL_ELEMENTARY_ANGLE)) {
+        fix_far_sines(op, a, n, out);
     }
 }
 
@@ -233,7 +244,6 @@ assign_rows(rtl_expression_t *self, const rtl_instruction_t *instructions, int32
         }
         step->op = op;
         step->target = *target;
-        self->has_sine = self->has_sine || op == RTL_OP_SIN || op == RTL_OP_COS;
         for (int j = 0; j < 3; j++) {
             int32_t r = j < arity ? instructions[k].argument[j] : 0;
             step->argument[j] = row[r];
@@ -281,11 +291,38 @@ make_steps(rtl_expression_t *self, const rtl_instruction_t *instructions,
         int32_t own = row[outputs[k]], target = (int32_t) (n_first + k);
         if (own != target) {
             self->steps[self->n_steps++] =
-                (rtl_expression_step_t) {RTL_OP_COPY, target, {own}};
+                (rtl_expression_step_t) {RTL_OP_COPY, target, {own}, 0};
         }
     }
     rtl_memory_free(row);
     return status;
+}
+
+/* Ops of one point where compute_*() has a short reach. */
+enum { POINT_EXP = RTL_OP_COUNT, POINT_SIN, POINT_COS };
+
+/* The codes of all steps; a product's factors change places where that helps. */
+static void
+set_codes(rtl_expression_t *self)
+{
+    for (size_t k = 0; k < self->n_steps; k++) {
+        rtl_expression_step_t *step = &self->steps[k];
+        int32_t op = step->op, before = k > 0 ? step[-1].target : -1;
+        int32_t *argument = step->argument;
+        int arity = rtl_expression_op_arity(op);
+        if ((op == RTL_OP_PLUS_PRODUCT || op == RTL_OP_MINUS_PRODUCT) &&
+            argument[1] == before) {
+            argument[1] = argument[2];
+            argument[2] = before;
+        }
+        op = op == RTL_OP_EXP   ? POINT_EXP
+             : op == RTL_OP_SIN ? POINT_SIN
+             : op == RTL_OP_COS ? POINT_COS
+                                : op;
+        bool first = argument[0] == before;
+        bool last = arity > 1 && argument[arity - 1] == before;
+        step->code = 3 * op + (first ? 1 : last ? 2 : 0);
+    }
 }
 
 int
@@ -322,6 +359,9 @@ rtl_expression_init(rtl_expression_t *self, size_t n_inputs, size_t n_constants,
         }
     }
     status = make_steps(self, instructions, outputs);
+    if (status == 0) {
+        set_codes(self);
+    }
 out:
     if (status != 0) {
         rtl_expression_free(self);
@@ -386,30 +426,66 @@ run_stretch_body(const rtl_expression_t *self, const stretch_t *at)
 RTL_PROCESSOR_BUILD(
     run_stretch, (const rtl_expression_t *self, const stretch_t *at), (self, at))
 
-#define OP_POINT(name, arity)                                                          \
-    case RTL_OP_##name:                                                                \
-        value =                                                                        \
-            compute_##name(rows[argument[0]], rows[argument[1]], rows[argument[2]]);   \
+/* Three ways to get the arguments: the number that a step waits for is most often that
+ * of the step before, which is still in a register. */
+#define POINT_CASES(op, arity, compute)                                                \
+    case 3 * (op):                                                                     \
+        value = compute(rows[argument[0]], rows[argument[1]], rows[argument[2]]);      \
+        break;                                                                         \
+    case 3 * (op) + 1:                                                                 \
+        value = compute(value, rows[argument[1]], rows[argument[2]]);                  \
+        break;                                                                         \
+    case 3 * (op) + 2:                                                                 \
+        value = compute(rows[argument[0]], arity == 2 ? value : rows[argument[1]],     \
+            arity == 2 ? 0.0 : value);                                                 \
         break;
 
-/* One point, as a single path needs it: all rows are numbers of one array. */
-RTL_PROCESSOR_INLINE void
-run_rows(const rtl_expression_t *self, double *rows, bool has_sine)
+#define OP_POINT(name, arity) POINT_CASES(RTL_OP_##name, arity, compute_##name)
+
+RTL_PROCESSOR_INLINE double
+point_exp(double a, double b, double c)
+{
+    UNUSED(b);
+    UNUSED(c);
+    return fabs(a) <= RTL_ELEMENTARY_NEAR ? rtl_elementary_exp_near(a)
+                                          : rtl_elementary_exp(a);
+}
+
+RTL_PROCESSOR_INLINE double
+point_sin(double a, double b, double c)
+{
+    return fabs(a) > RTL_ELEMENTARY_ANGLE ? sin(a) : compute_SIN(a, b, c);
+}
+
+RTL_PROCESSOR_INLINE double
+point_cos(double a, double b, double c)
+{
+    return fabs(a) > RTL_ELEMENTARY_ANGLE ? cos(a) : compute_COS(a, b, c);
+}
+
+void
+rtl_expression_load(const rtl_expression_t *self, double *rows)
+{
+    memcpy(rows + self->n_inputs, self->constants, self->n_constants * sizeof *rows);
+}
+
+void
+rtl_expression_run(const rtl_expression_t *self, double *rows)
 {
     const rtl_expression_step_t *end = self->steps + self->n_steps;
+    double value = 0.0;
 
     for (const rtl_expression_step_t *step = self->steps; step < end; step++) {
         const int32_t *argument = step->argument;
-        double value = 0.0;
-        switch (step->op) {
+        switch (step->code) {
             RTL_EXPRESSION_OPS(OP_POINT)
+            POINT_CASES(POINT_EXP, 1, point_exp)
+            POINT_CASES(POINT_SIN, 1, point_sin)
+            POINT_CASES(POINT_COS, 1, point_cos)
         default:
             break;
         }
         rows[step->target] = value;
-        if (has_sine && (step->op == RTL_OP_SIN || step->op == RTL_OP_COS)) {
-            fix_far(step->op, rows + argument[0], 1, rows + step->target);
-        }
     }
 }
 
@@ -426,17 +502,12 @@ copy_singly(double *to, const volatile double *from, size_t n)
 static int
 run_point(const rtl_expression_t *self, const double *x, double *out)
 {
-    size_t n_first = self->n_inputs + self->n_constants;
     double rows[POINT_ROWS];
 
     copy_singly(rows, x, self->n_inputs);
     copy_singly(rows + self->n_inputs, self->constants, self->n_constants);
-    if (self->has_sine) {
-        run_rows(self, rows, true);
-    } else {
-        run_rows(self, rows, false);
-    }
-    copy_singly(out, rows + n_first, self->n_outputs);
+    rtl_expression_run(self, rows);
+    copy_singly(out, rows + self->n_inputs + self->n_constants, self->n_outputs);
     return 0;
 }
 

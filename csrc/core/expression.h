@@ -8,7 +8,6 @@
 #ifndef RTL_EXPRESSION_H
 #define RTL_EXPRESSION_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "status.h"
@@ -38,6 +37,8 @@ typedef struct {
 /* An instruction with rows for registers. */
 typedef struct {
     int32_t op, target, argument[3];
+    int32_t code; /* of one point: 3 op, and 1 or 2 more where the first or the last
+                     argument is what the step before gave */
 } rtl_expression_step_t;
 
 typedef struct {
@@ -47,7 +48,6 @@ typedef struct {
     double
         *constants; /* (n_constants,), then (n_constants, points of a stretch); owned */
     rtl_expression_step_t *steps; /* (n_steps,), owned */
-    bool has_sine;
 } rtl_expression_t;
 
 /* Copy and check a program: every instruction may read only earlier registers.
@@ -64,6 +64,12 @@ void rtl_expression_free(rtl_expression_t *self);
  * not written, so any number of threads may share it. RTL_NO_MEMORY is the only
  * failure, and only for a tape of more than about a hundred rows. */
 int rtl_expression_evaluate(const double *x, double *out, intptr_t n, void *data);
+
+/* The same for one point after the other, without a copy: `rows` has the n_rows numbers
+ * of a tape. Load writes the constants, once; run reads the point from the first
+ * n_inputs and leaves the values behind the constants. */
+void rtl_expression_load(const rtl_expression_t *self, double *rows);
+void rtl_expression_run(const rtl_expression_t *self, double *rows);
 
 /* Name and arity of an op; NULL and 0 past the last. */
 const char *rtl_expression_op_name(int op);

@@ -111,7 +111,7 @@ uniform(uint64_t bits)
 
 /* -2 log u. With u = 2^e m, sqrt(1/2) <= m < sqrt(2), s = (m - 1) / (m + 1):
  * log u = e log 2 + 2 artanh s. The polynomials here and below are minimax in relative
- * error, which is below 2^-57. */
+ * error, which is below 2^-57, summed in pairs as in elementary.h. */
 RTL_PROCESSOR_INLINE double
 minus_two_log(double u)
 {
@@ -119,15 +119,12 @@ minus_two_log(double u)
     uint64_t t = rtl_elementary_bits(u) + (one - sqrt_half);
     double m = rtl_elementary_double((t & 0x000FFFFFFFFFFFFF) + sqrt_half);
     double e = rtl_elementary_double(t >> 52 | 0x4330000000000000) - (0x1p52 + 1023.0);
-    double s = (m - 1.0) / (m + 1.0), z = s * s;
-    double p = 0.073979748040784996758;
+    double s = (m - 1.0) / (m + 1.0), z = s * s, zz = z * z;
+    double high = (0.090917821628296096253 + 0.076570252812384692491 * z) +
+                  zz * 0.073979748040784996758;
+    double p = (0.3333333333333367206 + 0.19999999999707339504 * z) +
+               zz * ((0.14285714371193752425 + 0.11111099286597380426 * z) + zz * high);
 
-    p = p * z + 0.076570252812384692491;
-    p = p * z + 0.090917821628296096253;
-    p = p * z + 0.11111099286597380426;
-    p = p * z + 0.14285714371193752425;
-    p = p * z + 0.19999999999707339504;
-    p = p * z + 0.3333333333333367206;
     return -(e * 1.38629436111989061883 + (4.0 * s + 4.0 * s * z * p));
 }
 
@@ -135,29 +132,25 @@ minus_two_log(double u)
 RTL_PROCESSOR_INLINE double
 quarter_sine(double x)
 {
-    double z = x * x;
-    double p = 5.6346750407114587737e-8;
+    double z = x * x, zz = z * z;
+    double high = -3.5986493403773364807e-6 + 5.6346750407114587737e-8 * z;
+    double p =
+        (-0.64596409750624491269 + 0.079692626246062722984 * z) +
+        zz * ((-0.0046817541326162596667 + 0.00016044115259842820014 * z) + zz * high);
 
-    p = p * z - 3.5986493403773364807e-6;
-    p = p * z + 0.00016044115259842820014;
-    p = p * z - 0.0046817541326162596667;
-    p = p * z + 0.079692626246062722984;
-    p = p * z - 0.64596409750624491269;
     return 1.57079632679489662 * x + x * z * p;
 }
 
 RTL_PROCESSOR_INLINE double
 quarter_cosine(double x)
 {
-    double z = x * x;
-    double p = -6.3218924214823848704e-9;
+    double z = x * x, zz = z * z;
+    double high = (-0.000025202036991524024816 + 4.7106156574129744821e-7 * z) -
+                  zz * 6.3218924214823848704e-9;
+    double p =
+        (-1.2337005501361698167 + 0.25366950790104692735 * z) +
+        zz * ((-0.020863480763315442271 + 0.0009192602742250307913 * z) + zz * high);
 
-    p = p * z + 4.7106156574129744821e-7;
-    p = p * z - 0.000025202036991524024816;
-    p = p * z + 0.0009192602742250307913;
-    p = p * z - 0.020863480763315442271;
-    p = p * z + 0.25366950790104692735;
-    p = p * z - 1.2337005501361698167;
     return 1.0 + z * p;
 }
 

@@ -66,6 +66,20 @@ is_numeric(int status)
            status != RTL_INTERRUPTED;
 }
 
+/* How far a block may go before somebody wants to see it. */
+static uint64_t
+next_stop(const rtl_simulate_t *self, uint64_t step, uint64_t end)
+{
+    if (self->observe != NULL) {
+        return step + 1;
+    }
+    if (self->record == NULL) {
+        return end;
+    }
+    uint64_t left = self->thin - (step - self->record_from) % self->thin;
+    return left < end - step ? step + left : end;
+}
+
 /* Task: one block through a slice. Numeric failures are left in the block's own place,
  * so that the other blocks go on and the earliest is found whatever the threads did. */
 static int
@@ -84,8 +98,10 @@ run_block(void *data, size_t task)
     }
     block.exit_time = self->exit_time == NULL ? NULL : self->exit_time + first;
     memcpy(block.x, state, dim * n * sizeof *state);
-    for (uint64_t step = self->made[task]; step < slice->end; step++) {
-        status = rtl_step_run(&self->method, &block, step, &path, &failure->fault);
+    for (uint64_t step = self->made[task]; step < slice->end;) {
+        uint64_t stop = next_stop(self, step, slice->end);
+        status =
+            rtl_step_run(&self->method, &block, &step, stop, &path, &failure->fault);
         if (status != 0) {
             failure->status = status;
             failure->step = step;
@@ -93,9 +109,9 @@ run_block(void *data, size_t task)
             status = is_numeric(status) ? 0 : status;
             break;
         }
-        keep(self, &block, step + 1);
+        keep(self, &block, step);
         if (self->observe != NULL) {
-            self->observe(self->observer, task, &block, step + 1);
+            self->observe(self->observer, task, &block, step);
         }
     }
     memcpy(state, block.x, dim * n * sizeof *state);

@@ -193,9 +193,9 @@ meet_walls(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step)
     }
 }
 
-int
-rtl_step_run(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step,
-    size_t *path, rtl_fault_t *fault)
+static int
+run_step(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step, size_t *path,
+    rtl_fault_t *fault)
 {
     size_t dim = self->model->dim, n = block->n;
 
@@ -225,4 +225,21 @@ rtl_step_run(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step,
     block->x = block->next;
     block->next = swap;
     return 0;
+}
+
+int
+rtl_step_run(const rtl_step_t *self, rtl_step_block_t *block, uint64_t *step,
+    uint64_t end, size_t *path, rtl_fault_t *fault)
+{
+    int status = 0;
+
+    if (block->n == 1 && block->rows > 0 && block->exit_time == NULL) {
+        *path = 0;
+        status = rtl_step_scheme_path(self, block, step, end, fault);
+    }
+    while (status == 0 && *step < end) {
+        status = run_step(self, block, *step, path, fault);
+        *step += status == 0;
+    }
+    return status;
 }

@@ -12,10 +12,11 @@
 /* Whether the parts fit together: time step, walls, and Milstein's field. */
 bool rtl_step_check(const rtl_step_t *self);
 
-/* Take a block from `step` to step + 1. Where the numbers are at fault the state is
- * left as it was, and *path (counted in the block) and `fault` say where. A state that
- * is not finite after the step is RTL_NOT_FINITE with fault->what = "path". */
-int rtl_step_run(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step,
-    size_t *path, rtl_fault_t *fault) RTL_MUST_CHECK;
+/* Take a block from *step to `end`. Where the numbers are at fault it stops at that
+ * step, whose state is left as it was, and *path (counted in the block) and `fault` say
+ * where. A state that is not finite after the step is RTL_NOT_FINITE with fault->what =
+ * "path". */
+int rtl_step_run(const rtl_step_t *self, rtl_step_block_t *block, uint64_t *step,
+    uint64_t end, size_t *path, rtl_fault_t *fault) RTL_MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "expression.h"
 #include "memory.h"
 
 /* Normals are drawn for so many (path, pair of steps) at once, if that is one pair of
@@ -25,6 +26,22 @@ count_rows(const rtl_step_t *method, size_t columns)
     default:
         return 2;
     }
+}
+
+/* One path of a model whose drift and diffusion are one tape. */
+static int
+init_point(rtl_step_block_t *self, const rtl_field_t *joint)
+{
+    if (self->n > 1 || self->rows == 0 || joint->evaluate != rtl_expression_evaluate) {
+        return 0;
+    }
+    const rtl_expression_t *tape = joint->data;
+    self->point = rtl_memory_alloc(tape->n_rows, sizeof *self->point);
+    if (self->point == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    rtl_expression_load(tape, self->point);
+    return 0;
 }
 
 int
@@ -55,7 +72,8 @@ rtl_step_block_init(
     self->normals =
         rtl_memory_alloc(n * self->n_pairs, 2 * self->columns * sizeof(double));
     if (self->x == NULL || self->next == NULL || self->drift == NULL ||
-        self->room == NULL || self->normals == NULL) {
+        self->room == NULL || self->normals == NULL ||
+        init_point(self, &method->model->joint) != 0) {
         rtl_step_block_free(self);
         return RTL_NO_MEMORY;
     }
@@ -70,6 +88,7 @@ rtl_step_block_free(rtl_step_block_t *self)
     rtl_memory_free(self->next);
     rtl_memory_free(self->drift);
     rtl_memory_free(self->room);
+    rtl_memory_free(self->point);
     rtl_memory_free(self->normals);
     memset(self, 0, sizeof *self);
 }

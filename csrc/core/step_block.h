@@ -36,6 +36,7 @@ typedef struct {
     size_t rows;    /* dim, or 1 for all axes; 0: the noise is not kept as rows */
     bool amplitude; /* the rows are of G as it was given, not of D */
     double *room;   /* as many rows as the scheme needs */
+    double *point;  /* rows of the joint tape, for one path; NULL: no such tape */
     double *normals; /* (columns, 2, n_pairs, n), see random.h */
     size_t n_pairs;
     uint64_t first_pair; /* of those in `normals`; far away at first */

@@ -16,7 +16,9 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
+#include "expression.h"
 #include "model_values.h"
 #include "processor.h"
 
@@ -161,11 +163,67 @@ euler_diagonal(const rtl_step_t *method, rtl_step_block_t *block, uint64_t step,
         const row_t row = {block->x + k * n, block->drift + k * n,
             block->noise + k * next_row, rtl_step_block_normal(block, step, k),
             block->next + k * n};
-        int good = n == 1 ? euler_row_body(&row, 1, block->amplitude, method->dt)
-                          : euler_row(&row, n, block->amplitude, method->dt);
-        block->finite = block->finite && good;
+        block->finite =
+            euler_row(&row, n, block->amplitude, method->dt) && block->finite;
     }
     return block->finite ? 0 : check_diagonal(method, block, fault);
+}
+
+/* One step of one path; `next` keeps the state before. Whether all of it is finite. */
+static inline bool
+euler_point(const rtl_step_t *method, const rtl_step_block_t *block, uint64_t step,
+    const row_t *at, double *x)
+{
+    double root = sqrt(method->dt), two_dt = 2.0 * method->dt;
+    size_t stride = block->rows == 1 ? 0 : 1;
+    bool good = true;
+
+    for (size_t k = 0; k < method->model->dim; k++) {
+        double d = at->d[k * stride];
+        double noise = block->amplitude ? d * root : sqrt(d * two_dt);
+        double y = x[k] + at->f[k] * method->dt +
+                   noise * *rtl_step_block_normal(block, step, k);
+        good = good && fabs(y) <= DBL_MAX;
+        at->next[k] = x[k];
+        x[k] = y;
+    }
+    return good;
+}
+
+int
+rtl_step_scheme_path(const rtl_step_t *method, rtl_step_block_t *block, uint64_t *step,
+    uint64_t end, rtl_fault_t *fault)
+{
+    const rtl_field_t *joint = &method->model->joint;
+    const rtl_expression_t *tape = block->point == NULL ? NULL : joint->data;
+    size_t dim = method->model->dim;
+    double *x = tape == NULL ? block->x : block->point;
+    double *f = tape == NULL ? block->drift : x + tape->n_inputs + tape->n_constants;
+    const row_t at = {.f = f, .d = f + dim, .next = block->next};
+    bool walls = method->walls.lower != NULL;
+    int status = 0;
+
+    memcpy(x, block->x, tape == NULL ? 0 : dim * sizeof *x);
+    for (; *step < end; ++*step) {
+        rtl_step_block_prepare(block, method, *step);
+        if (tape != NULL) {
+            rtl_expression_run(tape, x);
+        } else {
+            status = evaluate_diagonal(method, block, fault);
+        }
+        if (status != 0) {
+            break;
+        }
+        if (!euler_point(method, block, *step, &at, x)) {
+            memcpy(x, block->next, dim * sizeof *x);
+            break;
+        }
+        if (walls) {
+            rtl_step_walls_fold_block(&method->walls, dim, 1, x);
+        }
+    }
+    memcpy(block->x, x, tape == NULL ? 0 : dim * sizeof *x);
+    return status;
 }
 
 static int

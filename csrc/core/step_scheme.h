@@ -16,4 +16,10 @@
 int rtl_step_scheme_move(const rtl_step_t *method, rtl_step_block_t *block,
     uint64_t step, rtl_fault_t *fault) RTL_MUST_CHECK;
 
+/* Euler-Maruyama of one path with a diagonal D from *step to `end`, with walls that
+ * reflect. Stops before a step that does not give finite numbers, for
+ * rtl_step_scheme_move to say why. */
+int rtl_step_scheme_path(const rtl_step_t *method, rtl_step_block_t *block,
+    uint64_t *step, uint64_t end, rtl_fault_t *fault) RTL_MUST_CHECK;
+
 #endif

@@ -46,6 +46,9 @@ test_accuracy(void)
         double v = 6.0 * (u - 0.5) * pow(10.0, -(double) (i % 12));
         worst_exp = fmax(worst_exp, ulps(rtl_elementary_exp(x), expl(x)));
         worst_exp = fmax(worst_exp, ulps(rtl_elementary_exp(v), expl(v)));
+        double near = fmax(x, -RTL_ELEMENTARY_NEAR);
+        CHECK(fabs(near) > RTL_ELEMENTARY_NEAR ||
+              rtl_elementary_exp_near(near) == rtl_elementary_exp(near));
         worst_log = fmax(worst_log, ulps(rtl_elementary_log(y), logl(y)));
         worst_log = fmax(
             worst_log, ulps(rtl_elementary_log(1.0 + v / 8.0), logl(1.0 + v / 8.0)));

@@ -220,7 +220,9 @@ check_random_program(uint32_t seed, size_t n)
     for (uint32_t k = 0; k < PROGRAM; k++) {
         program[k].op = some_ops[draw(&state, sizeof some_ops / sizeof *some_ops)];
         for (int j = 0; j < 3; j++) {
-            program[k].argument[j] = (int32_t) draw(&state, INPUTS + 2 + k);
+            int32_t r = (int32_t) draw(&state, INPUTS + 2 + k); /* or what is new */
+            program[k].argument[j] =
+                draw(&state, 3) == 0 ? INPUTS + 1 + (int32_t) k : r;
         }
     }
     for (size_t k = 0; k < OUTPUTS; k++) {

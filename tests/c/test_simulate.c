@@ -131,14 +131,14 @@ test_steps(void)
 
     run_in_pieces(&ou, STEPS, 1, 1, whole, last);
     CHECK(rtl_step_block_init(&block, &method, 600, 100) == 0);
-    for (size_t t = 0; t < STEPS; t++) {
+    for (uint64_t t = 0; t < STEPS;) {
         for (size_t i = 0; i < 100 * DIM; i++) {
             size_t place = ((600 + i / DIM) * (STEPS + 1) + t) * DIM + i % DIM;
             block.x[i % DIM * 100 + i / DIM] = whole[place];
         }
-        CHECK(rtl_step_run(&method, &block, t, &at, &fault) == 0);
+        CHECK(rtl_step_run(&method, &block, &t, t + 1, &at, &fault) == 0);
         for (size_t i = 0; i < 100 * DIM; i++) {
-            size_t place = ((600 + i / DIM) * (STEPS + 1) + t + 1) * DIM + i % DIM;
+            size_t place = ((600 + i / DIM) * (STEPS + 1) + t) * DIM + i % DIM;
             CHECK(block.x[i % DIM * 100 + i / DIM] == whole[place]);
         }
     }

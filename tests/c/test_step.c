@@ -66,6 +66,17 @@ start(rtl_step_block_t *block, const rtl_step_t *method)
     }
 }
 
+static int
+run_one(const rtl_step_t *method, rtl_step_block_t *block, uint64_t step, size_t *path,
+    rtl_fault_t *fault)
+{
+    uint64_t at = step;
+    int status = rtl_step_run(method, block, &at, step + 1, path, fault);
+
+    CHECK(at == (status == 0 ? step + 1 : step));
+    return status;
+}
+
 /* One step against x + f dt + L xi with the two entries of L written out. */
 static void
 check_step(rtl_model_t model, const double l[3])
@@ -80,7 +91,7 @@ check_step(rtl_model_t model, const double l[3])
     memcpy(x, block.x, sizeof x);
     rtl_random_normals(&method.random, 10, N, 5, 2, xi);
     CHECK(rtl_model_check(&model) == 0);
-    CHECK(rtl_step_run(&method, &block, 5, &path, &fault) == 0);
+    CHECK(run_one(&method, &block, 5, &path, &fault) == 0);
     for (size_t i = 0; i < N; i++) {
         double s = sqrt(2.0 * method.dt);
         double a = x[i] + (x[N + i] + ways[0]) * method.dt + s * l[0] * xi[i];
@@ -178,25 +189,25 @@ test_faults(void)
     block.x[5] = 1.5;
     block.x[6] = 1.25;
     model.drift.evaluate = unknown_beyond;
-    CHECK(rtl_step_run(&method, &block, 0, &path, &fault) == RTL_NOT_FINITE);
+    CHECK(run_one(&method, &block, 0, &path, &fault) == RTL_NOT_FINITE);
     CHECK(path == 5 && fault.x[0] == 1.5 && strcmp(fault.what, "drift") == 0);
     CHECK(block.x[5] == 1.5);
 
     model = make_model(RTL_DIFFUSION_SCALAR, negative);
-    CHECK(rtl_step_run(&method, &block, 0, &path, &fault) == RTL_NEGATIVE);
+    CHECK(run_one(&method, &block, 0, &path, &fault) == RTL_NEGATIVE);
     CHECK(path == 0 && strcmp(fault.what, "diffusion") == 0);
 
     rtl_step_block_free(&block);
     model = make_model(RTL_DIFFUSION_TENSOR, bad);
     start(&block, &method);
-    CHECK(rtl_step_run(&method, &block, 0, &path, &fault) == RTL_NOT_POSITIVE_DEFINITE);
+    CHECK(run_one(&method, &block, 0, &path, &fault) == RTL_NOT_POSITIVE_DEFINITE);
 
     rtl_step_block_free(&block);
     model = make_model(RTL_DIFFUSION_SCALAR, one);
     start(&block, &method);
     block.x[N + 7] = 1e308;
     method.dt = 100.0;
-    CHECK(rtl_step_run(&method, &block, 0, &path, &fault) == RTL_NOT_FINITE);
+    CHECK(run_one(&method, &block, 0, &path, &fault) == RTL_NOT_FINITE);
     CHECK(path == 7 && fault.x[1] == 1e308 && fault.component == 0);
     CHECK(strcmp(fault.what, "path") == 0 && isinf(fault.value));
     CHECK(block.x[N + 7] == 1e308);
@@ -290,7 +301,7 @@ test_schemes(void)
                 x[i] = block.x[i] = 0.02 * (double) i - 0.3;
             }
             rtl_random_normals(&method.random, 10, N, step, 1, xi);
-            CHECK(rtl_step_run(&method, &block, step, &path, &fault) == 0);
+            CHECK(run_one(&method, &block, step, &path, &fault) == 0);
             for (size_t i = 0; i < N; i++) {
                 CHECK_CLOSE(block.x[i],
                     expected_1(method.scheme, x[i], method.dt, xi[i]), 1e-15);
@@ -352,7 +363,7 @@ test_absorption(void)
         block.x[i] = 0.0;
         block.x[N + i] = 0.02 * (double) i - 0.705;
     }
-    CHECK(rtl_step_run(&method, &block, 4, &path, &fault) == 0);
+    CHECK(run_one(&method, &block, 4, &path, &fault) == 0);
     for (size_t i = 0; i < N; i++) {
         double y = 0.02 * (double) i - 0.705, speed = y + 0.3;
         if (speed * method.dt > 0.1) {
@@ -366,7 +377,7 @@ test_absorption(void)
         }
     }
     double ended = exit_time[N - 1], place = block.x[2 * N - 1];
-    CHECK(rtl_step_run(&method, &block, 5, &path, &fault) == 0);
+    CHECK(run_one(&method, &block, 5, &path, &fault) == 0);
     CHECK(exit_time[N - 1] == ended && block.x[2 * N - 1] == place);
     rtl_step_block_free(&block);
 }
@@ -400,7 +411,7 @@ test_bridge(void)
         exit_time[i] = NAN;
         block.x[i] = 0.8;
     }
-    CHECK(rtl_step_run(&method, &block, 0, &path, &fault) == 0);
+    CHECK(run_one(&method, &block, 0, &path, &fault) == 0);
     for (size_t i = 0; i < MANY; i++) {
         met += isnan(exit_time[i]) ? 0 : 1;
         CHECK(isnan(exit_time[i]) || (block.x[i] == 0.0 && exit_time[i] <= 1.0));
