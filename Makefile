@@ -94,7 +94,7 @@ build/$(1)/core/%.o: csrc/core/%.c $(wildcard csrc/core/*.h) | system
 	@mkdir -p $$(@D)
 	@$(or $($(1)_CC),$(CC)) $$(C_FLAGS) $($(1)_FLAGS) -c -o $$@ $$<
 build/$(1)/test_%: tests/c/test_%.c $(wildcard tests/c/*.h) $(CORE:csrc/core/%.c=build/$(1)/core/%.o)
-	@$(or $($(1)_CC),$(CC)) $$(C_FLAGS) $($(1)_FLAGS) -o $$@ $$< $(CORE:csrc/core/%.c=build/$(1)/core/%.o) $$(SUNDIALS_LIBS) -lm
+	@$(or $($(1)_CC),$(CC)) $$(C_FLAGS) $($(1)_FLAGS) -o $$@ $$< $(CORE:csrc/core/%.c=build/$(1)/core/%.o) $$(SUNDIALS_LIBS) -lm $$(WRAPPED:%=-Wl,--wrap=%)
 build/$(1)/test_%.passed: build/$(1)/test_%
 	@echo "$(strip $(2) build/$(1)/test_$$*)"; $(2) $$<
 	@touch $$@
@@ -105,6 +105,11 @@ $(eval $(call variant,tsan,env TSAN_OPTIONS=halt_on_error=1))
 $(eval $(call variant,integer,env))
 $(eval $(call variant,coverage,env))
 .PRECIOUS: $(foreach v,asan valgrind tsan integer coverage,build/$(v)/core/%.o build/$(v)/test_%)
+
+# What is in the hands of a liar there.
+$(foreach v,asan valgrind tsan integer coverage,build/$(v)/test_broken): WRAPPED := rtl_steady_newton rtl_direct_dense \
+  rtl_direct_band_solve rtl_direct_ring rtl_mixing_solve rtl_log_mean_reweigh \
+  rtl_escape_inverse_apply KINSol SUNLinSolSolve CVode CVodeSStolerances
 
 test-c: $(C_TESTS:%=build/asan/%.passed) $(C_TESTS:%=build/valgrind/%.passed)
 	@echo "$(words $(C_TESTS)) C test programs passed under ASan + UBSan and under valgrind"

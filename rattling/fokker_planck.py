@@ -124,7 +124,9 @@ class SteadyState(Result):
         Numbers about the run: method (what ran) and why, iterations, matrix_products, seconds, peak_bytes,
         history (the largest relative residual after each outer step on the finest grid, at most
         64; empty where no iteration ran), peclet (the largest cell Péclet number), added_diffusion (see `Generator`), flux,
-        flux_rounds, flux_gain (the L1 distance between the answers of the two fluxes).
+        flux_rounds, flux_gain (the L1 distance between the answers of the two fluxes), flux_defect
+        (what the log-mean flux, recomputed from the answer, misses of balance: the sum over the
+        cells, relative to all jumps; nan for the exponential flux, whose residual says it).
     grid : Grid or None
     variables : tuple of str or None
     """

@@ -418,6 +418,9 @@ def test_log_mean_twin():
     assert state.info["flux"] == "log-mean"
     # rounds end when one changes less than 1 % of what all have changed
     np.testing.assert_allclose(state.probability.ravel(), expected, atol=0.02 * state.info["flux_gain"])
+    p = state.probability.ravel()
+    own = log_mean_twin.reweigh(W.matrix.toarray(), free.matrix.toarray(), p, 1e-4 * p.max())
+    assert state.info["flux_defect"] == pytest.approx(np.abs(own @ p).sum() / (-own.diagonal() @ p), rel=1e-6)
     exponential = rt.steady_state(W)
     assert np.abs(exponential.probability.ravel() - expected).sum() > 20 * np.abs(
         state.probability.ravel() - expected

@@ -91,6 +91,16 @@ rtl_log_mean_free(rtl_log_mean_t *self)
     memset(self, 0, sizeof *self);
 }
 
+/* --- faces and links ----------------------------------------------------------------
+ */
+
+typedef struct {
+    size_t low, high;          /* its cells */
+    size_t e_up, e_down;       /* places of its rates, low -> high and back */
+    double up, down;           /* the chain's own rates */
+    double free_up, free_down; /* those of diffusion alone */
+} face_t;
+
 /* Place of the entry of row `cell` that comes from its lower (or upper) neighbour along
  * an axis; see finite_volume.h for the order. */
 static size_t
@@ -107,39 +117,28 @@ entry_of(const rtl_log_mean_t *self, size_t cell, size_t axis, bool upper)
     return upper && rtl_grid_previous(grid, cell, axis, &other) ? e + 1 : e;
 }
 
-static double
-face_factor(const rtl_log_mean_t *self, size_t axis, size_t low, size_t high, double h,
-    double up, double down, const double *y, double floor)
+/* The face above cell `low` along an axis; false where there is none. */
+static bool
+face_above(const rtl_log_mean_t *self, size_t low, size_t axis, face_t *face)
 {
     const rtl_grid_t *grid = self->grid;
     const double *d = self->diffusion + axis * self->chain->n;
-    double w_low = rtl_grid_width(grid, axis, rtl_grid_index(grid, low, axis));
-    double w_high = rtl_grid_width(grid, axis, rtl_grid_index(grid, high, axis));
+    double h;
 
-    if (!(up > 0.0) || !(down > 0.0) || !(d[low] > 0.0) || !(d[high] > 0.0) ||
-        !(y[low] >= floor) || !(y[high] >= floor)) {
-        return 1.0;
+    if (!rtl_grid_next(grid, low, axis, &face->high, &h)) {
+        return false;
     }
-    double m = rtl_log_mean_factor(
-        up, down, d[low] / (h * w_low), d[high] / (h * w_high), y[low], y[high]);
-    return m >= 1.0 / largest_factor && m <= largest_factor ? m : 1.0;
-}
-
-/* The factor of a link with conductance w, whose rates are w B(-z) / V and w B(z) / V:
- * w is the logarithmic mean of the rates times the volumes. */
-static double
-link_factor(const rtl_log_mean_t *self, size_t low, size_t high, double up, double down,
-    const double *y, double floor)
-{
-    double v_low = rtl_grid_volume(self->grid, low);
-    double v_high = rtl_grid_volume(self->grid, high);
-
-    if (!(up > 0.0) || !(down > 0.0) || !(y[low] >= floor) || !(y[high] >= floor)) {
-        return 1.0;
-    }
-    double w = up * v_low * mean_over_first(log(down / up * (v_high / v_low)));
-    double m = rtl_log_mean_factor(up, down, w / v_low, w / v_high, y[low], y[high]);
-    return m >= 1.0 / largest_factor && m <= largest_factor ? m : 1.0;
+    size_t high = face->high;
+    face->low = low;
+    face->e_up = entry_of(self, high, axis, false);
+    face->e_down = entry_of(self, low, axis, true);
+    face->up = self->chain->rate[face->e_up];
+    face->down = self->chain->rate[face->e_down];
+    face->free_up =
+        d[low] / (h * rtl_grid_width(grid, axis, rtl_grid_index(grid, low, axis)));
+    face->free_down =
+        d[high] / (h * rtl_grid_width(grid, axis, rtl_grid_index(grid, high, axis)));
+    return true;
 }
 
 /* Place of the entry of row `cell` that comes from `source`: rows are sorted. */
@@ -159,61 +158,140 @@ entry_from(const rtl_generator_t *chain, size_t cell, size_t source)
     return first;
 }
 
-static void
-reweigh_links(rtl_log_mean_t *self, const double *y, double floor)
+/* The link of entry e of row `high`, whose rates are w B(-z) / V and w B(z) / V: w is
+ * the logarithmic mean of the rates times the volumes. */
+static face_t
+link_of(const rtl_log_mean_t *self, size_t high, size_t e)
 {
     const rtl_generator_t *chain = self->chain;
-    rtl_generator_t *out = &self->reweighted;
+    size_t low = (size_t) chain->source[e], back = entry_from(chain, low, high);
+    double up = chain->rate[e], down = chain->rate[back];
+    double v_low = rtl_grid_volume(self->grid, low);
+    double v_high = rtl_grid_volume(self->grid, high);
+    double w = up > 0.0 && down > 0.0
+                   ? up * v_low * mean_over_first(log(down / up * (v_high / v_low)))
+                   : 0.0;
 
-    for (size_t high = 0; high < chain->n; high++) {
-        for (size_t e = chain->start[high]; e < chain->start[high + 1]; e++) {
-            size_t low = (size_t) chain->source[e];
-            if (low > high) {
-                break;
+    return (face_t) {.low = low,
+        .high = high,
+        .e_up = e,
+        .e_down = back,
+        .up = up,
+        .down = down,
+        .free_up = w / v_low,
+        .free_down = w / v_high};
+}
+
+typedef void (*visit_t)(const face_t *face, void *data);
+
+static void
+visit_faces(const rtl_log_mean_t *self, visit_t visit, void *data)
+{
+    const rtl_generator_t *chain = self->chain;
+    face_t face;
+
+    for (size_t i = 0; i < chain->n && !chain->oblique; i++) {
+        for (size_t k = 0; k < self->grid->dim; k++) {
+            if (face_above(self, i, k, &face)) {
+                visit(&face, data);
             }
-            size_t back = entry_from(chain, low, high);
-            double up = chain->rate[e], down = chain->rate[back];
-            double m = link_factor(self, low, high, up, down, y, floor);
-            out->rate[e] = m * up;
-            out->rate[back] = m * down;
-            out->exit_rate[low] += m * up;
-            out->exit_rate[high] += m * down;
+        }
+    }
+    for (size_t i = 0; i < chain->n && chain->oblique; i++) {
+        for (size_t e = chain->start[i];
+            e < chain->start[i + 1] && (size_t) chain->source[e] <= i; e++) {
+            face = link_of(self, i, e);
+            visit(&face, data);
         }
     }
 }
 
-static void
-reweigh_faces(rtl_log_mean_t *self, const double *y, double floor)
+static bool
+has_log_mean(const face_t *face, const double *y, double floor)
 {
-    const rtl_generator_t *chain = self->chain;
-    rtl_generator_t *out = &self->reweighted;
-    size_t high;
-    double h;
+    return face->up > 0.0 && face->down > 0.0 && face->free_up > 0.0 &&
+           face->free_down > 0.0 && y[face->low] >= floor && y[face->high] >= floor;
+}
 
-    for (size_t low = 0; low < chain->n; low++) {
-        for (size_t k = 0; k < self->grid->dim; k++) {
-            if (!rtl_grid_next(self->grid, low, k, &high, &h)) {
-                continue;
-            }
-            size_t e_up = entry_of(self, high, k, false);
-            size_t e_down = entry_of(self, low, k, true);
-            double up = chain->rate[e_up], down = chain->rate[e_down];
-            double m = face_factor(self, k, low, high, h, up, down, y, floor);
-            out->rate[e_up] = m * up;
-            out->rate[e_down] = m * down;
-            out->exit_rate[low] += m * up;
-            out->exit_rate[high] += m * down;
-        }
+/* --- reweighting, and the balance of what it leads to -------------------------------
+ */
+
+typedef struct {
+    const double *y;
+    double floor;
+    rtl_generator_t *out; /* gets the rates */
+    double *net;          /* gets inflow less outflow, (n,) */
+    double traffic;       /* gets the jumps both ways */
+} visitor_t;
+
+static void
+reweigh(const face_t *face, void *data)
+{
+    const visitor_t *self = data;
+    double m = 1.0;
+
+    if (has_log_mean(face, self->y, self->floor)) {
+        m = rtl_log_mean_factor(face->up, face->down, face->free_up, face->free_down,
+            self->y[face->low], self->y[face->high]);
+        m = m >= 1.0 / largest_factor && m <= largest_factor ? m : 1.0;
     }
+    self->out->rate[face->e_up] = m * face->up;
+    self->out->rate[face->e_down] = m * face->down;
+    self->out->exit_rate[face->low] += m * face->up;
+    self->out->exit_rate[face->high] += m * face->down;
 }
 
 void
 rtl_log_mean_reweigh(rtl_log_mean_t *self, const double *y, double floor)
 {
+    visitor_t visitor = {.y = y, .floor = floor, .out = &self->reweighted};
+
     memset(self->reweighted.exit_rate, 0, self->chain->n * sizeof(double));
-    if (self->chain->oblique) {
-        reweigh_links(self, y, floor);
-    } else {
-        reweigh_faces(self, y, floor);
+    visit_faces(self, reweigh, &visitor);
+}
+
+static double
+logarithmic_mean(double u, double v)
+{
+    double s = log(u / v);
+
+    return fabs(s) < 1e-6 ? 0.5 * (u + v) : (u - v) / s;
+}
+
+/* The flux through a face straight from its definition, L(v_ab P_a, v_ba P_b) X, and
+ * what it would be of the chain's own rates: nothing of the factor m. */
+static void
+balance(const face_t *face, void *data)
+{
+    visitor_t *self = data;
+    double p_low = exp(self->y[face->low]), p_high = exp(self->y[face->high]);
+    double there = face->up * p_low, back = face->down * p_high;
+    double flux = there - back, traffic = there + back;
+
+    if (has_log_mean(face, self->y, self->floor)) {
+        double free = logarithmic_mean(face->free_up * p_low, face->free_down * p_high);
+        double m = free / logarithmic_mean(there, back);
+        if (m >= 1.0 / largest_factor && m <= largest_factor) {
+            flux = free * log(there / back);
+            traffic *= m;
+        }
     }
+    self->net[face->low] -= flux;
+    self->net[face->high] += flux;
+    self->traffic += traffic;
+}
+
+double
+rtl_log_mean_defect(
+    const rtl_log_mean_t *self, const double *y, double floor, double *net)
+{
+    visitor_t visitor = {.y = y, .floor = floor, .net = net};
+    double missing = 0.0;
+
+    memset(net, 0, self->chain->n * sizeof *net);
+    visit_faces(self, balance, &visitor);
+    for (size_t i = 0; i < self->chain->n; i++) {
+        missing += fabs(net[i]);
+    }
+    return missing / visitor.traffic;
 }

@@ -37,6 +37,12 @@ void rtl_log_mean_free(rtl_log_mean_t *self);
  */
 void rtl_log_mean_reweigh(rtl_log_mean_t *self, const double *y, double floor);
 
+/* What y misses of the balance of this flux: sum_i |inflow - outflow of i| over all
+ * jumps there are, from the flux's definition and not from `reweighted`. net (n,) is
+ * for work. */
+double rtl_log_mean_defect(
+    const rtl_log_mean_t *self, const double *y, double floor, double *net);
+
 /* The factor m of a face: rates up and down, those of diffusion alone, log P_a, log
  * P_b. */
 double rtl_log_mean_factor(double up, double down, double free_up, double free_down,

@@ -22,6 +22,10 @@ static const double log_mean_range = 1e-4;
 static const double round_rtol = 1e-6;
 static const double settled = 1e-2;
 
+/* What the answer may miss of its flux's balance, compared with what the exponential
+ * flux's answer misses. */
+static const double balanced = 0.1;
+
 typedef struct {
     rtl_grid_t grid;       /* level 0: empty, the caller's is used */
     rtl_generator_t chain; /* likewise */
@@ -157,6 +161,20 @@ distance(size_t n, const double *a, const double *b)
     return sum;
 }
 
+/* The answer's own check, from scratch. */
+static int
+verify(const rtl_log_mean_t *log_mean, const rtl_steady_options_t *options,
+    const double *first, double floor, const double *y, double *work,
+    rtl_nested_flux_t *flux)
+{
+    flux->defect = rtl_log_mean_defect(log_mean, y, floor, work);
+    if (flux->defect <= options->rtol) {
+        return 0;
+    }
+    double before = rtl_log_mean_defect(log_mean, first, floor, work);
+    return flux->defect <= balanced * before ? 0 : RTL_NOT_CONVERGED;
+}
+
 /* Rounds of reweighting from y, the exponential flux's answer `first`, until settled.
  */
 static int
@@ -198,7 +216,8 @@ reweigh_rounds(rtl_log_mean_t *log_mean, rtl_geometric_t *multigrid,
     status =
         rtl_steady_solve(&log_mean->reweighted, multigrid, options, true, y, &info);
     rtl_steady_add_work(work, &info);
-    return status;
+    return status == 0 ? verify(log_mean, options, first, floor, y, last, flux)
+                       : status;
 }
 
 /* y from the exponential flux's answer to the logarithmic mean's, with its chain in
@@ -233,7 +252,7 @@ improve(const rtl_generator_t *chain, const rtl_model_t *model, const rtl_grid_t
         memset(&log_mean.reweighted, 0, sizeof log_mean.reweighted);
     } else if (status == RTL_NOT_CONVERGED) {
         memcpy(y, first, n * sizeof *y);
-        flux->gain = NAN;
+        flux->gain = flux->defect = NAN;
         status = 0;
     }
 out:
@@ -351,7 +370,7 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
         self->line = closed && rtl_direct_is_ring(chain);
         status = make_grids(self, grid);
     }
-    *flux = (rtl_nested_flux_t) {.gain = NAN, .error = NAN};
+    *flux = (rtl_nested_flux_t) {.gain = NAN, .defect = NAN, .error = NAN};
     if (reweighted != NULL) {
         memset(reweighted, 0, sizeof *reweighted);
     }

@@ -14,7 +14,8 @@ typedef struct {
     int rounds;    /* reweighted chains solved on the finest grid */
     double
         gain; /* L1 distance between the answers of the two fluxes; NaN if one only */
-    double error; /* estimated L1 error of the answer; NaN without a coarser grid */
+    double defect; /* of its balance, see rtl_log_mean_defect; NaN if exponential */
+    double error;  /* estimated L1 error of the answer; NaN without a coarser grid */
 } rtl_nested_flux_t;
 
 /* log p of the model's generator `chain` on `grid` (irreducible), through coarser grids

@@ -57,6 +57,42 @@ test_equilibrium_is_kept(void)
     rtl_grid_free(&grid);
 }
 
+/* What any y misses of the flux's balance, from its definition: that of the chain
+ * reweighted there. */
+static void
+test_defect(rtl_boundary_t side)
+{
+    enum { N = 7 };
+    rtl_grid_t grid;
+    rtl_generator_t chain;
+    rtl_log_mean_t log_mean;
+    double c = 2.0, d = 1.0, peclet, y[N * N], p[N * N], net[N * N];
+    double missing = 0.0, traffic = 0.0;
+    uint64_t seed = 1;
+    rtl_model_t model = model_of(2, well_drift, &c, constant_diffusion, &d);
+
+    make_grid(&grid, 2, N, 2.0, side);
+    CHECK(
+        rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
+    CHECK(rtl_log_mean_init(&log_mean, &chain, &model, &grid, NULL) == 0);
+    for (size_t i = 0; i < N * N; i++) {
+        y[i] = 4.0 * pseudo(&seed);
+        p[i] = exp(y[i]);
+    }
+    rtl_log_mean_reweigh(&log_mean, y, 1.0);
+    rtl_generator_apply(&log_mean.reweighted, p, net);
+    for (size_t i = 0; i < N * N; i++) {
+        missing += fabs(net[i]);
+        traffic += log_mean.reweighted.exit_rate[i] * p[i];
+    }
+    CHECK_CLOSE(
+        rtl_log_mean_defect(&log_mean, y, 1.0, net) / (missing / traffic), 1.0, 1e-12);
+    CHECK(fabs(missing / traffic) > 0.01);
+    rtl_log_mean_free(&log_mean);
+    rtl_generator_free(&chain);
+    rtl_grid_free(&grid);
+}
+
 typedef struct {
     rtl_grid_t grid;
     rtl_generator_t chain;
@@ -83,6 +119,8 @@ main(void)
 
     test_factor();
     test_equilibrium_is_kept();
+    test_defect(RTL_REFLECTING);
+    test_defect(RTL_PERIODIC);
     make_grid(&well.grid, 2, 6, 2.0, RTL_REFLECTING);
     CHECK(rtl_finite_volume_assemble(
               &well.chain, &well.model, &well.grid, &peclet, 1, NULL, NULL) == 0);
