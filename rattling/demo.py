@@ -110,7 +110,7 @@ def report(demo: Demo) -> str:
 A double well of quiet places in a noisy plane, with a current around both
 (2-D, state-dependent noise, circulating drift; defined with SymPy)
 
-steady state on {" x ".join(map(str, state.density.shape))} cells, by KINSOL
+steady state on {" x ".join(map(str, state.density.shape))} cells, by SUNDIALS
   largest relative residual     {state.residual:.1e}, over all cells
   log density                   from {state.log_density.min():.1f} to {state.log_density.max():.1f}
   entropy production            {state.entropy_production:.4f} k_B per unit time

@@ -239,7 +239,7 @@ def steady_state(
     iteration (see ``kind`` and ``escape_rate`` of the result).
 
     Solves W p = 0 for log p, so that every cell, however improbable, is right to
-    ``rtol``: Newton-Krylov through KINSOL with aggregation multigrid, started from
+    ``rtol``: Newton-Krylov by SUNDIALS (FGMRES, KINSOL) with multigrid, started from
     coarser grids; elimination without subtraction (GTH) for small chains; closed forms
     for lines and rings; a few Gauss-Seidel sweeps for chains that mix fast.
 

@@ -207,9 +207,10 @@ class Generator:
 
 def irreducible_parts(generator: Generator) -> list[tuple[_core.Generator, np.ndarray | None]]:
     """(core chain, its states) of each recurrent class; the states are None for all."""
-    classes, transient = generator.recurrent_classes()
-    if len(classes) == 1 and len(transient) == 0:
+    labels, _ = generator._core.recurrent_classes()
+    if not labels.any():  # the one class 0, and no transient states
         return [(generator._core, None)]
+    classes, _ = generator.recurrent_classes()
     return [(generator._core.restrict(states.astype(np.int32)), states) for states in classes]
 
 

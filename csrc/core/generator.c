@@ -336,11 +336,50 @@ keep_recurrent(const rtl_generator_t *chain, int32_t *label, int32_t *closed, si
     return n_recurrent;
 }
 
+/* Whether row `state`, if it is short, has a rate from `source`. */
+static bool
+short_row_has(const rtl_generator_t *chain, size_t state, size_t source)
+{
+    enum { SHORT = 64 };
+    size_t first = chain->start[state], last = chain->start[state + 1];
+
+    for (size_t e = first; last - first <= SHORT && e < last; e++) {
+        if ((size_t) chain->source[e] == source && chain->rate[e] > 0.0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether every state but the first has rates to and from one with a lower number, as
+ * on most grids: then each reaches the first one and is reached from it. */
+static bool
+is_linked_downwards(const rtl_generator_t *chain)
+{
+    for (size_t i = 1; i < chain->n; i++) {
+        bool linked = false;
+        for (size_t e = chain->start[i]; !linked && e < chain->start[i + 1]; e++) {
+            size_t j = (size_t) chain->source[e];
+            linked = j < i && chain->rate[e] > 0.0 && short_row_has(chain, j, i);
+        }
+        if (!linked) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int
 rtl_generator_recurrent_classes(const rtl_generator_t *self, int32_t *label,
     size_t *n_classes, rtl_monitor_t *monitor)
 {
     int status = 0;
+
+    if (is_linked_downwards(self)) {
+        memset(label, 0, self->n * sizeof *label);
+        *n_classes = 1;
+        return 0;
+    }
     search_t search = {.label = label, .monitor = monitor};
 
     search.order = rtl_memory_alloc(self->n, sizeof *search.order);

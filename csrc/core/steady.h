@@ -3,7 +3,7 @@
  *
  *     r_i(y) = sum_j w(j -> i) e^{y_j - y_i} - q_i = 0
  *
- * is the balance of state i divided by its probability: solved through KINSOL until
+ * is the balance of state i divided by its probability: solved by Newton-Krylov until
  * |r_i| / q_i is small in every state, tails included. */
 #ifndef RTL_STEADY_H
 #define RTL_STEADY_H

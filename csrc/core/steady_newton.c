@@ -2,9 +2,11 @@
 /* One linear operator, A = diag(1/(p q)) W diag(p), whose system is consistent at every
  * iterate because (p q)^T A = 0, and three phases:
  *
- *   warm    solve A z = -r, y += log(max(1 + z, floor)): a step in p, which crosses far
- *           tails quickly, where Newton's method in log p gains one unit a step;
- *   finish  KINSOL, Newton with line search for log p, A as Jacobian;
+ *   warm    solve A z = -r, y += log(max(1 + z, floor)): a step in p, in which the
+ *           problem is linear. It crosses far tails quickly, where Newton's method in
+ *           log p gains one unit a step;
+ *   finish  where such a step does not halve a small residual: KINSOL, Newton with line
+ *           search for log p, A as Jacobian;
  *   polish  masses of metastable parts. A small residual does not make them right, so
  * if the error estimate says they are not, multiplicative cycles find them.
  *
@@ -33,10 +35,11 @@ enum {
 };
 
 static const double warm_floor = 1e-3;     /* smallest factor of p in one warm step */
-static const double warm_until = 1e-2;     /* residual at which KINSOL takes over */
+static const double warm_until = 1e-2;     /* residual above which steps may fail */
 static const double sweeps_from = 0.1;     /* residual that sweeps repair first */
 static const double far_off = 0.5;         /* residual of no use */
 static const double warm_tolerance = 2e-3; /* of the linear solves */
+static const double last_tolerance = 1e-5; /* the smallest, of the last one */
 static const double newton_tolerance = 1e-3;
 static const double settled = 1e-9; /* change of log p that no longer matters: on grids
                                      * discretisation errors are far larger */
@@ -51,8 +54,8 @@ typedef struct {
     void *kinsol;
     SUNLinearSolver krylov;
     N_Vector y, scale, step, rhs;
-    double first_residual;
-    int status; /* why a callback stopped SUNDIALS */
+    double first_residual, residual; /* largest relative ones: at first, and last */
+    int status;                      /* why a callback stopped SUNDIALS */
 } solver_t;
 
 /* Keeps the residual; the fraction done, in its logarithm. */
@@ -109,7 +112,8 @@ residual_at(solver_t *self, const double *y, double *r)
     if (self->status == 0) {
         self->status = update(self, y);
     }
-    return self->status != 0 ? NAN : rtl_balance_residual(balance(self), r);
+    self->residual = self->status != 0 ? NAN : rtl_balance_residual(balance(self), r);
+    return self->residual;
 }
 
 static int
@@ -152,6 +156,14 @@ warm_init(solver_t *self)
     return good && !self->sun.no_memory ? 0 : RTL_NO_MEMORY; /* nothing else can fail */
 }
 
+/* Of a linear solve: what is left to do, if that can be done at once. */
+static double
+tolerance(const solver_t *self)
+{
+    double rest = 0.3 * self->options->rtol / self->residual;
+    return rest > last_tolerance ? fmin(rest, 0.5) : warm_tolerance;
+}
+
 /* z of A z = -r, for the residual r in self->rhs; true if the tolerance was met. */
 static int
 solve_linear(solver_t *self, bool *met)
@@ -167,7 +179,7 @@ solve_linear(solver_t *self, bool *met)
     int flag = SUNLinSolSetZeroGuess(self->krylov, 1);
     if (flag == 0) {
         flag = SUNLinSolSolve(
-            self->krylov, NULL, self->step, self->rhs, warm_tolerance * sqrt(norm));
+            self->krylov, NULL, self->step, self->rhs, tolerance(self) * sqrt(norm));
     }
     self->info->krylov_iterations += SUNLinSolNumIters(self->krylov);
     self->info->warm_steps++;
@@ -524,10 +536,13 @@ rtl_steady_newton(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     }
     if (status == 0) {
         memcpy(N_VGetArrayPointer(self.y), y, n * sizeof *y);
-        status =
-            warm_up(&self, fmax(warm_until, options->rtol), false, options->max_steps);
+        double until = fmax(warm_until, options->rtol);
+        status = warm_up(&self, until, false, options->max_steps);
     }
-    if (status == 0) {
+    if (status == 0 && !(self.residual <= options->rtol)) {
+        status = warm_up(&self, options->rtol, false, 1);
+    }
+    if (status == 0 && !(self.residual <= options->rtol)) {
         status = finish(&self);
     }
     if (status == 0) {

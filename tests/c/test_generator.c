@@ -76,10 +76,18 @@ test_classes(void)
     for (size_t i = 0; i < n; i++) {
         ones[i] = 1.0;
     }
-    make_ring(&chain, n, ones, ones);
-    CHECK(rtl_generator_recurrent_classes(&chain, labels, &n_classes, NULL) == 0);
-    CHECK(n_classes == 1 && labels[n / 2] == 0);
-    rtl_generator_free(&chain);
+    for (int both_ways = 0; both_ways < 2; both_ways++) {
+        double *back = both_ways ? ones : calloc(n, sizeof *back);
+        CHECK(back != NULL);
+        make_ring(&chain, n, ones, back);
+        labels[n / 2] = -1;
+        CHECK(rtl_generator_recurrent_classes(&chain, labels, &n_classes, NULL) == 0);
+        CHECK(n_classes == 1 && labels[n / 2] == 0);
+        rtl_generator_free(&chain);
+        if (!both_ways) {
+            free(back);
+        }
+    }
     free(ones);
     free(labels);
 }
@@ -119,19 +127,19 @@ static int
 all_of_it(void *data)
 {
     rtl_generator_t chain, part;
-    int64_t source[] = {0, 1}, target[] = {1, 0};
-    double rate[] = {1.0, 2.0};
-    int32_t keep[] = {0, 1}, label[2];
+    int64_t source[] = {0, 1, 2}, target[] = {1, 2, 0}; /* one way round */
+    double rate[] = {1.0, 2.0, 3.0};
+    int32_t keep[] = {0, 1}, label[3];
     double *killing = NULL;
     size_t bad, n_classes;
     (void) data;
 
     int status =
-        rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad, NULL);
+        rtl_generator_from_rates(&chain, 3, 3, source, target, rate, &bad, NULL);
     if (status != 0) {
         return status;
     }
-    killing = rtl_memory_alloc(2, sizeof *killing);
+    killing = rtl_memory_alloc(3, sizeof *killing);
     status = killing == NULL ? RTL_NO_MEMORY : 0;
     if (status == 0) {
         killing[1] = 1.0;
@@ -151,15 +159,15 @@ test_interruption(void)
 {
     rtl_generator_t chain;
     rtl_monitor_t monitor = {.poll = stop_at_once};
-    int64_t source[] = {0, 1}, target[] = {1, 0};
-    double rate[] = {1.0, 2.0};
-    int32_t label[2];
+    int64_t source[] = {0, 1, 2}, target[] = {1, 2, 0}; /* one way round */
+    double rate[] = {1.0, 2.0, 3.0};
+    int32_t label[3];
     size_t bad, n_classes;
 
     CHECK(rtl_generator_from_rates(
-              &chain, 2, 2, source, target, rate, &bad, &monitor) == RTL_INTERRUPTED);
+              &chain, 3, 3, source, target, rate, &bad, &monitor) == RTL_INTERRUPTED);
     CHECK(
-        rtl_generator_from_rates(&chain, 2, 2, source, target, rate, &bad, NULL) == 0);
+        rtl_generator_from_rates(&chain, 3, 3, source, target, rate, &bad, NULL) == 0);
     monitor.next = 0.0;
     CHECK(rtl_generator_recurrent_classes(&chain, label, &n_classes, &monitor) ==
           RTL_INTERRUPTED);
