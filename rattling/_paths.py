@@ -134,12 +134,9 @@ def read_paths(source: Any, dt: float | None, times: Any, lags: tuple[int, ...],
     begin, end = _cut(x, begin, end, time)
     if time is not None and (end - begin > 1).any():
         step = float((time[end - 1] - time[begin]).sum() / (end - begin - 1).sum())
-    first = parts[0] if isinstance(parts[0], Trajectories) else None
-    period = np.zeros(x.shape[1]) if first is None else first.period
-    paths = Paths(
-        x, begin, end, time, step, period,
-        None if first is None else first.variables, None if first is None else first.boundary,
-    )  # fmt: skip
+    period, walls = _common_walls(parts, x.shape[1])
+    names = parts[0].variables if isinstance(parts[0], Trajectories) else None
+    paths = Paths(x, begin, end, time, step, period, names, walls)
     if paths.n_starts(longest) < 1:
         most = int((end - begin).max()) if len(end) else 0
         without_gaps = " at most, without gaps" if len(end) > 1 else ""
@@ -147,6 +144,22 @@ def read_paths(source: Any, dt: float | None, times: Any, lags: tuple[int, ...],
             f"paths have {most} states each{without_gaps}; lags {lags} need at least {longest + 1}"
         )
     return paths
+
+
+def _common_walls(parts: Any, dim: int) -> tuple[np.ndarray, tuple[Any, ...] | None]:
+    """Periods and walls, which all paths must share; arrays have none."""
+    every = [
+        (part.period, part.boundary) if isinstance(part, Trajectories) else (np.zeros(dim), None)
+        for part in parts
+    ]
+    period, walls = every[0]
+    for i, (own, around) in enumerate(every):
+        if around != walls or not np.array_equal(own, period):
+            raise ValueError(
+                "trajectories_or_array: paths of one list must have the same walls;"
+                f" path 0 has {walls or 'none'}, path {i} has {around or 'none'}"
+            )
+    return period, walls
 
 
 def _is_list_of_paths(source: object) -> bool:
@@ -171,7 +184,10 @@ def _read_part(source: Any, dt: float | None, times: object) -> Any:
             raise ValueError(f"dt is {dt}, but the trajectories have {source.dt}; leave it out")
         times = np.asarray(source.t, dtype=float)[None]
         uneven = np.abs(np.diff(times) - source.dt).max(initial=0.0) > _UNEVEN * source.dt
-        return source.x, source.dt, times if uneven else None
+        x = source.x
+        if source.exit_times is not None:  # an ended path stays where it is, which is no motion
+            x = np.where((times >= source.exit_times[:, None])[..., None], np.nan, x)
+        return x, source.dt, times if uneven else None
     x = real_array("trajectories_or_array", source)
     if x.ndim == 1:
         x = x[:, None]

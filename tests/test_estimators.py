@@ -472,3 +472,28 @@ def test_windows_are_a_result(tmp_path):
     _, mean = ax.get_lines()
     np.testing.assert_array_equal(mean.get_ydata(), result.smooth(25)[1])
     pyplot.close(figure)
+
+
+def test_paths_that_have_ended_do_not_move():
+    """Estimates from stored paths see what an observer in the loop sees: nothing after the exit."""
+    model, grid = Model(lambda x: 0 * x, 0.5), Grid([(-1, 1)], 20)
+    walls = [(-1, 1, "absorbing")]
+    paths = simulate(model, [0.0], 1e-3, 2000, n_paths=200, boundary=walls, rng=1)
+    exit_times = np.nan_to_num(paths.exit_times, nan=np.inf)[:, None]
+    assert (exit_times < 1.0).any()
+    stored = rattling.estimate_rattling(paths, at=grid, method="bins", lags=1)
+    assert stored.counts.sum() == (paths.t[1:] < exit_times).sum()
+    assert abs(stored.rattling - rattling.exact_rattling(model, grid))[[0, -1]].max() < 0.5
+    density = rattling.estimate_density(paths, at=grid, method="bins")
+    assert density.n_states == (paths.t < exit_times).sum()
+
+
+def test_paths_of_one_list_share_their_walls():
+    model = Model(lambda x: 0 * x, 0.5)
+    ring = simulate(model, [0.0], 1e-2, 500, boundary=[(-1, 1, "periodic")], rng=1)
+    free = simulate(model, [0.0], 1e-2, 500, rng=2)
+    for paths in ([ring, free], [free, ring], [ring, ring.x[0]]):
+        with pytest.raises(ValueError, match="must have the same walls; path 0 has .* path 1 has "):
+            rattling.estimate_rattling(paths, 1e-2, lags=1)
+    both = rattling.estimate_rattling([ring, ring], at=[[0.0]], lags=1)
+    assert np.isfinite(both.rattling).all()
