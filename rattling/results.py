@@ -308,9 +308,14 @@ def _write(name: str, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> 
     """An npz file, as numpy.savez makes them, and in it the header as a text file."""
     with zipfile.ZipFile(name, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_HEADER, json.dumps(header, indent=1))
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
+        write_arrays(archive, arrays)
+
+
+def write_arrays(archive: zipfile.ZipFile, arrays: Mapping[str, np.ndarray]) -> None:
+    """As numpy.savez, under any names: that one has arguments called "file" and "allow_pickle"."""
+    for name, array in arrays.items():
+        with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def _read(file: IO[bytes]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

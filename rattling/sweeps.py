@@ -12,18 +12,19 @@ import math
 import os
 import sqlite3
 import traceback
+import zipfile
 from concurrent import futures
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rattling._checks import choice, short
+from rattling._checks import choice, count, random_generator, short
 from rattling._progress import progress_hook
 from rattling.fokker_planck import steady_state
 from rattling.markov import Generator
 from rattling.models import exact_rattling
-from rattling.results import Result, import_extra
+from rattling.results import Result, import_extra, write_arrays
 from rattling.typicality import typicality
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class Sweep(Result):
         The values along each axis, in the order of ``shape``; empty if points were given
         one by one.
     values : dict of ndarray
-        What came back by name, the points along the first axis; NaN (None where values are
-        no numbers) at points that failed.
+        What came back by name, the points along the first axis. Where a point failed it is NaN,
+        or "" among text; whole numbers and truth values are floats then.
     errors : list of str
         "" or the exception's type and message, for each point.
     tracebacks : list of str
@@ -258,10 +259,9 @@ def _seeds(function: Function, points: Any, rng: Seed) -> Any:
         wants = False
     if not wants or any("rng" in point for point in points):
         return [None] * len(points)
-    if isinstance(rng, np.random.Generator):
-        return [child.bit_generator.seed_seq for child in rng.spawn(len(points))]
-    root = rng if isinstance(rng, np.random.SeedSequence) else np.random.SeedSequence(rng)
-    return root.spawn(len(points))
+    if isinstance(rng, np.random.SeedSequence):  # its copy: spawning counts, and the same call gives the same
+        rng = np.random.SeedSequence(**rng.state)
+    return [child.bit_generator.seed_seq for child in random_generator(rng).spawn(len(points))]
 
 
 # --- running --------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ def _on_executor(function: Function, points: Any, seeds: Any, todo: Any, executo
 
 
 def _stack(results: Any) -> Any:
-    """Arrays with the points first. Failed points are NaN, "" or -1 by kind."""
+    """Arrays with the points first. Failed points are NaN, or "" where values are text."""
     good = [values for values in results if values is not None]
     if not good:
         return {}
@@ -426,7 +426,8 @@ class _Store:
     def save(self, number: int, outcome: Any) -> None:
         if outcome.values is not None:
             content = io.BytesIO()
-            np.savez(content, **outcome.values)
+            with zipfile.ZipFile(content, "w") as archive:
+                write_arrays(archive, outcome.values)
             try:
                 self.base.execute("INSERT OR REPLACE INTO points VALUES (?, ?)", (number, content.getvalue()))
             except sqlite3.Error as error:
@@ -575,8 +576,7 @@ def typicality_ensemble(
     >>> low < probability < high
     True
     """
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise ValueError(f"n must be a whole number of at least 1; got {n!r}")
+    n = count("n", n, 1)
     from rattling.typicality import Typicality
 
     known = {f.name for f in dataclasses.fields(Typicality)}

@@ -116,6 +116,33 @@ def test_checkpoint_resumes(tmp_path):
         rt.sweep(count, {"a": range(5)}, checkpoint=tmp_path / "text")
 
 
+def test_any_name_is_kept(tmp_path):
+    def names(a):
+        return {"file": a, "allow_pickle": 2 * a, "../x": "text"}
+
+    path = tmp_path / "points"
+    for _ in range(2):
+        result = rt.sweep(names, {"a": [1, 2]}, checkpoint=path)
+        assert {name: list(values) for name, values in result.values.items()} == {
+            "file": [1, 2], "allow_pickle": [2, 4], "../x": ["text", "text"]
+        }  # fmt: skip
+
+
+def test_seeds_are_only_read(tmp_path):
+    def draw(a, rng):
+        return rng.standard_normal()
+
+    seed = np.random.SeedSequence(1)
+    first = rt.sweep(draw, {"a": [1, 2]}, rng=seed, checkpoint=tmp_path / "points")
+    again = rt.sweep(draw, {"a": [1, 2]}, rng=seed, checkpoint=tmp_path / "points")
+    plain = rt.sweep(draw, {"a": [1, 2]}, rng=1)
+    assert list(first.values["value"]) == list(again.values["value"]) == list(plain.values["value"])
+    bits = rt.sweep(draw, {"a": [1, 2]}, rng=np.random.PCG64(1))
+    assert list(bits.values["value"]) == list(plain.values["value"])
+    with pytest.raises(ValueError, match="rng must be None, an int"):
+        rt.sweep(draw, {"a": [1]}, rng=-1)
+
+
 def test_a_damaged_checkpoint_is_refused(tmp_path):
     path = tmp_path / "points"
     for damage in (b"no archive", None, "text", 7):
