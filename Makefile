@@ -33,9 +33,14 @@ SUNDIALS_INCLUDE := $(if $(SUNDIALS_PREFIX),-isystem $(SUNDIALS_PREFIX)/include)
 # Looked for when it is used, for `system` may have installed it; setup.py does the same.
 KLU_INCLUDE = $(shell cd $(or $(SUNDIALS_PREFIX),/usr)/include && test -f sunlinsol/sunlinsol_klu.h && \
   for folder in "$$PWD/suitesparse" "$$PWD"; do test -f "$$folder/klu.h" && echo "$$folder" && break; done)
+# SUNDIALS 7 with MPI, as Debian's is, needs the header of MPI and its library.
+HEADERS = $(or $(SUNDIALS_PREFIX),/usr)/include/sundials
+MPI = $(shell grep -qs 'mpi\.h' $(HEADERS)/sundials_types.h && grep -qs 'MPI_ENABLED 1' $(HEADERS)/sundials_config.h && mpicc -show)
+MPI_INCLUDE = $(patsubst -I%,-isystem %,$(filter -I%,$(MPI)))
 SUNDIALS_LIBS = $(if $(SUNDIALS_PREFIX),-L$(SUNDIALS_PREFIX)/lib) \
   -lsundials_cvode -lsundials_kinsol -lsundials_sunlinsolspgmr -lsundials_sunlinsolspfgmr -lsundials_nvecserial \
-  $(if $(KLU_INCLUDE),-lsundials_sunlinsolklu -lsundials_sunmatrixsparse)
+  $(if $(KLU_INCLUDE),-lsundials_sunlinsolklu -lsundials_sunmatrixsparse) \
+  $(if $(wildcard $(HEADERS)/sundials_core.h),-lsundials_core) $(filter -L% -l%,$(MPI))
 CORE := $(wildcard csrc/core/*.c)
 C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/test_*.c))
 SOURCES := $(wildcard csrc/*/*.[ch]) setup.py pyproject.toml
@@ -55,7 +60,7 @@ system:
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	$(PYTHON) -c 'import os, sysconfig; raise SystemExit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' \
 	  || missing="$$missing python3-dev"; \
-	[ -n "$(SUNDIALS_PREFIX)" ] || echo '#include <kinsol/kinsol.h>' | $(CC) -E - >/dev/null 2>&1 \
+	[ -n "$(SUNDIALS_PREFIX)" ] || echo '#include <kinsol/kinsol.h>' | $(CC) $(MPI_INCLUDE) -E - >/dev/null 2>&1 \
 	  || missing="$$missing libsundials-dev"; \
 	[ -z "$$missing" ] && exit 0; \
 	if ! command -v apt-get >/dev/null; then \
@@ -74,7 +79,7 @@ $(VENV)/built: $(SOURCES) | $(VENV)/bin/python system
 
 # --- C tests: each once under ASan + UBSan, once under valgrind ---------------------
 
-C_FLAGS = $(WARNINGS) -g -pthread -Icsrc/core -DRTL_FAULT_HOOK $(SUNDIALS_INCLUDE) \
+C_FLAGS = $(WARNINGS) -g -pthread -Icsrc/core -DRTL_FAULT_HOOK $(SUNDIALS_INCLUDE) $(MPI_INCLUDE) \
   $(KLU_INCLUDE:%=-DRTL_HAS_KLU -isystem %)
 asan_SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
 tsan_SANITIZE := -fsanitize=thread
@@ -164,7 +169,7 @@ lint: $(VENV)/built
 	@includes=$$($(VENV)/bin/python -c "import sysconfig, numpy; \
 	  print('-isystem', sysconfig.get_path('include'), '-isystem', numpy.get_include())"); \
 	for file in csrc/python/*.c; do \
-	  $(CC) $(BINDING_WARNINGS) -c -o /dev/null -Icsrc/core $(SUNDIALS_INCLUDE) $$includes $$file || exit 1; \
+	  $(CC) $(BINDING_WARNINGS) -c -o /dev/null -Icsrc/core $(SUNDIALS_INCLUDE) $(MPI_INCLUDE) $$includes $$file || exit 1; \
 	done
 	$(VENV)/bin/clang-format --dry-run -Werror csrc/*/*.[ch] tests/c/*.[ch]
 

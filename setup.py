@@ -92,6 +92,21 @@ def find_klu(prefix):
     return next((folder for folder in folders if (folder / "klu.h").is_file()), None)
 
 
+def find_mpi(prefix):
+    """Flags for the compiler and the linker, where this SUNDIALS was built with MPI, as Debian's is: from version 7
+    on its headers include that of MPI."""
+    include = prefix / "include" / "sundials"
+    types, config = (include / f"sundials_{name}.h" for name in ("types", "config"))
+    if "mpi.h" not in types.read_text() or not re.search(r"define\s+SUNDIALS_MPI_ENABLED\s+1", config.read_text()):
+        return [], []
+    try:
+        flags = subprocess.run(["mpicc", "-show"], capture_output=True, text=True, check=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError):
+        sys.exit(f"the SUNDIALS in {prefix} was built with MPI, and mpicc, which tells where that is, was not found")
+    folders = [word for flag in flags if flag.startswith("-I") for word in ("-isystem", flag[2:])]
+    return folders, [flag for flag in flags if flag.startswith(("-L", "-l"))]
+
+
 class Build(build_ext):
     """Finds SUNDIALS when the extension is built, not before."""
 
@@ -116,6 +131,9 @@ class Build(build_ext):
             ext.extra_compile_args += ["-isystem", str(prefix / "include")]
         if klu is not None:
             ext.extra_compile_args += ["-isystem", str(klu)]
+        compile_mpi, link_mpi = find_mpi(prefix)
+        ext.extra_compile_args += compile_mpi
+        ext.extra_link_args += link_mpi
         ext.libraries.append("m")
         super().build_extension(ext)
 

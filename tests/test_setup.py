@@ -56,6 +56,21 @@ def test_klu_is_found_by_two_headers(setup, tmp_path):
     assert setup.find_klu(tmp_path) == tmp_path / "include" / "suitesparse"
 
 
+@pytest.mark.parametrize("types, enabled, found", [("", 1, False), ("#include <mpi.h>", 0, False), ("#include <mpi.h>", 1, True)])
+def test_mpi_is_looked_for_where_sundials_was_built_with_it(setup, monkeypatch, tmp_path, types, enabled, found):
+    prefix_with(tmp_path, f"#define SUNDIALS_MPI_ENABLED {enabled}\n")
+    (tmp_path / "include" / "sundials" / "sundials_types.h").write_text(types)
+    (tmp_path / "mpicc").write_text("#!/bin/sh\necho gcc -I/mpi/include -L/mpi/lib -lmpi\n")
+    (tmp_path / "mpicc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    flags = (["-isystem", "/mpi/include"], ["-L/mpi/lib", "-lmpi"])
+    assert setup.find_mpi(tmp_path) == (flags if found else ([], []))
+    monkeypatch.setenv("PATH", "")
+    if found:
+        with pytest.raises(SystemExit, match="mpicc"):
+            setup.find_mpi(tmp_path)
+
+
 def test_message_where_it_is_missing(setup, monkeypatch, tmp_path):
     monkeypatch.setenv("SUNDIALS_PREFIX", str(tmp_path))
     monkeypatch.setattr(setup, "this_system", lambda: ["Fedora", "conda"])
