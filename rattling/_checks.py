@@ -45,7 +45,7 @@ def _check_kind(name: str, value: object, kind: type, word: str) -> None:
     """Arrays without axes are what they hold; truth values are no numbers."""
     held = value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
     if isinstance(held, bool) or not isinstance(held, kind):
-        raise TypeError(f"{name} must be a {word} number; got {value!r}")
+        raise TypeError(f"{name} must be a {word} number; got {short(value)}")
 
 
 def choice(name: str, value: str, allowed: Iterable[str]) -> str:
@@ -65,13 +65,18 @@ def read_array(name: str, value: ArrayLike) -> np.ndarray:
         raise ValueError(f"{name} must be an array, but its rows have different lengths: {short(value)}") from error
 
 
+_PARTS = {"log_p": "log_density", "volume": "volumes"}  # of results given in the place of arrays
+
+
 def real_array(name: str, value: ArrayLike) -> np.ndarray:
     """A float64 array, perhaps a view; complex numbers, text and objects are refused."""
     array = read_array(name, value)
     if array.dtype.kind not in "fiu":
         plain = array.ndim > 0 or isinstance(value, np.ndarray | np.generic)
         what = f"of {array.dtype}" if plain else type(value).__name__
-        raise TypeError(f"{name} must be an array of real numbers, not {what}")
+        part = _PARTS.get(name, name)
+        hint = f"; give its .{part}" if not plain and hasattr(value, part) else ""
+        raise TypeError(f"{name} must be an array of real numbers, not {what}{hint}")
     return array.astype(np.float64, copy=False)
 
 
@@ -84,6 +89,8 @@ def random_generator(rng: Seed) -> np.random.Generator:
 
 
 def short(value: object) -> str:
-    """repr, cut where it gets long."""
+    """repr, cut where it gets long; the shape of an array."""
+    if isinstance(value, np.ndarray) and value.size > 4:
+        return f"an array of shape {value.shape}"
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

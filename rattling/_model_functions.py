@@ -126,7 +126,8 @@ class FunctionParts:
 
 
 def _called(value: object) -> str:
-    return getattr(value, "__qualname__", None) or repr(value)
+    """The name of a function, the class of another callable, or a number."""
+    return getattr(value, "__qualname__", None) or (type(value).__name__ if callable(value) else repr(value))
 
 
 def _leading_axes(function: Function, what: str, dim: int, points: np.ndarray) -> tuple[int, int]:

@@ -107,6 +107,8 @@ def read_paths(source: Any, dt: float | None, times: Any, lags: tuple[int, ...],
     """
     longest = terms(lags, noise)[0][-1]
     if dt is not None:
+        if np.ndim(dt) > 0:
+            raise TypeError(f"dt must be one real number, but it has shape {np.shape(dt)}; times= takes the time of each state")
         dt = float(positive("dt", dt))
         if times is not None:
             raise ValueError("give dt or times, not both")

@@ -93,12 +93,13 @@ class LocalGlobal(Result):
     def summary(self) -> str:
         """A table of all numbers, as text."""
         bound = "none (r >= 1)" if math.isnan(self.rho_bound) else f">= {self.rho_bound:.4f}"
+        of_r = "-" if math.isnan(self.gamma_rattling) and not self.reason else f"{self.gamma_rattling:.4g}"
         rows = [
             ("r", f"{self.r:.4g}", "Clock", self.clock),
             ("rho_hat", f"{self.rho_hat:.4f}", "Weights", self.weights),
             ("rho", f"{self.rho:.4f}", "Bound on rho from r", bound),
             ("gamma (log clock)", f"{self.gamma:.4g}", "States used", f"{self.n_used}"),
-            ("gamma (R)", f"{self.gamma_rattling:.4g}", "States left out", f"{self.n_excluded}"),
+            ("gamma (R)", of_r, "States left out", f"{self.n_excluded}"),
         ]
         notes = [f"Numbers shown as nan are not defined: {self.reason}."] if self.reason else []
         return table("Local and global part: p * clock = psi", rows, notes)

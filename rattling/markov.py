@@ -59,6 +59,10 @@ class Generator:
         variables: tuple[str, ...] | None = None,
         model: Model | None = None,
     ) -> None:
+        if not isinstance(core, _core.Generator):
+            raise TypeError(
+                f"a Generator is made by rattling.generator(model, grid) or by Generator.from_rates(rates), not from {type(core).__name__}"
+            )
         self._core = core
         self.grid = grid
         self.variables = variables
@@ -83,8 +87,9 @@ class Generator:
         Raises
         ------
         ValueError
-            If ``rates`` is not square, ``killing`` does not fit it, or a rate is
-            negative or not finite (it is named).
+            If ``rates`` is not square, ``killing`` does not fit it, a rate is
+            negative or not finite (it is named), or its diagonal shows it to be W, the
+            transpose.
         TypeError
             If ``rates`` does not hold real numbers.
         """
@@ -100,6 +105,7 @@ class Generator:
                 values = dense[source, target]
         if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 1:
             raise ValueError(f"rates must be a square matrix, (n, n) with n >= 1; got shape {shape}")
+        _check_orientation(shape[0], source, target, values)
         return cls(_core.Generator.from_rates(shape[0], source, target, values, killing))
 
     @property
@@ -237,3 +243,12 @@ def _describe(states: np.ndarray, grid: Grid | None) -> str:
         f"[{grid.edges(axis)[i.min()]:.6g}, {grid.edges(axis)[i.max() + 1]:.6g}]" for axis, i in enumerate(index)
     )
     return f"{len(states)} cell{'s' if len(states) > 1 else ''} within {box}"
+
+
+def _check_orientation(n: int, source: np.ndarray, target: np.ndarray, rates: np.ndarray) -> None:
+    """A diagonal that makes columns sum to 0, and not rows, is that of W, whose elements are rates j -> i."""
+    if not (rates[source == target] < 0).any():
+        return
+    leaving, entering = (np.abs(np.bincount(states, rates, n)).max() for states in (source, target))
+    if entering < 1e-9 * np.abs(rates).max() < 1e-6 * leaving:
+        raise ValueError("rates[i, j] must be the rate i -> j, but the columns sum to 0 and the rows do not: give the transpose")

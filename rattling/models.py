@@ -415,7 +415,8 @@ def _points(model: Model, x_or_grid: ArrayLike | Grid) -> tuple[np.ndarray, tupl
             raise TypeError(f"x must be an array of real numbers, not of {x.dtype}")
         if x.ndim == 0 or (model.dim is not None and len(x) != model.dim) or len(x) == 0:
             dim = "dim" if model.dim is None else model.dim
-            raise ValueError(f"x must have shape ({dim},) or ({dim}, n), but it has {x.shape}")
+            hint = "; give its transpose" if x.ndim == 2 and x.shape[1] == model.dim else ""
+            raise ValueError(f"x must have shape ({dim},) or ({dim}, n), but it has {x.shape}{hint}")
         tail = x.shape[1:]
         x = np.ascontiguousarray(x, dtype=float).reshape(len(x), -1)
     if model.dim is not None and len(x) != model.dim:

@@ -36,7 +36,11 @@ _MANY = 4000  # points, from which on a cloud is drawn as hexagons
 
 def current_axes(ax: Axes | None = None) -> Axes:
     """The axes given, or pyplot's current ones."""
-    return import_extra("matplotlib.pyplot", "plot").gca() if ax is None else ax
+    if ax is None:
+        ax = import_extra("matplotlib.pyplot", "plot").gca()
+    if not hasattr(ax, "plot"):
+        raise TypeError(f"ax must be one matplotlib Axes, not {type(ax).__name__}")
+    return ax
 
 
 def plot_density(
@@ -235,6 +239,7 @@ def plot_typicality(result: Typicality, ax: Axes | None = None) -> Axes:
         ax.plot(ends, middle - result.gamma * ends, color="C3", linewidth=2, label=rf"$\gamma = {text}$")
         ax.legend(loc="best", frameon=False, title=f"correlation {result.correlation:.3f}")
     ax.set(xlabel="rattling $R$", ylabel=r"$\log\, p$")
+    ax.locator_params(axis="x", nbins=6)  # where R is constant, ticks have many digits
     return ax
 
 

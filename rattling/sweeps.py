@@ -576,6 +576,8 @@ def typicality_ensemble(
     >>> low < probability < high
     True
     """
+    if not callable(family):
+        raise TypeError(f"family must be a function of rng that draws a system, not {type(family).__name__}")
     n = count("n", n, 1)
     from rattling.typicality import Typicality
 

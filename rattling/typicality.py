@@ -211,6 +211,9 @@ def typicality(
     if volume is not None:
         volume = _same_shape("volume", volume, shape)
         _check("volume", volume, ~((volume > 0) & (volume < np.inf)), "must be positive and finite")
+    total = (log_p if volume is None else log_p * volume).sum()
+    if log_p.size > 2 and log_p.min() > 0 and abs(total - 1) < 1e-9:
+        raise ValueError("log_p must be the logarithm of p, but it is positive and adds up to 1 like p itself")
     if stderr is not None:
         stderr = _same_shape("stderr", stderr, shape)
         _check("stderr", stderr, stderr < 0, "must not be negative")

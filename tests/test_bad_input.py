@@ -40,6 +40,20 @@ def design(pattern=lambda x: np.sin(x[0]), **options):
 
 
 REFUSED = [
+    # one thing in the place of another
+    (lambda: rt.Generator(np.eye(2)), TypeError, "made by .*from_rates.*not from ndarray"),
+    (lambda: rt.Generator.from_rates(CHAIN.matrix), ValueError, "columns sum to 0 and the rows do not: give the transpose"),
+    (lambda: rt.Generator.from_rates(CHAIN.matrix.toarray()), ValueError, "give the transpose"),
+    (lambda: rt.typicality(steady(), [1.0]), TypeError, "not SteadyState; give its .log_density"),
+    (lambda: rt.typicality(np.zeros(4), np.zeros(4), volume=LINE), TypeError, "not Grid; give its .volumes"),
+    (lambda: rt.typicality(steady().probability, np.zeros(4)), ValueError, "log_p must be the logarithm of p"),
+    (lambda: rt.typicality(steady().density, np.zeros(4), volume=LINE.volumes), ValueError, "adds up to 1 like p itself"),
+    (lambda: rt.windowed_rattling(PATHS, 0.1, 1.0), TypeError, "x must be .*not Trajectories; give its .x"),
+    (lambda: rt.estimate_rattling(PATHS.x, PATHS.t), TypeError, r"shape \(21,\); times= takes"),
+    (lambda: rt.simulate(DRIFT, [0.0], PATHS.t, 3), TypeError, r"dt must be a real number; got an array of shape \(21,\)"),
+    (lambda: rt.exact_rattling(rt.Model(flat, 1.0, dim=2), PLANE.points()), ValueError, "give its transpose"),
+    (lambda: rt.typicality_ensemble(DRIFT, 3), TypeError, "family must be a function of rng"),
+    (lambda: steady().plot(ax=[1, 2]), TypeError, "ax must be one matplotlib Axes, not list"),
     # grids
     (lambda: rt.Grid("01", 4), TypeError, "bounds must be a sequence with one entry an axis; got '01'"),
     (lambda: rt.Grid(3, 4), TypeError, "bounds must be a sequence"),
