@@ -92,7 +92,7 @@ integer_FLAGS := -O1 $(asan_SANITIZE) -fsanitize=implicit-conversion,local-bound
 CLANG ?= clang
 integer_CC := $(CLANG)
 coverage_FLAGS := -O1 --coverage -fprofile-update=atomic
-VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full --show-leak-kinds=all
+VALGRIND := valgrind -q --error-exitcode=1 --leak-check=full
 
 define variant
 build/$(1)/core/%.o: csrc/core/%.c $(wildcard csrc/core/*.h) | system

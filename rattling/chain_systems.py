@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def birth_death(birth: ArrayLike, death: ArrayLike) -> Generator:
-    """A chain whose states 0 .. n-1 lie on a line, with jumps to neighbours only.
+    """A chain of n states on a line, with jumps to neighbours only.
 
     π(x+1)/π(x) = birth(x)/death(x), without any current.
 

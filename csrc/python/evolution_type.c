@@ -123,19 +123,18 @@ evolution_run(PyObject *self, PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     status = rtl_evolve_run(&object->evolve, t, &monitor, rtl_arrays_data(p));
     Py_END_ALLOW_THREADS
-    atomic_store(&object->busy, false);
     if (status == RTL_NOT_CONVERGED && !PyErr_Occurred()) {
         rtl_state_t *state = rtl_module_state_of(self);
         if (state != NULL) {
             PyErr_Format(state->convergence_error, "CVODE stopped before t = %S: %s",
                 PyTuple_GET_ITEM(args, 0), object->evolve.sun.message);
         }
-        Py_DECREF(p);
-        return NULL;
+    } else if (status != 0) {
+        rtl_module_raise(status, NULL);
     }
+    atomic_store(&object->busy, false); /* the message has been read */
     if (status != 0) {
-        Py_DECREF(p);
-        return rtl_module_raise(status, NULL);
+        Py_CLEAR(p);
     }
     return (PyObject *) p;
 }
