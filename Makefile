@@ -30,16 +30,12 @@ SHELL := /bin/bash
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wconversion -Wshadow \
   -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 SUNDIALS_INCLUDE := $(if $(SUNDIALS_PREFIX),-isystem $(SUNDIALS_PREFIX)/include)
-# Looked for when it is used, for `system` may have installed it; setup.py does the same.
-KLU_INCLUDE = $(shell cd $(or $(SUNDIALS_PREFIX),/usr)/include && test -f sunlinsol/sunlinsol_klu.h && \
-  for folder in "$$PWD/suitesparse" "$$PWD"; do test -f "$$folder/klu.h" && echo "$$folder" && break; done)
 # SUNDIALS 7 with MPI, as Debian's is, needs the header of MPI and its library.
 HEADERS = $(or $(SUNDIALS_PREFIX),/usr)/include/sundials
 MPI = $(shell grep -qs 'mpi\.h' $(HEADERS)/sundials_types.h && grep -qs 'MPI_ENABLED 1' $(HEADERS)/sundials_config.h && mpicc -show)
 MPI_INCLUDE = $(patsubst -I%,-isystem %,$(filter -I%,$(MPI)))
 SUNDIALS_LIBS = $(if $(SUNDIALS_PREFIX),-L$(SUNDIALS_PREFIX)/lib) \
   -lsundials_cvode -lsundials_kinsol -lsundials_sunlinsolspgmr -lsundials_sunlinsolspfgmr -lsundials_nvecserial \
-  $(if $(KLU_INCLUDE),-lsundials_sunlinsolklu -lsundials_sunmatrixsparse) \
   $(if $(wildcard $(HEADERS)/sundials_core.h),-lsundials_core) $(filter -L% -l%,$(MPI))
 CORE := $(wildcard csrc/core/*.c)
 C_TESTS := $(patsubst tests/c/%.c,%,$(wildcard tests/c/test_*.c))
@@ -79,8 +75,7 @@ $(VENV)/built: $(SOURCES) | $(VENV)/bin/python system
 
 # --- C tests: each once under ASan + UBSan, once under valgrind ---------------------
 
-C_FLAGS = $(WARNINGS) -g -pthread -Icsrc/core -DRTL_FAULT_HOOK $(SUNDIALS_INCLUDE) $(MPI_INCLUDE) \
-  $(KLU_INCLUDE:%=-DRTL_HAS_KLU -isystem %)
+C_FLAGS = $(WARNINGS) -g -pthread -Icsrc/core -DRTL_FAULT_HOOK $(SUNDIALS_INCLUDE) $(MPI_INCLUDE)
 asan_SANITIZE := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
 tsan_SANITIZE := -fsanitize=thread
 asan_FLAGS := -O1 $(asan_SANITIZE)

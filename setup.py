@@ -4,7 +4,7 @@ SUNDIALS is looked for in SUNDIALS_PREFIX, the active conda environment and the
 system's own places, by reading ``sundials/sundials_config.h`` (it installs no
 pkg-config files). It is needed to build, not to make a source distribution.
 
-    RATTLING_STATIC=1    link SUNDIALS' static libraries, its symbols hidden; without KLU
+    RATTLING_STATIC=1    link SUNDIALS' static libraries, its symbols hidden
     RATTLING_CFLAGS      compiler flags to add
     RATTLING_LDFLAGS     linker flags to add
 """
@@ -22,7 +22,6 @@ from setuptools.command.build_ext import build_ext
 
 KNOWN = (6, 7)  # major versions of SUNDIALS
 LIBRARIES = ["cvode", "kinsol", "sunlinsolspgmr", "sunlinsolspfgmr", "nvecserial"]
-KLU = ["sunlinsolklu", "sunmatrixsparse"]  # where SUNDIALS has it: sparse LU for method="direct"
 INSTALL = {
     "Debian, Ubuntu": "apt-get install libsundials-dev",
     "Fedora": "dnf install sundials-devel",
@@ -83,15 +82,6 @@ def library_folder(prefix, compiler):
     sys.exit(f"{prefix} has SUNDIALS' headers but no libsundials_kinsol in lib or lib64")
 
 
-def find_klu(prefix):
-    """The folder of klu.h if this SUNDIALS was built with KLU, else None."""
-    include = prefix / "include"
-    if not (include / "sunlinsol" / "sunlinsol_klu.h").is_file():
-        return None
-    folders = [include / "suitesparse", include, Path("/usr/include/suitesparse")]
-    return next((folder for folder in folders if (folder / "klu.h").is_file()), None)
-
-
 def find_mpi(prefix):
     """Flags for the compiler and the linker, where this SUNDIALS was built with MPI, as Debian's is: from version 7
     on its headers include that of MPI."""
@@ -114,10 +104,6 @@ class Build(build_ext):
         prefix, major = find_sundials()
         folder = library_folder(prefix, self.compiler.compiler[:1])
         names = [f"sundials_{name}" for name in LIBRARIES + (["core"] if major >= 7 else [])]
-        klu = None if os.environ.get("RATTLING_STATIC") else find_klu(prefix)  # LGPL: not into wheels
-        if klu is not None:
-            names += [f"sundials_{name}" for name in KLU]
-            ext.define_macros.append(("RTL_HAS_KLU", None))
         if os.environ.get("RATTLING_STATIC"):
             ext.extra_objects += [str(folder / f"lib{name}.a") for name in names]
             hide = "-Wl,-exported_symbol,_PyInit__core" if sys.platform == "darwin" else "-Wl,--exclude-libs,ALL"
@@ -129,8 +115,6 @@ class Build(build_ext):
                 ext.runtime_library_dirs.append(str(folder))
         if prefix != Path("/usr"):
             ext.extra_compile_args += ["-isystem", str(prefix / "include")]
-        if klu is not None:
-            ext.extra_compile_args += ["-isystem", str(klu)]
         compile_mpi, link_mpi = find_mpi(prefix)
         ext.extra_compile_args += compile_mpi
         ext.extra_link_args += link_mpi

@@ -13,15 +13,14 @@ def show_config() -> dict[str, str]:
     Returns
     -------
     dict of str
-        rattling, python, numpy, sundials (compiled against), klu (its version, or "none":
-        then method="direct" is for small and narrow chains), platform, and threads (the
+        rattling, python, numpy, sundials (compiled against), platform, and threads (the
         processors this process may use). Put it into bug reports.
 
     Examples
     --------
     >>> import rattling
     >>> sorted(rattling.show_config())
-    ['klu', 'numpy', 'platform', 'python', 'rattling', 'sundials', 'threads']
+    ['numpy', 'platform', 'python', 'rattling', 'sundials', 'threads']
     """
     import platform
     from importlib import metadata  # slow, and of no use to others
@@ -31,7 +30,6 @@ def show_config() -> dict[str, str]:
         "python": sys.version.split()[0],
         "numpy": metadata.version("numpy"),
         "sundials": _core.sundials_version,
-        "klu": _core.klu_version or "none",
         "platform": platform.platform(),
         "threads": str(_core.cores()),
     }

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 _Floats = NDArray[np.float64]
 _Progress = Callable[[float], object] | None
 
-klu_version: str
 sundials_version: str
 
 class ConvergenceError(RuntimeError):

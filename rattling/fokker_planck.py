@@ -251,9 +251,10 @@ def steady_state(
     rtol : float
         Bound on the largest relative residual over all cells, between 1e-13 and 1.
     method : {"auto", "krylov", "direct", "closed-form"}
-        "direct" is elimination up to 2000 states or within a narrow band, and beyond
-        that sparse LU, where SUNDIALS was built with KLU (:func:`show_config`; wheels
-        have none). ``info["why"]`` says why what ran was chosen.
+        "direct" is elimination without subtraction of the states with fewest neighbours
+        first: each entry is right to rounding, however unequal the rates. It is for
+        trees and plane grids of millions of states, and for some 10^4 states whose
+        links have no order. ``info["why"]`` says why what ran was chosen.
     flux : {"auto", "exponential", "log-mean"}
         Flux between cells of a model on a grid. "exponential" is that of
         :func:`generator`; "log-mean" is of second order whatever the drift, positive

@@ -142,8 +142,17 @@ class TestSteadyState:
         # the flow between the blocks balances
         assert direct[0] * 1e-12 == pytest.approx(direct[300] * 3e-12, rel=1e-12)
 
-    @pytest.mark.skipif(rt.show_config()["klu"] == "none", reason="SUNDIALS was built without KLU")
-    def test_sparse_lu(self):
+    @pytest.mark.parametrize(("n", "density"), [(80, 0.02), (150, 0.0), (60, 0.3)])
+    def test_sparse_elimination(self, n, density):
+        """The twin, its dense twin and C."""
+        rates = random_rates(n, density, n, sigma=3.0)
+        W = rt.Generator.from_rates(rates)
+        p = twin.sparse_gth(W.matrix.toarray())
+        state = rt.steady_state(W, method="direct")
+        np.testing.assert_allclose(p, twin.gth(W.matrix.toarray()), rtol=1e-12)
+        np.testing.assert_allclose(state.probability, p, rtol=1e-12)
+
+    def test_large_direct(self):
         """Two blocks coupled at 1e-10, more states than dense elimination is for; each block's
         law is that of the block alone, for at the link the net flow is 0."""
         blocks = [random_rates(n, 1 / n, n, sigma=2.0) for n in (1900, 1300)]
@@ -151,16 +160,46 @@ class TestSteadyState:
         links = sparse.coo_array(([1e-10, 3e-10], ([5, 1907], [1907, 5])), shape=(3200, 3200))
         W = rt.Generator.from_rates(sparse.block_diag(blocks, format="csr") + links.tocsr())
         state = rt.steady_state(W, method="direct")
-        assert "dense" in alone[0].info["why"] and "KLU" in state.info["why"]
         a, b = (law.probability for law in alone)
         ratio = 3 * b[7] / a[5]
         expected = np.concatenate([a * ratio, b]) / (1 + ratio)
-        np.testing.assert_allclose(state.probability, expected, rtol=1e-9)
+        np.testing.assert_allclose(state.probability, expected, rtol=1e-12)
 
-    @pytest.mark.skipif(rt.show_config()["klu"] != "none", reason="SUNDIALS was built with KLU")
-    def test_sparse_lu_is_missing(self):
-        with pytest.raises(ValueError, match="built without KLU.*libsuitesparse-dev"):
-            rt.steady_state(rt.Generator.from_rates(random_rates(3000, 0.003, 0)), method="direct")
+    def test_too_many_neighbours_for_direct(self):
+        rates = sparse.random_array((200000, 200000), density=1e-4, rng=np.random.default_rng(1))
+        with pytest.raises(ValueError, match="hours.*method='auto' or 'krylov'"):
+            rt.steady_state(rt.Generator.from_rates(rates), method="direct")
+
+    @pytest.mark.parametrize("n", [3000, 30000])
+    def test_trees(self, n):
+        """Conductances and probabilities lognormal with sigma = 3: nothing but elimination has
+        each entry right, and it takes no time."""
+        rng = np.random.default_rng(n)
+        above, below = (rng.random(n - 1) * np.arange(1, n)).astype(int), np.arange(1, n)
+        flow, p = rng.lognormal(0, 3, n - 1), rng.lognormal(0, 3, n)
+        source, target = np.r_[above, below], np.r_[below, above]
+        W = rt.Generator.from_rates(sparse.coo_array((np.tile(flow, 2) / p[source], (source, target)), shape=(n, n)))
+        state = rt.steady_state(W)
+        assert state.info["method"] == "direct" and "fills in little" in state.info["why"]
+        np.testing.assert_allclose(state.probability, p / p.sum(), rtol=1e-12)
+
+    def test_weakly_coupled_grids(self):
+        """Two plane grids of lognormal rates (sigma = 3), with no detailed balance, coupled at
+        1e-8: the masses are as the flow across, and each grid's law that of it alone."""
+        def grid(side, seed):
+            rng, at = np.random.default_rng(seed), np.arange(side * side).reshape(side, side)
+            a, b = np.r_[at[1:].ravel(), at[:, 1:].ravel()], np.r_[at[:-1].ravel(), at[:, :-1].ravel()]
+            rates = rng.lognormal(0, 3, 2 * len(a))
+            return sparse.coo_array((rates, (np.r_[a, b], np.r_[b, a])), shape=(side * side,) * 2)
+
+        blocks = [grid(70, 1), grid(90, 2)]
+        a, b = (rt.steady_state(rt.Generator.from_rates(x)).probability for x in blocks)
+        links = sparse.coo_array(([1e-8, 3e-8], ([0, 4900], [4900, 0])), shape=(13000, 13000))
+        W = rt.Generator.from_rates(sparse.block_diag(blocks) + links)
+        state = rt.steady_state(W)
+        ratio = 3 * b[0] / a[0]
+        expected = np.concatenate([a * ratio, b]) / (1 + ratio)
+        np.testing.assert_allclose(state.probability, expected, rtol=1e-11)
 
     @pytest.mark.parametrize("coupling", [1e-3, 1e-6, 1e-11])
     @pytest.mark.parametrize(("density", "sigma"), [(0.0, 0.0), (0.01, 1.0), (0.01, 3.0), (0.04, 3.0)])

@@ -47,15 +47,6 @@ def test_conda_is_looked_at_first(setup, monkeypatch, tmp_path):
     assert setup.find_sundials() == (tmp_path, 7)
 
 
-def test_klu_is_found_by_two_headers(setup, tmp_path):
-    assert setup.find_klu(tmp_path) is None
-    for name in ("sunlinsol/sunlinsol_klu.h", "suitesparse/klu.h"):
-        header = tmp_path / "include" / name
-        header.parent.mkdir(parents=True)
-        header.touch()
-    assert setup.find_klu(tmp_path) == tmp_path / "include" / "suitesparse"
-
-
 @pytest.mark.parametrize("types, enabled, found", [("", 1, False), ("#include <mpi.h>", 0, False), ("#include <mpi.h>", 1, True)])
 def test_mpi_is_looked_for_where_sundials_was_built_with_it(setup, monkeypatch, tmp_path, types, enabled, found):
     prefix_with(tmp_path, f"#define SUNDIALS_MPI_ENABLED {enabled}\n")

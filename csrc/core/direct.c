@@ -6,7 +6,12 @@
 #include <string.h>
 
 #include "memory.h"
+#include "processor.h"
 #include "sum.h"
+
+/* States eliminated before the rates among the others are touched, and rows added to
+ * those at a time. */
+enum { PANEL = 32, TOGETHER = 4 };
 
 void
 rtl_direct_normalise(size_t n, double *y)
@@ -26,30 +31,91 @@ rtl_direct_normalise(size_t n, double *y)
     }
 }
 
-int
-rtl_direct_eliminate(size_t n, rtl_monitor_t *monitor, double *w)
+/* Eliminate states high-1 .. low as far as rates to or from low .. high-1 go. */
+static void
+eliminate_panel(size_t n, size_t low, size_t high, double *w)
 {
-    int status = 0;
-
-    for (size_t k = n - 1; status == 0 && k > 0; k--) {
-        double leave = 0.0, left = (double) k / (double) n;
-        status = rtl_monitor_poll(monitor, 1.0 - left * left * left);
+    for (size_t k = high; k-- > low;) {
+        const double *row = w + k * n;
+        double leave = 0.0;
         for (size_t i = 0; i < k; i++) {
             leave += w[i * n + k];
         }
         w[k * n + k] = leave;
-        if (leave == 0.0) {
-            continue;
-        }
         for (size_t i = 0; i < k; i++) {
-            double share = w[i * n + k] / leave;
-            if (share == 0.0) {
-                continue;
-            }
-            for (size_t j = 0; j < k; j++) {
-                w[i * n + j] += share * w[k * n + j];
+            double *target = w + i * n;
+            if (target[k] > 0.0) {
+                double share = target[k] / leave;
+                for (size_t j = i < low ? low : 0; j < k; j++) {
+                    target[j] += share * row[j];
+                }
             }
         }
+    }
+}
+
+/* target += sum_k share[k] rows[k], `stride` apart; how the time of elimination is
+ * spent. */
+RTL_PROCESSOR_INLINE int
+add_rows_body(
+    size_t n, const double *share, const double *rows, size_t stride, double *target)
+{
+    for (size_t j = 0; j < n; j++) {
+        double sum = target[j];
+        for (size_t k = 0; k < TOGETHER; k++) {
+            sum += share[k] * rows[k * stride + j];
+        }
+        target[j] = sum;
+    }
+    return 0;
+}
+
+RTL_PROCESSOR_BUILD(add_rows,
+    (size_t n, const double *share, const double *rows, size_t stride, double *target),
+    (n, share, rows, stride, target))
+
+/* The rest of that: rates among the states below `low`. */
+static int
+eliminate_rest(size_t n, size_t low, size_t high, rtl_monitor_t *monitor, double *w)
+{
+    double left = (double) low / (double) n;
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < low; i++) {
+        double *target = w + i * n;
+        for (size_t k = low; k < high; k += TOGETHER) {
+            double share[TOGETHER] = {0.0}, any = 0.0;
+            size_t count = high - k < TOGETHER ? high - k : TOGETHER;
+            for (size_t m = 0; m < count; m++) {
+                if (target[k + m] > 0.0) {
+                    any += share[m] = target[k + m] / w[(k + m) * (n + 1)];
+                }
+            }
+            if (any > 0.0 && count == TOGETHER) {
+                (void) add_rows(low, share, w + k * n, n, target);
+            } else if (any > 0.0) {
+                for (size_t m = 0; m < count; m++) {
+                    for (size_t j = 0; j < low; j++) {
+                        target[j] += share[m] * w[(k + m) * n + j];
+                    }
+                }
+            }
+        }
+        status = rtl_monitor_poll(monitor, 1.0 - left * left * left);
+    }
+    return status;
+}
+
+int
+rtl_direct_eliminate(size_t n, size_t n_left, rtl_monitor_t *monitor, double *w)
+{
+    int status = 0;
+
+    for (size_t high = n; status == 0 && high > n_left;) {
+        size_t low = high > n_left + PANEL ? high - PANEL : n_left;
+        eliminate_panel(n, low, high, w);
+        status = eliminate_rest(n, low, high, monitor, w);
+        high = low;
     }
     return status;
 }
@@ -146,7 +212,7 @@ rtl_direct_dense(const rtl_generator_t *chain, rtl_monitor_t *monitor, double *y
     }
     if (status == 0) {
         rtl_direct_gather(chain, order, order + n, w);
-        status = rtl_direct_eliminate(n, monitor, w);
+        status = rtl_direct_eliminate(n, 1, monitor, w);
     }
     if (status == 0) {
         status = substitute(n, w, order, monitor, y);

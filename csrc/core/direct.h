@@ -11,12 +11,14 @@
 #include "generator.h"
 #include "monitor.h"
 
-/* Eliminate states n-1, ..., 1 of a dense chain in place. w[i n + j] = rate j -> i;
- * what the diagonal holds is ignored. Afterwards w[k n + j] and w[j n + k], j < k, are
- * the rates of the chain watched on states 0 .. k, and w[k n + k] is the rate at which
- * k leaves for states below it. That is 0 only if no state below k can be reached.
+/* Eliminate states n-1, ..., n_left >= 1 of a dense chain in place. w[i n + j] = rate
+ * j -> i; what the diagonal holds is ignored. Afterwards w[k n + j] and w[j n + k],
+ * j < k, are the rates of the chain watched on states 0 .. k, and w[k n + k] is the
+ * rate at which k leaves for states below it. That is 0 only if no state below k can be
+ * reached. Rates among states below n_left are those watched on them.
  * RTL_INTERRUPTED is the only failure. */
-int rtl_direct_eliminate(size_t n, rtl_monitor_t *monitor, double *w) RTL_MUST_CHECK;
+int rtl_direct_eliminate(size_t n, size_t n_left, rtl_monitor_t *monitor, double *w)
+    RTL_MUST_CHECK;
 
 /* States by falling y: order[0] is the most probable. Elimination in this order, the
  * improbable first, keeps its rates away from underflow. */

@@ -134,7 +134,7 @@ dense_init(rtl_escape_inverse_t *self, const double *y, rtl_monitor_t *monitor)
             row[place[chain->source[e]]] += chain->rate[e];
         }
     }
-    status = rtl_direct_eliminate(size, monitor, self->dense);
+    status = rtl_direct_eliminate(size, 1, monitor, self->dense);
 out:
     rtl_memory_free(place);
     return status;

@@ -63,7 +63,7 @@ update_dense(rtl_multilevel_t *self)
         return status;
     }
     rtl_direct_gather(last->balance.chain, self->order, self->order + n, self->dense);
-    status = rtl_direct_eliminate(n, NULL, self->dense);
+    status = rtl_direct_eliminate(n, 1, NULL, self->dense);
     for (size_t i = 0; i < n; i++) {
         double y = last->y[self->order[i]];
         for (size_t j = 0; j < n; j++) {

@@ -227,7 +227,7 @@ set_dense(rtl_resolvent_t *self)
         w[i + 1] =
             1.0 + (chain->killing != NULL ? self->gamma * chain->killing[i] : 0.0);
     }
-    return rtl_direct_eliminate(n, self->monitor, w);
+    return rtl_direct_eliminate(n, 1, self->monitor, w);
 }
 
 int

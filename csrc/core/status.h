@@ -24,7 +24,7 @@
     X(RTL_ANISOTROPIC, -15, "a tensor has no non-negative stencil")                    \
     X(RTL_UNEVEN, -16,                                                                 \
         "a full tensor needs neighbouring cells of nearly equal widths")               \
-    X(RTL_NO_KLU, -17, "SUNDIALS was built without KLU")
+    X(RTL_FILLS_IN, -17, "elimination would take too long or too much memory")
 
 #define RTL_STATUS_ENUM(name, value, text) name = value,
 enum { RTL_STATUS_LIST(RTL_STATUS_ENUM) };

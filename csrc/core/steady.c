@@ -6,25 +6,28 @@
 #include <string.h>
 
 #include "direct.h"
-#include "direct_band.h"
+#include "direct_sparse.h"
 #include "memory.h"
 #include "mixing.h"
 #include "parallel.h"
-#include "sparse_lu.h"
 #include "steady_newton.h"
 #include "steady_step.h"
 
 enum {
     AT_ONCE_LARGEST = 1000, /* elimination without trying anything else */
     DENSE_LARGEST = 2000,
-    RESCUE_LARGEST = 10000, /* factors of all states fit into memory, even dense ones */
+    QUICK_LARGEST = 12000, /* elimination of a plane grid is little work */
     HASTE = 6
 };
 
-/* Operations of an elimination within a band that are worth it at once, and where
- * iterations do not converge: hundredths of a second, and seconds. */
-static const double little_work = 2.5e7, much_work = 1e10;
-static const double most_bytes = 1e9;
+/* Links of a state at which the links hardly close to loops, as in trees and strips. */
+static const double few_links = 3.6;
+
+/* Products of rates in an elimination: hundredths of a second; what iterations cost at
+ * least, for each state; a minute; hours. Of bytes there may be so many. */
+static const double little_work = 2.5e7, work_each = 2e4, much_work = 2e11,
+                    all_work = 1e13;
+static const double most_bytes = 8e9;
 
 rtl_steady_options_t
 rtl_steady_defaults(void)
@@ -127,28 +130,20 @@ solve_ring(const rtl_generator_t *chain, const rtl_steady_options_t *options, do
     return status == 0 ? verify(chain, options, y, info) : status;
 }
 
-/* Elimination within a band, if that is at most `work`; else, and where rates
- * underflow, RTL_NOT_CONVERGED, and y is as it was. */
+/* Sparse elimination, if that is at most `work`; else, and where rates underflow,
+ * RTL_NOT_CONVERGED, and y is as it was. */
 static int
-eliminate_band(const rtl_generator_t *chain, double work,
+eliminate(const rtl_generator_t *chain, double work,
     const rtl_steady_options_t *options, double *y, rtl_steady_info_t *info)
 {
-    size_t n = chain->n, band = 0;
-    int32_t *order = rtl_memory_alloc(n, sizeof *order);
+    size_t n = chain->n;
     double *p = rtl_memory_alloc(n, sizeof *p);
     rtl_steady_info_t own = {
-        .method = RTL_STEADY_DIRECT, .why = "a narrow band: elimination within it"};
-    double most = fmin(sqrt(work / (double) n), most_bytes / (16.0 * (double) n));
-    int status = order == NULL || p == NULL
-                     ? RTL_NO_MEMORY
-                     : rtl_direct_band_order(chain, (size_t) most, order, &band);
+        .method = RTL_STEADY_DIRECT, .why = "elimination fills in little"};
+    int status = p == NULL ? RTL_NO_MEMORY
+                           : rtl_direct_sparse(chain, work, most_bytes,
+                                 options->team.monitor, p, &own.bytes);
 
-    if (status == RTL_TOO_LARGE) {
-        status = RTL_NOT_CONVERGED;
-    } else if (status == 0) {
-        own.bytes = (2 * band + 1) * n * sizeof(double);
-        status = rtl_direct_band_solve(chain, order, band, options->team.monitor, p);
-    }
     if (status == 0) {
         status = verify(chain, options, p, &own);
     }
@@ -157,7 +152,6 @@ eliminate_band(const rtl_generator_t *chain, double work,
         rtl_steady_add_work(&own, info); /* what was tried before */
         *info = own;
     }
-    rtl_memory_free(order);
     rtl_memory_free(p);
     return status;
 }
@@ -194,56 +188,20 @@ eliminate_dense(const rtl_generator_t *chain, const rtl_steady_options_t *option
     return status == 0 ? verify(chain, options, y, info) : status;
 }
 
-/* Sparse LU, which unlike elimination subtracts: what that costs in tails and in the
- * masses of metastable parts is repaired by what polishes the iterations' answers. */
+/* Elimination of states with few neighbours first, or of all with each other where that
+ * is as quick, or where rates underflow that do not in the order of probabilities. */
 static int
-factorise(const rtl_generator_t *chain, rtl_geometric_t *geometric,
-    const rtl_steady_options_t *options, bool has_guess, double *y,
-    rtl_steady_info_t *info)
-{
-    size_t bytes = 0;
-
-    if (rtl_sparse_lu_version() == NULL) {
-        return RTL_NO_KLU;
-    }
-    int status = sweep(chain, options, has_guess, y);
-    if (status == 0) {
-        status = rtl_sparse_lu_solve(chain, options->team, y, &bytes);
-    }
-    if (status == 0) {
-        status = iterate(chain, geometric, options, true, y, info);
-    }
-    info->method = RTL_STEADY_DIRECT;
-    info->why = "too large for elimination: sparse LU (KLU), then polished";
-    info->bytes = info->bytes > bytes ? info->bytes : bytes;
-    return status;
-}
-
-/* Elimination where that is quick, sparse LU where it is not, and where there is none
- * or its answer does not settle what elimination can do. */
-static int
-solve_direct(const rtl_generator_t *chain, rtl_geometric_t *geometric,
-    const rtl_steady_options_t *options, bool has_guess, double *y,
-    rtl_steady_info_t *info)
+solve_direct(const rtl_generator_t *chain, const rtl_steady_options_t *options,
+    bool has_guess, double *y, rtl_steady_info_t *info)
 {
     double n = (double) chain->n;
+    bool dense = chain->n <= DENSE_LARGEST;
+    int status = eliminate(chain, dense ? 0.1 * n * n * n : all_work, options, y, info);
 
-    if (chain->n <= DENSE_LARGEST) { /* a band must beat n^3 / 3 */
-        int status = eliminate_band(chain, 0.1 * n * n * n, options, y, info);
-        return status == RTL_NOT_CONVERGED
-                   ? eliminate_dense(chain, options, has_guess, y, info)
-                   : status;
+    if (dense && (status == RTL_TOO_LARGE || status == RTL_NOT_CONVERGED)) {
+        status = eliminate_dense(chain, options, has_guess, y, info);
     }
-    int status = eliminate_band(chain, little_work, options, y, info);
-    if (status != RTL_NOT_CONVERGED) {
-        return status;
-    }
-    int sparse = factorise(chain, geometric, options, has_guess, y, info);
-    if (sparse != RTL_NOT_CONVERGED && sparse != RTL_NO_KLU) {
-        return sparse;
-    }
-    status = eliminate_band(chain, much_work, options, y, info);
-    return status == RTL_NOT_CONVERGED ? sparse : status;
+    return status == RTL_TOO_LARGE ? RTL_FILLS_IN : status;
 }
 
 /* Sweeps alone, where a few are enough; else RTL_NOT_CONVERGED. */
@@ -266,29 +224,33 @@ mix(const rtl_generator_t *chain, const rtl_steady_options_t *options, double *y
     return verify(chain, options, y, info);
 }
 
-/* Directly what iterations from y did not solve, at more cost than at first; info adds
- * up. Else RTL_NOT_CONVERGED, and y is as it was. */
+static bool
+undecided(int status)
+{
+    return status == RTL_NOT_CONVERGED || status == RTL_TOO_LARGE;
+}
+
+/* What is cheap compared with iterations: elimination of few states or links, sweeps,
+ * elimination of more. */
 static int
-rescue(const rtl_generator_t *chain, rtl_geometric_t *geometric,
+solve_quickly(const rtl_generator_t *chain, bool any_start,
     const rtl_steady_options_t *options, double *y, rtl_steady_info_t *info)
 {
-    size_t n = chain->n;
+    double n = (double) chain->n;
+    bool few = (double) chain->n_entries <= few_links * n;
+    int status = RTL_TOO_LARGE;
 
-    if (n > RESCUE_LARGEST || n <= AT_ONCE_LARGEST) { /* few states: it was tried */
-        return eliminate_band(chain, much_work, options, y, info);
+    if (few || chain->n <= QUICK_LARGEST) {
+        status = eliminate(chain, few ? fmax(little_work, work_each * n) : little_work,
+            options, y, info);
     }
-    rtl_steady_info_t own = {.method = RTL_STEADY_DIRECT};
-    double *direct = rtl_memory_alloc(n, sizeof *direct);
-    int status = direct == NULL
-                     ? RTL_NO_MEMORY
-                     : solve_direct(chain, geometric, options, false, direct, &own);
-    if (status == 0) {
-        memcpy(y, direct, n * sizeof *y);
-        rtl_steady_add_work(&own, info);
-        *info = own;
+    if (undecided(status) && any_start) {
+        status = mix(chain, options, y, info);
+        if (undecided(status) && !few) {
+            status = eliminate(chain, work_each * n, options, y, info);
+        }
     }
-    rtl_memory_free(direct);
-    return status == RTL_NO_KLU ? RTL_NOT_CONVERGED : status;
+    return status;
 }
 
 /* Small chains directly, others by iterations. If a part of the steps is not enough,
@@ -301,13 +263,11 @@ solve_any(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     rtl_steady_options_t hasty = *options;
     rtl_steady_info_t tried;
     bool small = chain->n <= AT_ONCE_LARGEST;
-    int status = small ? solve_direct(chain, geometric, options, has_guess, y, info)
-                       : eliminate_band(chain, little_work, options, y, info);
+    int status =
+        small ? solve_direct(chain, options, has_guess, y, info)
+              : solve_quickly(chain, !has_guess && geometric == NULL, options, y, info);
 
-    if (status == RTL_NOT_CONVERGED && !small && !has_guess && geometric == NULL) {
-        status = mix(chain, options, y, info);
-    }
-    if (status != RTL_NOT_CONVERGED) {
+    if (!undecided(status)) {
         return status;
     }
     /* of a small chain rates underflowed: p spans more than e^700 */
@@ -315,9 +275,9 @@ solve_any(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     hasty.max_steps = (hasty.max_steps + HASTE - 1) / HASTE;
     status = iterate(chain, geometric, &hasty, has_guess, y, info);
     if (status == RTL_NOT_CONVERGED) {
-        status = rescue(chain, geometric, options, y, info);
+        status = eliminate(chain, much_work, options, y, info);
     }
-    if (status == RTL_NOT_CONVERGED) {
+    if (undecided(status)) {
         tried = *info;
         memset(info, 0, sizeof *info);
         status = iterate(
@@ -351,7 +311,7 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
         status = solve_ring(chain, options, y, info);
         break;
     case RTL_STEADY_DIRECT:
-        status = solve_direct(chain, geometric, options, has_guess, y, info);
+        status = solve_direct(chain, options, has_guess, y, info);
         break;
     case RTL_STEADY_KRYLOV:
         status = iterate(chain, geometric, options, has_guess, y, info);

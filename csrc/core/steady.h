@@ -54,8 +54,8 @@ typedef struct {
  * thread. */
 rtl_steady_options_t rtl_steady_defaults(void);
 
-/* log p of a chain that is irreducible. RTL_NO_KLU: direct, but too many states for
- * elimination and no sparse LU. `geometric` is multigrid whose finest level
+/* log p of a chain that is irreducible. RTL_FILLS_IN: direct, but elimination would
+ * take hours or more than 8 GB. `geometric` is multigrid whose finest level
  * this chain is, or NULL for aggregates alone. y (n,) holds a first guess if
  * `has_guess`, and the best iterate when RTL_NOT_CONVERGED is returned. */
 int rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,

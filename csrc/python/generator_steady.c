@@ -128,14 +128,10 @@ raise_unsolved(int status, const rtl_fault_t *fault)
                                           "the previous one alone, both ways");
         return NULL;
     }
-    if (status == RTL_NO_KLU) {
+    if (status == RTL_FILLS_IN) {
         PyErr_SetString(PyExc_ValueError,
-            "method 'direct' for more than 2000 states that do not lie along a line "
-            "needs sparse LU, and this rattling was built without KLU, as all wheels "
-            "are: install SUNDIALS with KLU (Debian, Ubuntu: apt-get install "
-            "libsundials-dev libsuitesparse-dev; conda: conda install -c conda-forge "
-            "sundials) and build rattling from source (pip install --no-binary "
-            "rattling rattling), or leave the choice to method='auto'");
+            "method 'direct' would take hours or more than 8 GB for this chain: its "
+            "states have too many neighbours; use method='auto' or 'krylov'");
         return NULL;
     }
     return rtl_module_raise(status, fault);

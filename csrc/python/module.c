@@ -4,7 +4,6 @@
 #include "binding.h"
 
 #include "parallel.h"
-#include "sparse_lu.h"
 #include "sun.h"
 
 rtl_state_t *
@@ -216,10 +215,6 @@ module_exec(PyObject *module)
         PyModule_AddFunctions(module, rtl_typicality_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_decomposition_functions) < 0 ||
         PyModule_AddFunctions(module, rtl_analysis_functions) < 0) {
-        return -1;
-    }
-    const char *klu = rtl_sparse_lu_version();
-    if (PyModule_AddStringConstant(module, "klu_version", klu == NULL ? "" : klu) < 0) {
         return -1;
     }
     return PyModule_AddStringConstant(module, "sundials_version", rtl_sun_version());

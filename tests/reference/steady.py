@@ -1,4 +1,4 @@
-"""Twins of csrc/core/{direct,aggregate,multilevel,nested,current}.c, on dense matrices.
+"""Twins of csrc/core/{direct,direct_sparse,aggregate,multilevel,nested,current}.c, on dense matrices.
 
 W is (n, n) with ``W[i, j]`` the rate j -> i and columns that sum to 0; y = log p.
 """
@@ -17,6 +17,31 @@ def gth(W):
     p = np.ones(n)
     for k in range(1, n):
         p[k] = A[k, :k] @ p[:k] / A[k, k]
+    return p / p.sum()
+
+
+def sparse_gth(W):
+    """The same, where the states with fewest neighbours go first."""
+    n = len(W)
+    out = [{i: W[i, j] for i in range(n) if i != j and W[i, j] > 0} for j in range(n)]
+    into = [{j: W[i, j] for j in range(n) if i != j and W[i, j] > 0} for i in range(n)]
+    left, eliminated = set(range(n)), []
+    while len(left) > 1:
+        k = min(left, key=lambda i: len(out[i].keys() | into[i].keys()))
+        leave = sum(out[k].values())
+        for i, a in into[k].items():
+            del out[i][k]
+            for j, b in out[k].items():
+                if i != j:
+                    out[i][j] = into[j][i] = out[i].get(j, 0) + a * b / leave
+        for j in out[k]:
+            del into[j][k]
+        left.remove(k)
+        eliminated.append((k, into[k], leave))
+    p = np.zeros(n)
+    p[left.pop()] = 1
+    for k, rates, leave in reversed(eliminated):
+        p[k] = sum(a * p[i] for i, a in rates.items()) / leave
     return p / p.sum()
 
 
