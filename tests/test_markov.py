@@ -165,11 +165,6 @@ class TestSteadyState:
         expected = np.concatenate([a * ratio, b]) / (1 + ratio)
         np.testing.assert_allclose(state.probability, expected, rtol=1e-12)
 
-    def test_too_many_neighbours_for_direct(self):
-        rates = sparse.random_array((200000, 200000), density=1e-4, rng=np.random.default_rng(1))
-        with pytest.raises(ValueError, match="hours.*method='auto' or 'krylov'"):
-            rt.steady_state(rt.Generator.from_rates(rates), method="direct")
-
     @pytest.mark.parametrize("n", [3000, 30000])
     def test_trees(self, n):
         """Conductances and probabilities lognormal with sigma = 3: nothing but elimination has

@@ -24,10 +24,10 @@ enum {
 static const double few_links = 3.6;
 
 /* Products of rates in an elimination: hundredths of a second; what iterations cost at
- * least, for each state; a minute; hours. Of bytes there may be so many. */
+ * least, for each state; a minute; many. Of bytes there may be so many. */
 static const double little_work = 2.5e7, work_each = 2e4, much_work = 2e11,
-                    all_work = 1e13;
-static const double most_bytes = 8e9;
+                    all_work = 2e12;
+static const double most_bytes = 4e9;
 
 rtl_steady_options_t
 rtl_steady_defaults(void)

@@ -55,7 +55,7 @@ typedef struct {
 rtl_steady_options_t rtl_steady_defaults(void);
 
 /* log p of a chain that is irreducible. RTL_FILLS_IN: direct, but elimination would
- * take hours or more than 8 GB. `geometric` is multigrid whose finest level
+ * take too long or more than 4 GB. `geometric` is multigrid whose finest level
  * this chain is, or NULL for aggregates alone. y (n,) holds a first guess if
  * `has_guess`, and the best iterate when RTL_NOT_CONVERGED is returned. */
 int rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,

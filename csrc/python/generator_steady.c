@@ -130,7 +130,7 @@ raise_unsolved(int status, const rtl_fault_t *fault)
     }
     if (status == RTL_FILLS_IN) {
         PyErr_SetString(PyExc_ValueError,
-            "method 'direct' would take hours or more than 8 GB for this chain: its "
+            "method 'direct' would take too long or more than 4 GB for this chain: its "
             "states have too many neighbours; use method='auto' or 'krylov'");
         return NULL;
     }
