@@ -108,7 +108,7 @@ $(eval $(call variant,coverage,env))
 
 # What is in the hands of a liar there.
 $(foreach v,asan valgrind tsan integer coverage,build/$(v)/test_broken): WRAPPED := rtl_steady_newton rtl_direct_dense \
-  rtl_direct_band_solve rtl_direct_ring rtl_mixing_solve rtl_log_mean_reweigh \
+  rtl_direct_sparse rtl_direct_ring rtl_mixing_solve rtl_log_mean_reweigh \
   rtl_escape_inverse_apply KINSol SUNLinSolSolve CVode CVodeSStolerances
 
 test-c: $(C_TESTS:%=build/asan/%.passed) $(C_TESTS:%=build/valgrind/%.passed)

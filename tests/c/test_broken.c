@@ -30,7 +30,7 @@ typedef enum {
     KINSOL,
     GMRES,
     DENSE,
-    BAND,
+    SPARSE,
     RING,
     MIXING,
     REWEIGH,
@@ -142,20 +142,21 @@ __wrap_rtl_direct_dense(const rtl_generator_t *chain, rtl_monitor_t *monitor, do
                          : spoil(fault, __real_rtl_direct_dense(chain, monitor, y), y);
 }
 
-int __real_rtl_direct_band_solve(const rtl_generator_t *chain, const int32_t *order,
-    size_t band, rtl_monitor_t *monitor, double *y);
-int __wrap_rtl_direct_band_solve(const rtl_generator_t *chain, const int32_t *order,
-    size_t band, rtl_monitor_t *monitor, double *y);
+int __real_rtl_direct_sparse(const rtl_generator_t *chain, double most_work,
+    double most_bytes, rtl_monitor_t *monitor, double *y, size_t *bytes);
+int __wrap_rtl_direct_sparse(const rtl_generator_t *chain, double most_work,
+    double most_bytes, rtl_monitor_t *monitor, double *y, size_t *bytes);
 int
-__wrap_rtl_direct_band_solve(const rtl_generator_t *chain, const int32_t *order,
-    size_t band, rtl_monitor_t *monitor, double *y)
+__wrap_rtl_direct_sparse(const rtl_generator_t *chain, double most_work,
+    double most_bytes, rtl_monitor_t *monitor, double *y, size_t *bytes)
 {
-    fault_t fault = fault_of(BAND);
+    fault_t fault = fault_of(SPARSE);
 
-    return fault == IDLE
-               ? 0
-               : spoil(fault,
-                     __real_rtl_direct_band_solve(chain, order, band, monitor, y), y);
+    return fault == IDLE ? 0
+                         : spoil(fault,
+                               __real_rtl_direct_sparse(
+                                   chain, most_work, most_bytes, monitor, y, bytes),
+                               y);
 }
 
 int __real_rtl_direct_ring(const rtl_generator_t *chain, double *y);
