@@ -63,7 +63,8 @@ def active_ornstein_uhlenbeck(*, stiffness: float = 1.0, persistence: float = 1.
     """An active Ornstein-Uhlenbeck particle in a harmonic trap.
 
     dx = (-k x + v) dt, dv = -v dt/τ + √(2D)/τ dW. Gaussian with ⟨x²⟩ = D/(k (1 + kτ)),
-    ⟨xv⟩ = D/(1 + kτ), ⟨v²⟩ = D/τ. The noise acts on v alone, so R = -∞ in (x, v).
+    ⟨xv⟩ = D/(1 + kτ), ⟨v²⟩ = D/τ. The noise acts on v alone, so R = -∞ in (x, v),
+    and entropy production, which counts v as even under time reversal, is infinite.
 
     Parameters
     ----------

@@ -149,9 +149,11 @@ class WeakDisorder(Result):
     Attributes
     ----------
     gamma : float
-        (2/dim)(1 - α): what the family of such media has.
+        (2/dim)(1 - α) <Re m>, what the family of such media has: m as in :func:`weak_disorder`,
+        averaged over the modes of s. Without mean drift m = 1.
     rho : float
-        [1 + (v_aniso + v_drift)/v_iso]^(-1/2): correlation of -log p with R.
+        Correlation of -log p with R; without mean drift
+        [1 + (v_aniso + v_drift)/v_iso]^(-1/2).
     gamma_sample, rho_sample : float
         Slope and correlation of the predicted log p with R in this medium, chance
         correlations of its fields included.
@@ -162,10 +164,10 @@ class WeakDisorder(Result):
         log D/D₀.
     v_drift : float
         <(n·f)²/(D₀ k)²>/(1 - α)²: the compressive part of the drift. Divergence-free drift
-        drops out.
+        drops out, but for its mean.
     peclet : float
-        <f²/(D₀ k)²>^½, all of the drift but its mean; the formulas need it small against
-        1.
+        <f²/(D₀ k)²>^½, all of the drift but its mean, which may be large; the formulas need
+        it small against 1.
     disorder : float
         √(v_iso + v_aniso), ε; the formulas are good below about 0.3.
     d0 : float
@@ -197,9 +199,10 @@ def weak_disorder(model: Model, grid: Grid) -> WeakDisorder:
     With log D/D₀ = s I + S₀, S₀ traceless, and p = 1 + u, the stationary equation is to
     first order, in Fourier space with n = k/|k|:
 
-        u = -(1 - α)(s + nᵀS₀n) - i n·F/(D₀ |k|),
+        u = -m [(1 - α)(s + nᵀS₀n) + i n·F/(D₀ |k|)],    m = 1/(1 + i n·F̄/(D₀ |k|)),
 
-    F the drift before it is converted to Itô's.
+    F the drift before it is converted to Itô's and F̄ its mean, which carries probability
+    away from where it belongs.
 
     Parameters
     ----------
@@ -236,15 +239,14 @@ def weak_disorder(model: Model, grid: Grid) -> WeakDisorder:
     logs = np.log(values / d0) - s[..., None]
     traceless = np.einsum("...ik,...k,...jk->ij...", vectors, logs, vectors)
     u, parts = _first_order(grid, s, traceless, drift, d0, alpha)
-    v_iso, v_aniso, v_drift, peclet = parts
-    total = v_iso + v_aniso + v_drift
+    v_iso, v_aniso, v_drift, total, kept, peclet = parts
     sd = math.sqrt(v_iso)
     flat = sd <= 1e-12
     spread = float(u.std())
     covariance = float(np.mean(-u * s))
     return WeakDisorder(
-        gamma=2 / dim * (1 - alpha),
-        rho=math.nan if flat else 0.0 if math.isinf(total) else math.sqrt(v_iso / total) if alpha < 1 else math.nan,
+        gamma=2 / dim * (1 - alpha) * kept,
+        rho=math.nan if flat or (alpha == 1 and total == 0) else kept * math.sqrt(v_iso / total),
         gamma_sample=math.nan if flat else 2 / dim * covariance / v_iso,
         rho_sample=math.nan if flat or spread <= 1e-12 else covariance / (sd * spread),
         v_iso=v_iso,
@@ -261,7 +263,8 @@ def weak_disorder(model: Model, grid: Grid) -> WeakDisorder:
 def _first_order(
     grid: Grid, s: np.ndarray, traceless: np.ndarray, drift: np.ndarray, d0: float, alpha: float
 ) -> Any:
-    """u, the three variances and the Péclet number."""
+    """u; the variances of its three parts and of their sum as the mean drift leaves it, the share
+    of s that it leaves, and the Péclet number."""
     dim = grid.dim
     axes = tuple(range(-dim, 0))
     steps = [(b - a) / n for (a, b), n in zip(grid.bounds, grid.shape, strict=True)]
@@ -270,24 +273,30 @@ def _first_order(
     size = np.sqrt(np.sum(k**2, axis=0))
     size.flat[0] = np.inf  # the mean of each field drops out
     n = k / size
+    iso = np.fft.fftn(s)
     along = np.einsum("i...,ij...,j...->...", n, np.fft.fftn(traceless, axes=axes), n)
     waves = np.fft.fftn(drift, axes=axes) / (d0 * size)
+    mean = drift.mean(axis=axes)
+    moved = 1 / (1 + 1j * np.einsum("i...,i->...", n, mean) / (d0 * size))
     # what conversion to Itô added is α div D, and div D is s and S₀ again
-    total = np.fft.fftn(s) + along
+    total = iso + along
     force = 1j * np.einsum("i...,i...->...", n, waves)
     force = force + alpha * total
     force.flat[0] = total.flat[0] = 0
-    u = np.fft.ifftn(-(1 - alpha) * total - force).real
+    u = np.fft.ifftn(-moved * ((1 - alpha) * total + force)).real
 
     def variance(modes: np.ndarray) -> float:
         return float(np.sum(np.abs(modes / s.size) ** 2))
 
-    by_drift = variance(force)
-    if alpha < 1:
-        by_drift /= (1 - alpha) ** 2
-    elif by_drift > 1e-24:
-        by_drift = math.inf
-    return u, (float(s.var()), variance(along), by_drift, math.sqrt(variance(waves)))
+    # in units of (1 - α)², where the law has a slope at all
+    unit = 1 - alpha if alpha < 1 else 1.0
+    v_iso, by_drift = float(s.var()), variance(force) / unit**2
+    whole = variance(moved * iso) + variance(moved * along) + variance(moved * force) / unit**2
+    if alpha == 1:
+        by_drift = whole = math.inf if by_drift > 1e-24 else 0.0
+    power = np.abs(iso) ** 2
+    kept = float(np.sum(moved.real * power) / np.sum(power)) if v_iso > 0 else 1.0
+    return u, (v_iso, variance(along), by_drift, whole, kept, math.sqrt(variance(waves)))
 
 
 # --- chains -------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import numpy as np
 from rattling import _core
 from rattling.decomposition import local_global
 from rattling.fokker_planck import steady_state
+from rattling.grids import refuse_double_links
 from rattling.markov import Generator
 from rattling.models import exact_rattling
 from rattling.response import Susceptibility, read_state, susceptibility
@@ -268,7 +269,7 @@ class Scan(Result):
 def scan(heats: ArrayLike, **parameters: Any) -> Scan:
     """How the law fares over the whole space while the torch grows.
 
-    Landauer's theorem forbids that local quantities tell the balance of two states. It
+    Landauer's blowtorch theorem (Maes & Netočný 2013) forbids that local quantities tell the balance of two states. It
     does not forbid that they are correlated with log p over all states: this is how
     much.
 
@@ -371,10 +372,7 @@ def heat_bounds(generator: Generator, x: int, y: int) -> HeatBounds:
     if not isinstance(generator, Generator):
         raise TypeError(f"generator must be a rattling.Generator, not {type(generator).__name__}")
     x, y = (read_state(name, value, generator.n) for name, value in (("x", x), ("y", y)))
-    if generator.grid is not None and any(
-        n == 2 and side[0] == "periodic" for n, side in zip(generator.grid.shape, generator.grid.boundary, strict=True)
-    ):
-        raise ValueError("heat_bounds: a periodic axis of two cells has two links between the same cells")
+    refuse_double_links("heat_bounds", generator.grid)
     out = _core.path_bounds(generator._core, x, y)
     if out["outcome"] == "one-way":
         raise ValueError(f"each transition must have a reverse; {out['from']} -> {out['to']} has none")

@@ -56,7 +56,8 @@ def two_particles_on_ring(length: int, rate: float) -> Generator:
 
     The gap x, 0 .. L, shrinks at the rate λˣ and grows at λ^(L-x), in units of 1/time.
     Over the states, the correlation of -log π with the log of the exit rate tends to
-    √15/4 for λ > 1, where the middle is likely, and to -√15/4 for λ < 1, as L grows.
+    √15/4 for λ > 1, where the middle is likely, and to -√15/4 for λ < 1, as L grows; the
+    latter slowly, for two states at the ends stand apart (-.84 at L = 400, λ = .9).
 
     Parameters
     ----------

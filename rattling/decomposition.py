@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from rattling import _core
 from rattling._checks import real_array
-from rattling.fokker_planck import SteadyState, steady_state
+from rattling.fokker_planck import AccuracyWarning, SteadyState, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator
 from rattling.models import Model, exact_rattling
@@ -135,9 +136,11 @@ def local_global(
     generator_or_steady_state : Generator or SteadyState
         A generator is solved first.
     clock : {"exit-rate", "trace", "determinant"} or array_like
-        λ, the local rate: the exit rate q of each state; tr D, which is the exit rate
-        of a Fokker-Planck equation on a fine grid up to a constant; (det D)^(1/dim), of
-        which R is (dim/2) log λ; or positive numbers in the shape of the states.
+        λ, the local rate: the exit rate q of each state; tr D, to which q is proportional
+        on a fine grid where D is diagonal, cells are as wide along all axes and no wall is
+        near; (det D)^(1/dim), of which R is (dim/2) log λ; or positive numbers in the shape
+        of the states. On grids take one of the two that belong to the model: q depends on
+        the links too, and a cell at a reflecting wall lacks some of them.
     weights : {"uniform", "probability"} or array_like
         What each state counts in variances and correlations.
     model : Model, optional
@@ -152,10 +155,15 @@ def local_global(
     TypeError
         For something else than a generator or a steady state.
     ValueError
-        For an unknown clock, a clock that needs D where there is none, shapes that do
+        For a quasi-stationary law (absorbing walls), an unknown clock, a clock that needs D where there is none, shapes that do
         not fit, or negative clocks or weights.
     ReducibleError, ConvergenceError
         As :func:`steady_state`.
+
+    Warns
+    -----
+    AccuracyWarning
+        For exit rates on a grid with reflecting walls.
 
     Notes
     -----
@@ -180,7 +188,16 @@ def local_global(
         state = source
     else:
         raise TypeError(f"generator_or_steady_state must be a Generator or a SteadyState, not {type(source).__name__}")
+    if state.kind != "steady":
+        raise ValueError("local_global needs a steady state: λ p of a quasi-stationary law is no jump chain's law")
     rates, name = _clock_rates(clock, state, model)
+    if name == "exit-rate" and state.grid is not None and "reflecting" in sum(state.grid.boundary, ()):
+        warnings.warn(
+            "exit rates of cells at a reflecting wall lack the links through it, whatever the model is there: r, rho and"
+            " gamma depend on the grid; take clock='trace' or 'determinant'",
+            AccuracyWarning,
+            stacklevel=2,
+        )
     volume = None if state.grid is None else state.grid.volumes
     given, rule = _weights(weights, state)
     with np.errstate(divide="ignore"):

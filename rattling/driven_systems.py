@@ -17,7 +17,8 @@ def kicked_rotor(*, strength: float = 5.0, damping: float = 0.0, noise: float = 
     """A rotor that is kicked periodically: the standard map of Chirikov and Zaslavsky.
 
     p' = (1 - c) p + K sin θ + σ ξ, θ' = θ + p' mod 2π. The map contracts areas by 1 - c;
-    without damping and for large K, p diffuses with ⟨Δp²⟩ ≈ K²/2 a kick.
+    without damping and for large K, p diffuses with ⟨Δp²⟩ ≈ K²/2 a kick, within a factor
+    1 ± 2√(2/(πK)) that oscillates with K (Rechester & White 1980).
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def web_map(*, strength: float = 1.0, symmetry: int = 4, noise: float = 0.0) -> 
     """A kicked harmonic oscillator in resonance, whose chaos is a web of q-fold symmetry.
 
     (u, v) → rotation by 2π/q of (u + K sin v + σ ξ, v). It preserves areas; for large K
-    the energy grows with ⟨Δ(u² + v²)⟩ ≈ K²/2 a kick.
+    the energy grows with ⟨Δ(u² + v²)⟩ ≈ K²/2 a kick, again with oscillations in K.
 
     Parameters
     ----------
@@ -136,6 +137,7 @@ def underdamped(
 
     dx = v dt, m dv = -(m γ v + U'(x)) dt + √(2 m γ T) dW. At a constant temperature the
     steady state is exp(-(m v²/2 + U)/T). The noise acts on v alone, so R = -∞ in (x, v).
+    Entropy production counts v as even under time reversal and is infinite.
 
     Parameters
     ----------

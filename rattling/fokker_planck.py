@@ -109,7 +109,8 @@ class SteadyState(Result):
         Largest relative residual over all cells, max |(W p)_i + escape_rate p_i| / (q_i p_i).
     entropy_production : float
         Rate, in units of Boltzmann's constant per unit time; what passes an absorbing
-        wall is not counted.
+        wall is not counted. All coordinates are taken as even under time reversal, velocities
+        too; both links of a periodic axis of two cells count as one.
     entropy_production_field : ndarray, shape ``grid.shape`` or (n,)
         What each cell's faces contribute to it.
     face_currents : tuple of ndarray, or None
@@ -123,7 +124,8 @@ class SteadyState(Result):
     info : dict
         Numbers about the run: method (what ran) and why, iterations, matrix_products, seconds, peak_bytes,
         history (the largest relative residual after each outer step on the finest grid, at most
-        64; empty where no iteration ran), peclet (the largest cell Péclet number), added_diffusion (see `Generator`), flux,
+        64; empty where no iteration ran), peclet (the largest cell Péclet number), order (of the
+        discretisation error in the cell width), added_diffusion (see `Generator`), flux,
         flux_rounds, flux_gain (the L1 distance between the answers of the two fluxes), flux_defect
         (what the log-mean flux, recomputed from the answer, misses of balance: the sum over the
         cells, relative to all jumps; nan for the exponential flux, whose residual says it).
@@ -371,7 +373,8 @@ def _solve(
     escape_rate = info.pop("escape_rate")
     info["peclet"] = whole.peclet
     info["added_diffusion"] = whole.added_diffusion
-    if info["flux"] == "exponential" and whole.peclet > 2:  # then it is of first order
+    info["order"] = 1 if info["flux"] == "exponential" and whole.peclet > 2 else 2
+    if info["order"] == 1:  # what half the cells would halve only
         info["discretisation_error"] *= 3
     log_density = log_p.reshape(whole.shape) - log_volume
     if not converged:
@@ -406,10 +409,12 @@ def _unsettled(state: SteadyState) -> Any:
 def _warn_if_coarse(state: SteadyState) -> None:
     error = state.discretisation_error
     if state.grid is not None and error > _LARGE_ERROR:
-        finer = tuple(int(np.ceil(n * np.sqrt(error / _LARGE_ERROR))) for n in state.grid.shape)
+        factor = (error / _LARGE_ERROR) ** (1 / state.info["order"])
+        finer = tuple(int(np.ceil(n * factor)) for n in state.grid.shape)
+        other = "" if state.info["order"] == 2 else ", or the default flux with far fewer cells"
         warnings.warn(
             f"the discretisation error is about {error:.2g} (L1) on a grid of shape {state.grid.shape};"
-            f" shape {finer} should bring it to {_LARGE_ERROR}",
+            f" shape {finer} should bring it near {_LARGE_ERROR}{other}",
             AccuracyWarning,
             stacklevel=3,
         )

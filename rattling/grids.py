@@ -251,3 +251,11 @@ def _sides(boundary: str | Sequence[str | Sequence[str]], dim: int) -> tuple[tup
             raise ValueError(f"boundary of axis {axis}: both sides are periodic or none; got {pair!r}")
     result: tuple[tuple[str, str], ...] = pairs
     return result
+
+
+def refuse_double_links(what: str, grid: Grid | None) -> None:
+    """Two cells around a ring have two links, which a chain knows as one."""
+    if grid is not None and any(
+        n == 2 and side[0] == "periodic" for n, side in zip(grid.shape, grid.boundary, strict=True)
+    ):
+        raise ValueError(f"{what}: a periodic axis of two cells has two links between the same cells; take three")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def mix(drives: Any, weights: ArrayLike) -> Model | Generator:
     """The system that several drives make together.
 
-    Each drive acts a share w_k of the time and they alternate fast, so that drifts and
+    Each drive acts at a rate w_k, or a share w_k of the time, and they alternate fast, so that drifts and
     diffusions (or the rates of chains) add up: f = Σ w_k f_k, D = Σ w_k D_k. Then
     R = ½ log det 2 Σ w_k D_k, which is low only where all drives are quiet.
 

@@ -362,7 +362,7 @@ def wells_barriers_forces(
 ) -> Generator:
     """Random wells, barriers and forces on a graph.
 
-    The rate x → y is exp β(W_x - B_xy + F_xy), with Gaussian W, symmetric B and
+    The rate x → y is exp β(W_x - B_xy + F_xy), F_xy whole where others write F_xy/2, with Gaussian W, symmetric B and
     antisymmetric F. Without forces π ∝ exp(-βW) and the correlation of -log π with log q
     is close to its bound √(1 - r²); wells alone are the trap model, where it is 1.
 
@@ -405,7 +405,7 @@ def sk_spins(n: int = 10, *, mixing: float = 0.0, beta: float = 1.0, rng: Seed =
 
     E = x J xᵀ for x in {±1}ⁿ, J_ij independent normal of variance 1/n; the rate x → y of
     a flip is exp β[λ(E_x + E_y) - E_y]. π ∝ exp(-βE) for every λ, while the correlation of
-    -log π with log q changes its sign at λ* = (1 - 4/n)/(2 - 4/n).
+    -log π with log q changes its sign at λ* = (1 - 4/n)/(2 - 4/n) at high temperature, near it otherwise.
 
     Parameters
     ----------

@@ -399,7 +399,7 @@ def vortex_double_well(
     Parameters
     ----------
     gamma : float
-        γ; without drift it would be 2/d = 1.
+        γ; without drift it is about 1.1 (2/d = 1 if D were isotropic).
     hidden : float
         h, what R does not know; with the default the correlation is about 0.9.
     circulation : float

@@ -11,7 +11,7 @@ import numpy as np
 from rattling._checks import real_array
 from rattling.evolution import Evolution
 from rattling.fokker_planck import SteadyState, cell_centred, steady_state
-from rattling.grids import Grid
+from rattling.grids import Grid, refuse_double_links
 from rattling.markov import Generator
 from rattling.results import Result
 
@@ -41,7 +41,9 @@ class Currents(Result):
     current : ndarray, shape (dim, \\*grid.shape)
         Mean of the two faces of each cell.
     divergence : ndarray, shape ``grid.shape``
-        -dp/dt as a density: 0 to rounding for a steady state.
+        -dp/dt as a density: 0 to rounding for the steady state of the same generator,
+        `steady_state(generator)`; that of a model may have the log-mean flux, which no
+        generator has.
     grid : Grid
     """
 
@@ -128,6 +130,9 @@ class EntropyProduction(Result):
     grid : Grid or None
 
     ``housekeeping`` and ``excess`` are NaN where walls absorb: nothing is steady there.
+    All coordinates are taken as even under time reversal. For velocities and other odd ones
+    this is not the heat that is dissipated (Spinney & Ford, Phys. Rev. Lett. 108, 170603,
+    2012): underdamped motion at equilibrium has infinite production here.
     """
 
     total: float | np.ndarray
@@ -147,7 +152,8 @@ def entropy_production(generator: Generator, p: ArrayLike | None, steady: ArrayL
     p : array_like of shape ``generator.shape``, SteadyState or Evolution
         Probabilities.
     steady : SteadyState, optional
-        The steady state of this generator; solved for where it is not given.
+        `steady_state(generator)`, of this generator and not of its model; solved for where
+        it is not given.
 
     Returns
     -------
@@ -353,7 +359,8 @@ class CycleAffinities(Result):
     links : ndarray of int, shape (n_cycles, 2)
         These links, from and to.
     log_p : ndarray, shape ``generator.shape``
-        log p up to a constant, where detailed balance holds.
+        log p up to a constant, where detailed balance holds: as everywhere, of the density on
+        a grid.
     """
 
     holds: bool
@@ -380,7 +387,8 @@ def cycle_affinities(generator: Generator, rtol: float = 1e-09) -> CycleAffiniti
     Raises
     ------
     ValueError
-        If the states are not all connected.
+        If the states are not all connected, or for a periodic axis of two cells, between
+        which two links run.
 
     References
     ----------
@@ -389,6 +397,7 @@ def cycle_affinities(generator: Generator, rtol: float = 1e-09) -> CycleAffiniti
     from scipy.sparse.csgraph import breadth_first_order
 
     _check_generator(generator)
+    refuse_double_links("cycle_affinities", generator.grid)
     n, into = generator.n, _rates(generator)
     both = (into + into.T).tocoo()
     once = both.row < both.col
@@ -415,7 +424,10 @@ def cycle_affinities(generator: Generator, rtol: float = 1e-09) -> CycleAffiniti
     scale = np.abs(force) + size[high] + size[low]
     largest = float(np.abs(affinity).max(initial=0.0)) if np.isfinite(step).all() else math.inf
     holds = math.isfinite(largest) and bool((np.abs(affinity) <= rtol * scale).all())
-    return CycleAffinities(holds, largest, affinity, np.column_stack([low, high]), step.reshape(generator.shape))
+    log_p = step.reshape(generator.shape)
+    if generator.grid is not None:
+        log_p = log_p - np.log(generator.grid.volumes)
+    return CycleAffinities(holds, largest, affinity, np.column_stack([low, high]), log_p)
 
 
 # --- arguments ------------------------------------------------------------------------

@@ -60,7 +60,7 @@ class Typicality(Result):
     weights : str
         "uniform", "probability" or "given".
     dim : int or None
-        Dimension of the state space: noise alone gives gamma = 2/dim.
+        Dimension of the state space: isotropic Itô noise alone gives gamma = 2/dim.
     log_p, rattling : ndarray
         What was compared.
     volume, given_weights, stderr : ndarray or None
@@ -173,7 +173,7 @@ def typicality(
         is corrected. NaN and inf leave a cell out. The other scores are not corrected.
     dim : int, optional
         Dimension of the state space, for the summary: without drift, isotropic Itô
-        noise gives gamma = 2/dim.
+        noise gives gamma = 2/dim (isotropic, Itô's; 0 for anti-Itô).
 
     Returns
     -------

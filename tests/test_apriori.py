@@ -96,11 +96,36 @@ def test_directions():
 
 
 def test_divergence_free_drift_drops_out():
-    """Its mean goes through second order: with twice the force four times the change."""
+    """What is left goes through second order: with twice the force four times the change."""
     model = systems.random_force(2, force=0.1, solenoidal=1.0, rng=2)
     weak = apriori.weak_disorder(model, box(2, 32))
     assert weak.v_drift < 1e-20 and weak.peclet > 0.03
     assert weak.rho == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("mean", [0.5, 2.0])
+def test_mean_drift_on_a_ring(mean):
+    """D = 1 + ε cos x and F = const: m = 1/(1 + iF), so γ = 2/(1 + F²) and ρ = 1/√(1 + F²)."""
+    model = rt.Model.from_sympy(str(mean), "1 + 0.001*cos(x)", variables="x")
+    grid = box(1, 400)
+    weak = apriori.weak_disorder(model, grid)
+    assert weak.gamma == pytest.approx(2 / (1 + mean**2), rel=1e-6) == weak.gamma_sample
+    assert weak.rho == pytest.approx((1 + mean**2) ** -0.5, rel=1e-6) == weak.rho_sample
+    law = rt.typicality(rt.steady_state(model, grid).log_density, rt.exact_rattling(model, grid))
+    assert law.gamma == pytest.approx(weak.gamma, rel=2e-3)
+    assert law.correlation == pytest.approx(weak.rho, rel=2e-3)
+
+
+def test_mean_drift_through_tensors():
+    model = rt.Model.from_sympy(
+        ["1", "1/2 + 0.02*sin(x - y)"],
+        [["1 + 0.03*cos(x)", "0.02*sin(x + y)"], ["0.02*sin(x + y)", "1 - 0.02*cos(y)"]],
+        variables="x y",
+    )
+    grid = box(2, 64)
+    weak = apriori.weak_disorder(model, grid)
+    log_p = rt.steady_state(model, grid).log_density
+    assert np.std(weak.log_p - (log_p - log_p.mean())) < 0.03 * np.std(log_p)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The local-global decomposition: the identity, the bound, clocks, known chains."""
 
+import warnings
+
 import numpy as np
 import pytest
 from reference import decomposition as twin
@@ -215,3 +217,21 @@ def test_result(tmp_path):
     assert parts.plot().get_ylabel()
     matplotlib.pyplot.close("all")
     assert "rho_hat" in parts.summary() and "determinant" in parts.summary()
+
+
+def test_walls_are_no_property_of_the_model():
+    """No drift: p ∝ 1/D, so ρ = 1 by the model's own clock; exit rates lack links at the walls."""
+    chain = rt.generator(rt.Model.from_sympy("0", "1 + x**2/4", variables="x"), rt.Grid((-1, 1), 40))
+    assert rt.local_global(chain, "trace").rho == pytest.approx(1, abs=1e-9)
+    with pytest.warns(rt.AccuracyWarning, match="lack the links through it.*clock='trace'"):
+        assert rt.local_global(chain).rho < 0.5
+    ring = rt.generator(rt.Model.from_sympy("0", "1 + cos(x)/4", variables="x"), rt.Grid((0, 2 * np.pi), 40, "periodic"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert rt.local_global(ring).rho == pytest.approx(1, abs=1e-3)
+
+
+def test_quasi_stationary_laws_have_no_jump_chain():
+    chain = rt.generator(rt.Model.from_sympy("0", "1", variables="x"), rt.Grid((-1, 1), 40, "absorbing"))
+    with pytest.raises(ValueError, match="needs a steady state: .* quasi-stationary"):
+        rt.local_global(chain)

@@ -213,3 +213,14 @@ def test_potential_that_is_not_found(monkeypatch):
     balance = td.detailed_balance(model)
     assert balance.holds and balance.potential is None
     assert balance.reason == "SymPy does not find the integral"
+
+
+def test_cycles_of_grids():
+    """log p is that of the density, on uneven cells too; two cells around a ring are refused."""
+    still = rt.Model.from_sympy("0", "1", variables="x")
+    uneven = rt.generator(still, rt.Grid.from_edges([0.0, 0.1, 0.4, 1.0, 1.1]))
+    result = td.cycle_affinities(uneven)
+    assert result.holds and np.ptp(result.log_p) < 1e-12
+    pair = rt.generator(rt.Model.from_sympy("1", "1", variables="x"), rt.Grid((0, 1), 2, "periodic"))
+    with pytest.raises(ValueError, match="cycle_affinities: a periodic axis of two cells"):
+        td.cycle_affinities(pair)
