@@ -380,7 +380,7 @@ def _solve(
     if not converged:
         raise _not_converged(log_density, info, rtol, whole)
     core = whole._core if reweighted is None else reweighted
-    sigma = core.entropy_production(log_p)
+    sigma = core.entropy_production(log_p, threads)
     return SteadyState(
         log_density=log_density,
         residual=info["residual"],
@@ -388,7 +388,7 @@ def _solve(
         escape_rate=escape_rate,
         entropy_production=float(sigma.sum()),
         entropy_production_field=sigma.reshape(whole.shape),
-        face_currents=None if whole.grid is None else core.face_currents(log_p),
+        face_currents=None if whole.grid is None else core.face_currents(log_p, threads),
         exit_rates=whole.exit_rates,
         discretisation_error=info["discretisation_error"],
         info=info,

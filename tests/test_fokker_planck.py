@@ -568,6 +568,8 @@ def test_threads_change_nothing(kind):
     grid = rt.Grid([(-np.pi, np.pi)] * 2, (264, 258), boundary)
     one, three = (rt.steady_state(model, grid, threads=n) for n in (1, 3))
     assert np.array_equal(one.log_density, three.log_density)
+    assert np.array_equal(one.entropy_production_field, three.entropy_production_field)
+    assert all(map(np.array_equal, one.face_currents, three.face_currents))
     assert one.discretisation_error == three.discretisation_error
     assert {k: v for k, v in one.info.items() if k != "seconds"} == {
         k: v for k, v in three.info.items() if k != "seconds"

@@ -63,6 +63,12 @@ share_of_side(
     return n_sides > 1 && all > 0.0 ? own / all : 1.0 / (double) n_sides;
 }
 
+static double
+area_of(const rtl_grid_t *grid, size_t cell, size_t axis, size_t index)
+{
+    return rtl_grid_volume(grid, cell) / rtl_grid_width(grid, axis, index);
+}
+
 /* What leaves through absorbing sides of `axis`. */
 static void
 add_escape(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
@@ -74,7 +80,7 @@ add_escape(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y
             continue;
         }
         size_t index = rtl_grid_index(grid, i, axis);
-        double area = rtl_grid_volume(grid, i) / rtl_grid_width(grid, axis, index);
+        double area = area_of(grid, i, axis, index);
         double lost = chain->killing[i] * exp(y[i]);
         double flow = share_of_side(chain, grid, i, axis) * lost / area;
         current[face_number(grid, i, axis, index + (size_t) side)] =
@@ -82,32 +88,66 @@ add_escape(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y
     }
 }
 
-/* Flows through faces, per unit time, of a chain whose entries are the faces' own. */
-static void
-add_straight_flows(const rtl_generator_t *chain, const rtl_grid_t *grid,
-    const double *y, size_t axis, double *current)
-{
-    size_t next = 0, previous = 0;
-    double h;
+/* --- straight links: entries are the faces' own ------------------------------------
+ */
 
-    for (size_t i = 0; i < grid->n_cells; i++) {
-        size_t e = chain->start[i];
-        for (size_t k = 0; k <= axis; k++) {
-            size_t index = rtl_grid_index(grid, i, k);
-            if (rtl_grid_previous(grid, i, k, &previous)) {
-                if (k == axis) { /* flow up into i */
-                    current[face_number(grid, i, axis, index)] +=
-                        chain->rate[e] * exp(y[previous]);
-                }
-                e++;
-            }
-            if (rtl_grid_next(grid, i, k, &next, &h)) {
-                if (k == axis) { /* flow down into i */
-                    current[face_number(grid, i, axis, index + 1)] -=
-                        chain->rate[e] * exp(y[next]);
-                }
-                e++;
-            }
+typedef struct {
+    const rtl_generator_t *chain;
+    const rtl_grid_t *grid;
+    const double *y;
+    size_t axis;
+    double *current;
+} faces_t;
+
+/* Area of the faces of cell i across `axis`, and how many entries its row has before
+ * those along it (see finite_volume.h for their order). */
+static double
+cross_section(const rtl_grid_t *grid, size_t i, size_t axis, size_t *n_before)
+{
+    double area = 1.0;
+
+    *n_before = 0;
+    for (size_t k = 0; k < grid->dim; k++) {
+        size_t index = rtl_grid_index(grid, i, k);
+        bool periodic = grid->lower[k] == RTL_PERIODIC;
+        area *= k == axis ? 1.0 : rtl_grid_width(grid, k, index);
+        if (k < axis) {
+            *n_before += periodic || index > 0;
+            *n_before += periodic || index + 1 < grid->shape[k];
+        }
+    }
+    return area;
+}
+
+/* The lower face of each cell, and walls. */
+static void
+straight_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    const faces_t *self = data;
+    const rtl_generator_t *chain = self->chain;
+    const rtl_grid_t *grid = self->grid;
+    size_t axis = self->axis, n = grid->shape[axis], stride = grid->stride[axis];
+    bool periodic = grid->lower[axis] == RTL_PERIODIC;
+
+    (void) piece;
+    for (size_t i = first; i < last; i++) {
+        size_t index = rtl_grid_index(grid, i, axis), n_before;
+        double flow = 0.0, *face = self->current + face_number(grid, i, axis, index);
+        if (periodic || index > 0) {
+            double area = cross_section(grid, i, axis, &n_before);
+            size_t below = index > 0 ? i - stride : i + (n - 1) * stride;
+            size_t up = chain->start[i] + n_before;
+            size_t down = chain->start[below] + n_before;
+            down += periodic || index > 1; /* after the entry from below that */
+            flow = (chain->rate[up] * exp(self->y[below]) -
+                       chain->rate[down] * exp(self->y[i])) /
+                   area;
+        }
+        *face = flow;
+        if (periodic && index == 0) { /* both ends are one face */
+            face[n * stride] = flow;
+        } else if (!periodic && index + 1 == n) {
+            face[stride] = 0.0;
         }
     }
 }
@@ -228,24 +268,17 @@ add_oblique_flows(const rtl_generator_t *chain, const rtl_grid_t *grid, const do
     }
 }
 
-/* --- faces and cells -----------------------------------------------------------------
- */
-
-void
-rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
+static void
+oblique_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
     size_t axis, double *current)
 {
     size_t n = grid->shape[axis];
 
     memset(current, 0, grid->n_cells / n * (n + 1) * sizeof *current);
-    if (chain->oblique) {
-        add_oblique_flows(chain, grid, y, axis, current);
-    } else {
-        add_straight_flows(chain, grid, y, axis, current);
-    }
+    add_oblique_flows(chain, grid, y, axis, current);
     for (size_t i = 0; i < grid->n_cells; i++) {
         size_t index = rtl_grid_index(grid, i, axis);
-        double area = rtl_grid_volume(grid, i) / rtl_grid_width(grid, axis, index);
+        double area = area_of(grid, i, axis, index);
         if (index == 0 && grid->lower[axis] == RTL_PERIODIC) {
             /* each end has seen one of the two directions */
             size_t first = face_number(grid, i, axis, 0);
@@ -255,6 +288,22 @@ rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const do
         if (index > 0) {
             current[face_number(grid, i, axis, index)] /= area;
         }
+    }
+}
+
+/* --- faces and cells -----------------------------------------------------------------
+ */
+
+void
+rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const double *y,
+    size_t axis, rtl_team_t team, double *current)
+{
+    faces_t straight = {chain, grid, y, axis, current};
+
+    if (chain->oblique) {
+        oblique_faces(chain, grid, y, axis, current);
+    } else {
+        rtl_parallel_loop(straight_piece, &straight, grid->n_cells, 1, team);
     }
     if (chain->killing != NULL) {
         add_escape(chain, grid, y, axis, current);
@@ -270,6 +319,106 @@ rtl_current_centres(
         current[i] = 0.5 * (faces[face_number(grid, i, axis, index)] +
                                faces[face_number(grid, i, axis, index + 1)]);
     }
+}
+
+/* --- entropy production ----------------------------------------------------------- */
+
+/* A quarter of what the link between i and j produces, with the rates j -> i and
+ * i -> j: each link is met from both sides, and shared by its two states. */
+static double
+quarter_of_link(double in, double out, double y_i, double y_j, double p_i, double p_j)
+{
+    double force = log(in / out) + y_j - y_i;
+    double net = in * p_j - out * p_i;
+
+    return isfinite(force) ? 0.25 * net * force : INFINITY;
+}
+
+/* Chains of short rows whose links lead both ways. */
+typedef struct {
+    const rtl_generator_t *chain;
+    const double *y;
+    double *p, *sigma;
+    bool unfit[RTL_PARALLEL_PIECES]; /* a long row, or a link with no way back */
+} short_rows_t;
+
+enum { SHORT_ROW = 32 };
+
+/* What leads from `source` to `state`, by entries from e on. */
+static double
+rate_between(const rtl_generator_t *chain, size_t state, size_t e, size_t source)
+{
+    double sum = 0.0;
+
+    for (; e < chain->start[state + 1]; e++) {
+        sum += (size_t) chain->source[e] == source ? chain->rate[e] : 0.0;
+    }
+    return sum;
+}
+
+static void
+exp_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    short_rows_t *self = data;
+    const rtl_generator_t *chain = self->chain;
+
+    self->unfit[piece] = false;
+    for (size_t i = first; i < last; i++) {
+        self->p[i] = exp(self->y[i]);
+        if (chain->start[i + 1] - chain->start[i] > SHORT_ROW) {
+            self->unfit[piece] = true;
+        }
+    }
+}
+
+static void
+short_rows_piece(void *data, size_t piece, size_t first, size_t last)
+{
+    short_rows_t *self = data;
+    const rtl_generator_t *chain = self->chain;
+    const double *y = self->y, *p = self->p;
+
+    for (size_t i = first; i < last; i++) {
+        double sum = 0.0;
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            size_t j = (size_t) chain->source[e], other = chain->start[i];
+            while (other < e && (size_t) chain->source[other] != j) {
+                other++;
+            }
+            double in = rate_between(chain, i, e, j);
+            if (other < e || !(in > 0.0)) { /* a repeated entry adds nothing more */
+                continue;
+            }
+            double out = rate_between(chain, j, chain->start[j], i);
+            if (!(out > 0.0)) {
+                self->unfit[piece] = true;
+                return;
+            }
+            if (y[i] != -INFINITY || y[j] != -INFINITY) {
+                sum += 2.0 * quarter_of_link(in, out, y[i], y[j], p[i], p[j]);
+            }
+        }
+        self->sigma[i] = sum;
+    }
+}
+
+/* False if the chain is not of that kind. */
+static bool
+short_rows(short_rows_t *self, rtl_team_t team)
+{
+    bool fit = true;
+
+    rtl_parallel_loop(exp_piece, self, self->chain->n, 1, team);
+    for (size_t k = 0; k < RTL_PARALLEL_PIECES; k++) {
+        fit = fit && !self->unfit[k];
+    }
+    if (fit) {
+        rtl_parallel_loop(short_rows_piece, self, self->chain->n, 1, team);
+    }
+    for (size_t k = 0; k < RTL_PARALLEL_PIECES; k++) {
+        fit = fit && !self->unfit[k];
+    }
+    return fit;
 }
 
 /* Entries by their source: those with source j are list[first[j]] ..
@@ -295,9 +444,9 @@ list_by_source(const rtl_generator_t *chain, size_t *first, size_t *list, int32_
     first[chain->n] = chain->n_entries;
 }
 
-int
-rtl_current_entropy_production(
-    const rtl_generator_t *chain, const double *y, double *sigma)
+/* Of any chain; p = exp y. */
+static int
+long_rows(const rtl_generator_t *chain, const double *y, const double *p, double *sigma)
 {
     int status = 0;
     size_t n = chain->n;
@@ -327,10 +476,7 @@ rtl_current_entropy_production(
             if (!(in > 0.0) || y[j] == -INFINITY) {
                 continue;
             }
-            /* each pair is met from both sides, and shared by its two states */
-            double force = log(in / out) + y[j] - y[i];
-            double net = in * exp(y[j]) - out * exp(y[i]);
-            double produced = isfinite(force) ? 0.25 * net * force : INFINITY;
+            double produced = quarter_of_link(in, out, y[i], y[j], p[i], p[j]);
             sigma[i] += produced;
             sigma[j] += produced;
         }
@@ -344,5 +490,23 @@ out:
     rtl_memory_free(row);
     rtl_memory_free(back);
     rtl_memory_free(into);
+    return status;
+}
+
+int
+rtl_current_entropy_production(
+    const rtl_generator_t *chain, const double *y, rtl_team_t team, double *sigma)
+{
+    int status = 0;
+    double *p = rtl_memory_alloc(chain->n, sizeof *p);
+
+    if (p == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    short_rows_t rows = {.chain = chain, .y = y, .p = p, .sigma = sigma};
+    if (!short_rows(&rows, team)) {
+        status = long_rows(chain, y, p, sigma);
+    }
+    rtl_memory_free(p);
     return status;
 }

@@ -7,13 +7,14 @@
 #define RTL_CURRENT_H
 
 #include "finite_volume.h"
+#include "parallel.h"
 
 /* Density of the current through the faces of `axis`, positive upwards: one value per
  * face in the shape of the grid with one more along the axis. 0 at reflecting walls,
  * outwards at absorbing ones, the same on both ends of a periodic axis. `chain` is
  * assembled on `grid`. */
 void rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid,
-    const double *y, size_t axis, double *current);
+    const double *y, size_t axis, rtl_team_t team, double *current);
 
 /* Mean of the two faces of each cell, (n_cells,). */
 void rtl_current_centres(
@@ -23,7 +24,7 @@ void rtl_current_centres(
  * state (n,): half of what its links produce. Infinite where a link with flow has no
  * way back. The total is the sum. Several links between the same two states (a periodic
  * axis of two cells) count as one. */
-int rtl_current_entropy_production(
-    const rtl_generator_t *chain, const double *y, double *sigma) RTL_MUST_CHECK;
+int rtl_current_entropy_production(const rtl_generator_t *chain, const double *y,
+    rtl_team_t team, double *sigma) RTL_MUST_CHECK;
 
 #endif

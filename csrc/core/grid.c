@@ -82,24 +82,6 @@ rtl_grid_free(rtl_grid_t *self)
     memset(self, 0, sizeof *self);
 }
 
-double
-rtl_grid_centre(const rtl_grid_t *self, size_t axis, size_t i)
-{
-    return 0.5 * (self->edges[axis][i] + self->edges[axis][i + 1]);
-}
-
-double
-rtl_grid_width(const rtl_grid_t *self, size_t axis, size_t i)
-{
-    return self->edges[axis][i + 1] - self->edges[axis][i];
-}
-
-size_t
-rtl_grid_index(const rtl_grid_t *self, size_t cell, size_t axis)
-{
-    return cell / self->stride[axis] % self->shape[axis];
-}
-
 bool
 rtl_grid_next(
     const rtl_grid_t *self, size_t cell, size_t axis, size_t *next, double *distance)

@@ -32,13 +32,25 @@ int rtl_grid_copy(rtl_grid_t *self, const rtl_grid_t *other) RTL_MUST_CHECK;
 void rtl_grid_free(rtl_grid_t *self);
 
 /* Centre of cell i of an axis. */
-double rtl_grid_centre(const rtl_grid_t *self, size_t axis, size_t i);
+static inline double
+rtl_grid_centre(const rtl_grid_t *self, size_t axis, size_t i)
+{
+    return 0.5 * (self->edges[axis][i] + self->edges[axis][i + 1]);
+}
 
 /* Width of cell i of an axis. */
-double rtl_grid_width(const rtl_grid_t *self, size_t axis, size_t i);
+static inline double
+rtl_grid_width(const rtl_grid_t *self, size_t axis, size_t i)
+{
+    return self->edges[axis][i + 1] - self->edges[axis][i];
+}
 
 /* Index of a cell along one axis. */
-size_t rtl_grid_index(const rtl_grid_t *self, size_t cell, size_t axis);
+static inline size_t
+rtl_grid_index(const rtl_grid_t *self, size_t cell, size_t axis)
+{
+    return cell / self->stride[axis] % self->shape[axis];
+}
 
 /* The neighbour of a cell one step up an axis, and the distance between their
  * centres. False at a wall. */

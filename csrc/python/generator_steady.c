@@ -239,21 +239,44 @@ rtl_generator_steady_residual(PyObject *self, PyObject *args)
     return Py_BuildValue("dn", residual, (Py_ssize_t) worst);
 }
 
-/* entropy_production(log_p) -> (n,) */
+/* (log_p, threads=1) as an array of the right length and a team. */
+static PyArrayObject *
+law_and_team(const rtl_generator_t *chain, PyObject *args, rtl_monitor_t *monitor,
+    rtl_team_t *team)
+{
+    PyObject *value;
+    Py_ssize_t threads = 1;
+
+    if (!PyArg_ParseTuple(args, "O|n", &value, &threads)) {
+        return NULL;
+    }
+    if (threads < 1) {
+        PyErr_SetString(PyExc_ValueError, "threads must be at least 1");
+        return NULL;
+    }
+    rtl_callbacks_monitor(monitor, Py_None);
+    *team = (rtl_team_t) {(size_t) threads, monitor};
+    return log_p_input(chain, value);
+}
+
+/* entropy_production(log_p, threads=1) -> (n,) */
 PyObject *
-rtl_generator_steady_entropy_production(PyObject *self, PyObject *value)
+rtl_generator_steady_entropy_production(PyObject *self, PyObject *args)
 {
     const rtl_generator_t *chain = rtl_generator_type_get(self);
     npy_intp n = (npy_intp) chain->n;
-    PyArrayObject *y = log_p_input(chain, value);
+    rtl_monitor_t monitor = {0};
+    rtl_team_t team;
+    PyArrayObject *y = law_and_team(chain, args, &monitor, &team);
     PyArrayObject *sigma = y == NULL ? NULL : rtl_arrays_new(1, &n);
     int status = 0;
 
     if (sigma != NULL) {
         Py_BEGIN_ALLOW_THREADS
         status = rtl_current_entropy_production(
-            chain, rtl_arrays_data(y), rtl_arrays_data(sigma));
+            chain, rtl_arrays_data(y), team, rtl_arrays_data(sigma));
         Py_END_ALLOW_THREADS
+        status = rtl_monitor_heed(&monitor, status);
     }
     Py_XDECREF(y);
     if (status != 0) {
@@ -263,9 +286,9 @@ rtl_generator_steady_entropy_production(PyObject *self, PyObject *value)
     return (PyObject *) sigma;
 }
 
-/* face_currents(log_p) -> a tuple with one array an axis */
+/* face_currents(log_p, threads=1) -> a tuple with one array an axis */
 PyObject *
-rtl_generator_steady_face_currents(PyObject *self, PyObject *value)
+rtl_generator_steady_face_currents(PyObject *self, PyObject *args)
 {
     const rtl_generator_t *chain = rtl_generator_type_get(self);
 
@@ -274,7 +297,9 @@ rtl_generator_steady_face_currents(PyObject *self, PyObject *value)
         return NULL;
     }
     const rtl_grid_t *grid = rtl_grid_type_get(cast(self)->grid);
-    PyArrayObject *y = log_p_input(chain, value);
+    rtl_monitor_t monitor = {0};
+    rtl_team_t team;
+    PyArrayObject *y = law_and_team(chain, args, &monitor, &team);
     PyObject *out = y == NULL ? NULL : PyTuple_New((Py_ssize_t) grid->dim);
     for (size_t k = 0; out != NULL && k < grid->dim; k++) {
         npy_intp shape[RTL_MAX_DIM];
@@ -287,10 +312,16 @@ rtl_generator_steady_face_currents(PyObject *self, PyObject *value)
             break;
         }
         Py_BEGIN_ALLOW_THREADS
-        rtl_current_faces(chain, grid, rtl_arrays_data(y), k, rtl_arrays_data(faces));
+        rtl_current_faces(
+            chain, grid, rtl_arrays_data(y), k, team, rtl_arrays_data(faces));
         Py_END_ALLOW_THREADS
         PyTuple_SET_ITEM(out, (Py_ssize_t) k, (PyObject *) faces);
     }
     Py_XDECREF(y);
+    int status = out == NULL ? 0 : rtl_monitor_heed(&monitor, 0);
+    if (status != 0) {
+        Py_CLEAR(out);
+        rtl_module_raise(status, NULL);
+    }
     return out;
 }

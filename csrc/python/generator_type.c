@@ -292,10 +292,10 @@ static PyMethodDef generator_methods[] = {
     {"residual", rtl_generator_steady_residual, METH_VARARGS,
         "residual(log_p, escape_rate, threads): the largest relative residual, and "
         "where."},
-    {"entropy_production", rtl_generator_steady_entropy_production, METH_O,
-        "entropy_production(log_p): by state, (n,)."},
-    {"face_currents", rtl_generator_steady_face_currents, METH_O,
-        "face_currents(log_p): one array an axis."},
+    {"entropy_production", rtl_generator_steady_entropy_production, METH_VARARGS,
+        "entropy_production(log_p, threads=1): by state, (n,)."},
+    {"face_currents", rtl_generator_steady_face_currents, METH_VARARGS,
+        "face_currents(log_p, threads=1): one array an axis."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -3,6 +3,8 @@
 #include "direct.h"
 #include "models.h"
 
+static const rtl_team_t one = {.n_threads = 1};
+
 /* A uniform ring with rates a up and b down: every face carries (a - b) / n per unit
  * time, sigma = (a - b) log(a / b). */
 static int
@@ -28,13 +30,13 @@ test_ring(void)
     CHECK(
         rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(rtl_direct_ring(&chain, y) == 0);
-    rtl_current_faces(&chain, &grid, y, 0, faces);
+    rtl_current_faces(&chain, &grid, y, 0, one, faces);
     rtl_current_centres(&grid, 0, faces, centres);
     for (int i = 0; i < 11; i++) {
         CHECK_CLOSE(faces[i], 0.5, 1e-13); /* J = f p = 1 / L */
     }
     CHECK_CLOSE(centres[9], 0.5, 1e-13);
-    CHECK(rtl_current_entropy_production(&chain, y, sigma) == 0);
+    CHECK(rtl_current_entropy_production(&chain, y, one, sigma) == 0);
     for (int i = 0; i < 10; i++) {
         total += sigma[i];
     }
@@ -59,8 +61,8 @@ test_well(double c)
     CHECK(
         rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
-    rtl_current_faces(&chain, &grid, y, 0, jx);
-    rtl_current_faces(&chain, &grid, y, 1, jy);
+    rtl_current_faces(&chain, &grid, y, 0, one, jx);
+    rtl_current_faces(&chain, &grid, y, 1, one, jy);
     for (size_t i = 0; i < N; i++) {
         CHECK(jx[i] == 0.0 && jx[N * N + i] == 0.0);
         CHECK(jy[i * (N + 1)] == 0.0 && jy[i * (N + 1) + N] == 0.0);
@@ -70,7 +72,7 @@ test_well(double c)
             CHECK_CLOSE(out, 0.0, 1e-13);
         }
     }
-    CHECK(rtl_current_entropy_production(&chain, y, sigma) == 0);
+    CHECK(rtl_current_entropy_production(&chain, y, one, sigma) == 0);
     for (size_t i = 0; i < N * N; i++) {
         CHECK(sigma[i] >= -1e-15);
         total += sigma[i];
@@ -106,8 +108,8 @@ test_absorbing(void)
         p[i] = exp(y[i]);
     }
     rtl_generator_apply(&chain, p, flow);
-    rtl_current_faces(&chain, &grid, y, 0, jx);
-    rtl_current_faces(&chain, &grid, y, 1, jy);
+    rtl_current_faces(&chain, &grid, y, 0, one, jx);
+    rtl_current_faces(&chain, &grid, y, 1, one, jy);
     for (size_t i = 0; i < N; i++) {
         CHECK(jx[i] < 0.0 && jx[N * N + i] == 0.0);
         CHECK(jy[i * (N + 1)] < 0.0 && jy[i * (N + 1) + N] > 0.0);
@@ -130,8 +132,38 @@ test_one_way_links(void)
 
     make_ring(&chain, 3, up, down);
     CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
-    CHECK(rtl_current_entropy_production(&chain, y, sigma) == 0);
+    CHECK(rtl_current_entropy_production(&chain, y, one, sigma) == 0);
     CHECK(isinf(sigma[0]) && sigma[0] > 0.0);
+    rtl_generator_free(&chain);
+}
+
+/* Complete graphs, whose rows are short or long, against the sum over pairs. */
+static void
+test_complete(size_t n)
+{
+    enum { MOST = 40 };
+    int64_t source[MOST * MOST], target[MOST * MOST];
+    double rate[MOST * MOST], y[MOST], sigma[MOST], total = 0.0, expected = 0.0;
+    size_t bad, n_entries = n * n;
+    rtl_generator_t chain;
+
+    for (size_t e = 0; e < n_entries; e++) {
+        source[e] = (int64_t) (e / n);
+        target[e] = (int64_t) (e % n);
+        rate[e] = 1.0 + (double) (e * 7 % 11);
+        y[e / n] = 0.1 * (double) (e / n % 5);
+    }
+    CHECK(rtl_generator_from_rates(
+              &chain, n, n_entries, source, target, rate, &bad, NULL) == 0);
+    CHECK(rtl_current_entropy_production(&chain, y, one, sigma) == 0);
+    for (size_t i = 0; i < n; i++) {
+        total += sigma[i];
+        for (size_t j = 0; j < i; j++) {
+            double a = rate[j * n + i] * exp(y[j]), b = rate[i * n + j] * exp(y[i]);
+            expected += (a - b) * log(a / b);
+        }
+    }
+    CHECK_CLOSE(total, expected, 1e-12 * expected);
     rtl_generator_free(&chain);
 }
 
@@ -139,7 +171,7 @@ static int
 entropy(void *data)
 {
     double y[20] = {0.0}, sigma[20];
-    return rtl_current_entropy_production(data, y, sigma);
+    return rtl_current_entropy_production(data, y, one, sigma);
 }
 
 int
@@ -152,8 +184,10 @@ main(void)
     test_well(3.0);
     test_absorbing();
     test_one_way_links();
+    test_complete(8);
+    test_complete(40);
     make_random_chain(&chain, 20, 3, 4);
-    CHECK(check_every_allocation_failure(entropy, &chain) == 5);
+    CHECK(check_every_allocation_failure(entropy, &chain) == 6);
     rtl_generator_free(&chain);
     return 0;
 }
