@@ -291,16 +291,20 @@ PyObject *
 rtl_generator_steady_face_currents(PyObject *self, PyObject *args)
 {
     const rtl_generator_t *chain = rtl_generator_type_get(self);
-
-    if (cast(self)->grid == NULL) {
-        PyErr_SetString(PyExc_ValueError, "a chain without a grid has no faces");
-        return NULL;
-    }
-    const rtl_grid_t *grid = rtl_grid_type_get(cast(self)->grid);
     rtl_monitor_t monitor = {0};
     rtl_team_t team;
     PyArrayObject *y = law_and_team(chain, args, &monitor, &team);
-    PyObject *out = y == NULL ? NULL : PyTuple_New((Py_ssize_t) grid->dim);
+
+    if (y == NULL) {
+        return NULL;
+    }
+    if (cast(self)->grid == NULL) {
+        PyErr_SetString(PyExc_ValueError, "a chain without a grid has no faces");
+        Py_DECREF(y);
+        return NULL;
+    }
+    const rtl_grid_t *grid = rtl_grid_type_get(cast(self)->grid);
+    PyObject *out = PyTuple_New((Py_ssize_t) grid->dim);
     for (size_t k = 0; out != NULL && k < grid->dim; k++) {
         npy_intp shape[RTL_MAX_DIM];
         for (size_t a = 0; a < grid->dim; a++) {
@@ -317,7 +321,7 @@ rtl_generator_steady_face_currents(PyObject *self, PyObject *args)
         Py_END_ALLOW_THREADS
         PyTuple_SET_ITEM(out, (Py_ssize_t) k, (PyObject *) faces);
     }
-    Py_XDECREF(y);
+    Py_DECREF(y);
     int status = out == NULL ? 0 : rtl_monitor_heed(&monitor, 0);
     if (status != 0) {
         Py_CLEAR(out);
