@@ -117,7 +117,7 @@ class Map:
         n_steps, thin = count("n_steps", n_steps, 0, bits=48), count("thin", thin, 1, bits=48)
         setup = Setup.read(self.model, x0, 1.0, n_paths, "euler-maruyama", rng, self.boundary, threads)
         setup.check_size(n_steps, thin)
-        return setup.record(setup.start(), 0, n_steps, thin, progress)
+        return setup.record(setup.start(), n_steps, thin, progress)
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """F at points x, (dim,) or (dim, n), without noise and not folded into the boundary."""

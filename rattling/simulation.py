@@ -177,7 +177,8 @@ class Simulation:
 
     ``advance`` goes on, ``record`` goes on and keeps states, as `simulate` does. All of it
     gives the same bits, in however many calls and for any number of threads. An
-    interruption (Ctrl-C) loses nothing: the simulation stands where it was interrupted.
+    interruption (Ctrl-C), or an exception in a function of the model, loses nothing: the
+    simulation stands where it was, and goes on once the function gives values again.
 
     Parameters
     ----------
@@ -292,7 +293,7 @@ class Simulation:
         n_steps = count("n_steps", n_steps, 0, bits=48)
         thin = count("thin", thin, 1, bits=48)
         self._setup.check_size(n_steps, thin)
-        return self._setup.record(self._simulation, self.n_steps, n_steps, thin, progress)
+        return self._setup.record(self._simulation, n_steps, thin, progress)
 
     # --- looking at it ----------------------------------------------------------------
 
@@ -388,7 +389,13 @@ class Simulation:
 
     def __repr__(self) -> str:
         n_paths, dim = self._setup.x0.shape
-        return f"Simulation({n_paths} paths of {dim} coordinates, t={self.t:.6g}, n_steps={self.n_steps})"
+        try:
+            n_steps = self.n_steps
+        except Exception as error:  # busy; or failed, or a function of the model fails again
+            state = "running" if "running" in str(error) else "failed"
+        else:
+            state = f"t={n_steps * self._setup.dt:.6g}, n_steps={n_steps}"
+        return f"Simulation({n_paths} paths of {dim} coordinates, {state})"
 
 
 def _probe(model: Model, x: np.ndarray) -> np.ndarray:

@@ -207,7 +207,7 @@ def simulate(
     n_steps = count("n_steps", n_steps, 0, bits=_COUNTER_BITS)
     thin = count("thin", thin, 1, bits=_COUNTER_BITS)
     setup.check_size(n_steps, thin)
-    return setup.record(setup.start(), 0, n_steps, thin, progress)
+    return setup.record(setup.start(), n_steps, thin, progress)
 
 
 @dataclass(frozen=True)
@@ -262,13 +262,12 @@ class Setup:
         walls, number = _core_walls(self.walls), _METHODS.index(self.method)
         return _core.Simulation(core_model, walls, self.key, self.dt, x0, number, second, observe)
 
-    def record(
-        self, simulation: _core.Simulation, first: int, n_steps: int, thin: int, progress: Progress
-    ) -> Trajectories:
-        """Trajectories of n_steps steps after the first ones."""
+    def record(self, simulation: _core.Simulation, n_steps: int, thin: int, progress: Progress) -> Trajectories:
+        """Trajectories of n_steps steps more."""
         started = time.perf_counter()
         with progress_hook(progress, "simulate") as hook:
-            x: Any = simulation.run(n_steps, thin, self.threads, hook)
+            made: Any = simulation.run(n_steps, thin, self.threads, hook)
+        first, x = made
         info = {
             "method": self.method,
             "step": self.dt,

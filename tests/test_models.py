@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -382,6 +383,16 @@ def test_many_points_come_in_blocks():
     assert max(q.shape[1] for q in seen) <= 4096
     assert len({q.ctypes.data for q in seen}) == len(seen)  # each call may keep its points
     np.testing.assert_array_equal(np.concatenate(seen, axis=1), p)
+
+
+def test_one_point_of_many_coordinates_needs_no_more_memory_than_one():
+    model = Model(lambda x: -x, np.eye(300), dim=300)
+    np.testing.assert_array_equal(model.diffusion(np.zeros(300)), np.eye(300))
+    tracemalloc.start()
+    model.diffusion(np.zeros(300))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 300 * 300 * 8  # 4096 points: 2.9 GB
 
 
 def test_exact_rattling_values():

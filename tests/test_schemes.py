@@ -253,6 +253,38 @@ def test_mean_exit_time_and_side():
     assert set(np.unique(paths.exit_points)) == {0.0, 1.0}
 
 
+@pytest.mark.parametrize("method", ["euler-maruyama", "heun", "milstein", "platen"])
+def test_a_model_without_a_value_at_the_wall(method):
+    """A Bessel process of dimension -1 from 1 reaches 0 at 1/(2 G), G of Gamma's law of shape 3/2.
+
+    Paths that have ended are there to the end, beside 4,000 or alone.
+    """
+    options = {"method": method, "rng": 5, "boundary": [(0, np.inf, "absorbing")]}
+    model = Model.from_sympy("-1/x", noise=1, variables="x")
+    paths = simulate(model, [1.0], 1e-3, 1000, n_paths=4000, thin=500, **options)
+    ended = ~np.isnan(paths.exit_times)
+    law = 1 - scipy.special.gammainc(1.5, 0.5)
+    assert abs(ended.mean() - law) < 4.5 * np.sqrt(law * (1 - law) / 4000)
+    assert (paths.x[ended, -1] == 0).all() and (paths.x[~ended, -1] > 0).all()
+    assert np.isfinite(paths.x).all() and simulate(model, [0.1], 1e-3, 3000, **options).exit_times[0] < 3
+    # blocks of other sizes: the company of a path changes nothing
+    functions = Model(lambda x: -1 / x, lambda x: 0 * x[0] + 0.5, dim=1)
+    if method == "euler-maruyama":
+        others = simulate(functions, [1.0], 1e-3, 1000, n_paths=4000, thin=500, **options)
+        np.testing.assert_array_equal(others.x, paths.x)
+        np.testing.assert_array_equal(others.exit_times, paths.exit_times)
+
+
+def test_a_failure_beside_ended_paths_is_that_of_a_path_on_its_way():
+    def drift(x):
+        return np.where((x > 0.5) & (x < 0.9), np.nan, 0 * x - 1)
+
+    model = Model(drift, 0.0, dim=1)
+    start = [[0.05], [0.1], [0.95], [3.0]]
+    with pytest.raises(ValueError, match=r"path 2 at t = 0.1.*drift is not finite"):
+        simulate(model, start, 0.1, 100, boundary=[(0, np.inf, "absorbing")])
+
+
 def test_one_side_absorbs_the_other_reflects():
     """Mean exit time from x of free motion, reflected at 0 and absorbed at 1: (1 - x²)/2D."""
     model = Model.from_sympy("0", 0.5, variables="x")

@@ -262,6 +262,41 @@ def test_interruption_loses_nothing(model):
     assert_same(simulation, make(model).advance(simulation.n_steps))
 
 
+@pytest.mark.parametrize("n_paths", [700, 20_000])  # one block, several
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_exception_in_a_function_loses_nothing(n_paths, error):
+    """Raised at one call of the drift, or of the noise, or again when the paths are looked at."""
+    calls, bad = [], {7, 12, 13, 14, 30, 41}
+
+    def count(x):
+        calls.append(None)
+        if len(calls) in bad:
+            raise error("mine")
+        return x
+
+    functions = Model(lambda x: -count(x), lambda x: 0.5 + 0.1 * count(x)[0] ** 2, dim=2)
+    simulation = make(functions, n_paths=n_paths)
+    for _ in range(20):
+        try:
+            simulation.advance(5)
+            _ = simulation.x
+        except error as caught:
+            assert str(caught) == "mine"
+    assert len(calls) > max(bad) and simulation.n_steps > 50
+    bad.clear()
+    assert_same(simulation, make(functions, n_paths=n_paths).advance(simulation.n_steps))
+
+
+def test_ctrl_c_in_a_function():
+    """Where it is most often: the handler runs inside the drift."""
+    functions = Model(lambda x: [sum(0.0 * x[0] for _ in range(30)) - x[0], -x[1]], 0.5, dim=2)
+    simulation = make(functions)
+    assert_ctrl_c_is_answered(lambda: simulation.advance(10**7), 0.1)
+    n_steps = simulation.n_steps
+    assert n_steps > 0
+    assert_same(simulation, make(functions).advance(n_steps))
+
+
 def test_ctrl_c(model):
     simulation = make(model, n_paths=3000, threads=2)
     assert_ctrl_c_is_answered(lambda: simulation.advance(10**9), 0.1)
@@ -303,6 +338,14 @@ def test_a_failed_simulation_says_so():
         simulation.advance(1)
     with pytest.raises(RuntimeError, match="failed before"):
         _ = simulation.x
+    assert repr(simulation) == "Simulation(1 paths of 1 coordinates, failed)"
+
+
+def test_a_running_simulation_says_so(model):
+    simulation, seen = make(model), []
+    simulation.advance(1000, progress=lambda done: seen.append(repr(simulation)))
+    assert "Simulation(700 paths of 2 coordinates, running)" in seen
+    assert repr(simulation) == "Simulation(700 paths of 2 coordinates, t=20, n_steps=1000)"
 
 
 def test_core_restore_checks(model):

@@ -170,7 +170,7 @@ def test_slices_change_nothing(swirl, reference_run, pieces):
     walls = np.full(2, -2.0), np.full(2, 2.0), (False, False), (False,) * 4
     x0 = np.tile([1.0, 0.0], (1000, 1))
     simulation = _core.Simulation(swirl._compiled(x0[:1].T), walls, reference_run.info["key"], 0.01, x0)
-    parts = [simulation.run(n, 1, 2, None) for n in pieces]
+    parts = [simulation.run(n, 1, 2, None)[1] for n in pieces]
     whole = np.concatenate([parts[0], *(part[:, 1:] for part in parts[1:])], axis=1)
     np.testing.assert_array_equal(whole, reference_run.x)
 
@@ -462,7 +462,7 @@ def test_core_object_checks_its_arguments(swirl):
             make(model, None, 1, 0.1, np.zeros((1, 2)), scheme, second)
     with pytest.raises((ValueError, MemoryError)):
         simulation.run(2**47, 1, 1, None)
-    assert simulation.run(0, 1, 1, None).shape == (1, 1, 2)
+    assert simulation.run(0, 1, 1, None)[1].shape == (1, 1, 2)
 
 
 def test_core_object_after_a_failure():

@@ -53,17 +53,11 @@ keep(const rtl_simulate_t *self, const rtl_step_block_t *block, uint64_t step)
 
 /* --- slices of a run -------------------------------------------------------------- */
 
-typedef struct {
-    rtl_simulate_t *self;
-    uint64_t end; /* steps to have been made after it */
-} slice_t;
-
-/* A failure that lies in the numbers, not in the machine or in a user's function. */
-static bool
-is_numeric(int status)
+bool
+rtl_simulate_is_numeric(int status)
 {
-    return status != RTL_NO_MEMORY && status != RTL_CALLBACK &&
-           status != RTL_INTERRUPTED;
+    return status != 0 && status != RTL_NO_MEMORY && status != RTL_CALLBACK &&
+           status != RTL_INTERRUPTED && status != RTL_TOO_LARGE;
 }
 
 /* How far a block may go before somebody wants to see it. */
@@ -81,15 +75,16 @@ next_stop(const rtl_simulate_t *self, uint64_t step, uint64_t end)
 }
 
 /* Task: one block through a slice. Numeric failures are left in the block's own place,
- * so that the other blocks go on and the earliest is found whatever the threads did. */
+ * so that the other blocks go on and the earliest is found whatever the threads did.
+ * After any failure the block stands at its last good step. */
 static int
 run_block(void *data, size_t task)
 {
-    const slice_t *slice = data;
-    const rtl_simulate_t *self = slice->self;
+    const rtl_simulate_t *self = data;
     rtl_simulate_failure_t *failure = &self->failures[task];
     size_t first, n, dim = self->method.model->dim, path = 0;
     double *state = block_state(self, task, &first, &n);
+    uint64_t step = self->made[task];
     rtl_step_block_t block;
     int status = rtl_step_block_init(&block, &self->method, first, n);
 
@@ -98,15 +93,15 @@ run_block(void *data, size_t task)
     }
     block.exit_time = self->exit_time == NULL ? NULL : self->exit_time + first;
     memcpy(block.x, state, dim * n * sizeof *state);
-    for (uint64_t step = self->made[task]; step < slice->end;) {
-        uint64_t stop = next_stop(self, step, slice->end);
+    while (step < self->target) {
+        uint64_t stop = next_stop(self, step, self->target);
         status =
             rtl_step_run(&self->method, &block, &step, stop, &path, &failure->fault);
         if (status != 0) {
             failure->status = status;
             failure->step = step;
             failure->path = first + path;
-            status = is_numeric(status) ? 0 : status;
+            status = rtl_simulate_is_numeric(status) ? 0 : status;
             break;
         }
         keep(self, &block, step);
@@ -115,7 +110,7 @@ run_block(void *data, size_t task)
         }
     }
     memcpy(state, block.x, dim * n * sizeof *state);
-    self->made[task] = slice->end;
+    self->made[task] = step;
     rtl_step_block_free(&block);
     return status;
 }
@@ -138,6 +133,22 @@ find_failure(rtl_simulate_t *self, int status)
     }
     self->failure = *earliest;
     return earliest->status;
+}
+
+/* All blocks to the step `end`. */
+static int
+run_slice(rtl_simulate_t *self, uint64_t end, size_t n_threads, rtl_monitor_t *monitor)
+{
+    size_t n_blocks = rtl_simulate_blocks(self);
+
+    memset(self->failures, 0, n_blocks * sizeof *self->failures);
+    self->target = end;
+    int status = rtl_parallel_run(run_block, self, n_blocks, n_threads, monitor);
+    status = find_failure(self, status);
+    if (status == 0) {
+        self->step = end;
+    }
+    return status;
 }
 
 /* Slices are as long as Ctrl-C and the report of failures allow: the fewer, the less is
@@ -313,19 +324,11 @@ rtl_simulate_observe(
 int
 rtl_simulate_settle(rtl_simulate_t *self, size_t n_threads)
 {
-    slice_t slice = {self, self->target};
     bool alone = !rtl_model_thread_safe(self->method.model);
 
-    if (self->step == self->target) {
-        return 0;
-    }
-    int status = rtl_parallel_run(
-        run_block, &slice, rtl_simulate_blocks(self), alone ? 1 : n_threads, NULL);
-    status = find_failure(self, status);
-    if (status == 0) {
-        self->step = self->target;
-    }
-    return status;
+    return self->step == self->target
+               ? 0
+               : run_slice(self, self->target, alone ? 1 : n_threads, NULL);
 }
 
 int
@@ -345,17 +348,10 @@ rtl_simulate_run(
     while (done < n_steps && status == 0) {
         uint64_t left = n_steps - done;
         uint64_t length = self->slice < left ? self->slice : left;
-        slice_t slice = {self, self->step + length};
         double all = (double) n_steps, start = rtl_monitor_clock();
         rtl_monitor_part_t part = {monitor, (double) done / all, (double) length / all};
         rtl_monitor_t inner = rtl_monitor_part(&part);
-        self->target = slice.end;
-        status = rtl_parallel_run(
-            run_block, &slice, rtl_simulate_blocks(self), n_threads, &inner);
-        status = find_failure(self, status);
-        if (status == 0) {
-            self->step = slice.end;
-        }
+        status = run_slice(self, self->step + length, n_threads, &inner);
         done += length;
         adapt_slice(self, rtl_monitor_clock() - start, n_threads);
     }

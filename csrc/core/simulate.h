@@ -69,13 +69,17 @@ void rtl_simulate_observe(
 
 /* Make n_steps steps of every path. RTL_NOT_FINITE, RTL_NEGATIVE,
  * RTL_NOT_POSITIVE_DEFINITE, ...: see `failure`, which names the earliest failing step
- * and the first path that fails there, whatever the number of threads. After a failure
- * the paths are not all at the same step: free them. After an interruption some may be
+ * and the first path that fails there, whatever the number of threads. After such a
+ * numeric failure free them. After any other, an interruption say, some paths may be
  * ahead of the others: settle before anything else. */
 int rtl_simulate_run(rtl_simulate_t *self, uint64_t n_steps, size_t n_threads,
     rtl_monitor_t *monitor) RTL_MUST_CHECK;
 
-/* Take all blocks to where the first are; at most about a second of work. */
+/* A failure that lies in the numbers, not in the machine or in a user's function. */
+bool rtl_simulate_is_numeric(int status);
+
+/* Take all blocks to where the first are; at most about a second of work. Fails as a
+ * run does. */
 int rtl_simulate_settle(rtl_simulate_t *self, size_t n_threads) RTL_MUST_CHECK;
 
 /* The present state, (n_paths, dim). */

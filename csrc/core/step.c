@@ -51,8 +51,8 @@ set_fault(rtl_fault_t *fault, size_t dim, size_t n, const double *x, size_t i)
     }
 }
 
-/* The path nearest to the point of a fault, which may be off a path where the drift
- * was differentiated. */
+/* The path on its way that is nearest to the point of a fault, which may be off a path
+ * where the drift was differentiated. */
 static size_t
 find_point(const rtl_fault_t *fault, const rtl_step_block_t *block)
 {
@@ -60,7 +60,8 @@ find_point(const rtl_fault_t *fault, const rtl_step_block_t *block)
     size_t nearest = 0;
 
     for (size_t i = 0; i < block->n; i++) {
-        double distance = 0.0;
+        bool ended = block->exit_time != NULL && !isnan(block->exit_time[i]);
+        double distance = ended ? INFINITY : 0.0;
         for (size_t k = 0; k < fault->dim; k++) {
             distance += fabs(block->x[k * block->n + i] - fault->x[k]);
         }
@@ -148,13 +149,48 @@ absorb_path(
     }
 }
 
-/* Paths that have ended stay. */
-static void
-stay(const rtl_step_block_t *block, size_t dim)
+/* The first path that is on its way; n: all have ended. */
+static size_t
+find_living(const rtl_step_block_t *block)
 {
-    for (size_t i = 0; i < block->n; i++) {
+    size_t i = 0;
+
+    while (block->exit_time != NULL && i < block->n && !isnan(block->exit_time[i])) {
+        i++;
+    }
+    return i;
+}
+
+/* The model may have no value at a wall: paths that have ended leave their place for
+ * the length of a move and do what the given living path does. */
+static void
+leave_wall(rtl_step_block_t *block, size_t dim, uint64_t step, size_t living)
+{
+    size_t n = block->n;
+
+    for (size_t i = 0; block->exit_time != NULL && i < n; i++) {
+        if (isnan(block->exit_time[i])) {
+            continue;
+        }
+        for (size_t k = 0; k < dim; k++) {
+            block->ended[k * n + i] = block->x[k * n + i];
+            block->x[k * n + i] = block->x[k * n + living];
+        }
+        for (size_t j = 0; j < block->columns; j++) {
+            double *xi = block->normals + rtl_step_block_place(block, step, j);
+            xi[i] = xi[living];
+        }
+    }
+}
+
+/* They are where they were, before the move and after it. */
+static void
+return_to_wall(rtl_step_block_t *block, size_t dim)
+{
+    for (size_t i = 0; block->exit_time != NULL && i < block->n; i++) {
         for (size_t k = 0; !isnan(block->exit_time[i]) && k < dim; k++) {
-            block->next[k * block->n + i] = block->x[k * block->n + i];
+            size_t at = k * block->n + i;
+            block->x[at] = block->next[at] = block->ended[at];
         }
     }
 }
@@ -197,17 +233,19 @@ static int
 run_step(const rtl_step_t *self, rtl_step_block_t *block, uint64_t step, size_t *path,
     rtl_fault_t *fault)
 {
-    size_t dim = self->model->dim, n = block->n;
+    size_t dim = self->model->dim, n = block->n, living = find_living(block);
 
+    if (living == n) {
+        return 0;
+    }
     rtl_step_block_prepare(block, self, step);
+    leave_wall(block, dim, step, living);
     block->finite = false;
     int status = rtl_step_scheme_move(self, block, step, fault);
+    return_to_wall(block, dim);
     if (status != 0) {
         *path = find_point(fault, block);
         return status;
-    }
-    if (block->exit_time != NULL) {
-        stay(block, dim);
     }
     if (!block->finite) {
         *path = find_not_finite(dim, n, block->next, &fault->component);

@@ -66,13 +66,15 @@ rtl_step_block_init(
     }
     self->x = rtl_memory_alloc(n, dim * sizeof(double));
     self->next = rtl_memory_alloc(n, dim * sizeof(double));
+    bool ends = rtl_step_walls_absorb(&method->walls, dim);
+    self->ended = ends ? rtl_memory_alloc(n, dim * sizeof(double)) : NULL;
     self->drift = rtl_memory_alloc(n, dim * (1 + self->columns) * sizeof(double));
     self->room =
         rtl_memory_alloc(n, count_rows(method, self->columns) * sizeof(double));
     self->normals =
         rtl_memory_alloc(n * self->n_pairs, 2 * self->columns * sizeof(double));
     if (self->x == NULL || self->next == NULL || self->drift == NULL ||
-        self->room == NULL || self->normals == NULL ||
+        self->room == NULL || self->normals == NULL || (ends && self->ended == NULL) ||
         init_point(self, &method->model->joint) != 0) {
         rtl_step_block_free(self);
         return RTL_NO_MEMORY;
@@ -86,6 +88,7 @@ rtl_step_block_free(rtl_step_block_t *self)
 {
     rtl_memory_free(self->x);
     rtl_memory_free(self->next);
+    rtl_memory_free(self->ended);
     rtl_memory_free(self->drift);
     rtl_memory_free(self->room);
     rtl_memory_free(self->point);

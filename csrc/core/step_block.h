@@ -30,6 +30,8 @@ typedef struct {
     size_t columns;  /* normals a step */
     double *x;       /* (dim, n) state; owned, as are the others */
     double *next;    /* (dim, n) state after the step */
+    double *ended;   /* (dim, n) where paths have ended, during a step; NULL: no wall
+                        absorbs */
     double *drift;   /* (dim, n) f */
     double *noise;  /* behind the drift: (rows, n) where Euler-Maruyama meets a diagonal
                        D; else its root  L, or G: (dim, columns, n) */
@@ -62,13 +64,19 @@ rtl_step_block_prepare(rtl_step_block_t *self, const rtl_step_t *method, uint64_
     }
 }
 
-static inline const double *
-rtl_step_block_normal(const rtl_step_block_t *self, uint64_t step, size_t column)
+/* Where they begin in `normals`. */
+static inline size_t
+rtl_step_block_place(const rtl_step_block_t *self, uint64_t step, size_t column)
 {
     size_t pair = (size_t) (step / 2 - self->first_pair);
 
-    return self->normals +
-           ((2 * column + (size_t) (step % 2)) * self->n_pairs + pair) * self->n;
+    return ((2 * column + (size_t) (step % 2)) * self->n_pairs + pair) * self->n;
+}
+
+static inline const double *
+rtl_step_block_normal(const rtl_step_block_t *self, uint64_t step, size_t column)
+{
+    return self->normals + rtl_step_block_place(self, step, column);
 }
 
 #endif

@@ -234,12 +234,12 @@ run_blocks(const rtl_model_t *model, evaluate_fn evaluate, const double *x,
     size_t total, size_t rows, double *block, double *out, rtl_fault_t *fault)
 {
     rtl_monitor_t monitor;
-    double *values = block + model->dim * BLOCK;
     int status = 0;
 
     rtl_callbacks_monitor(&monitor, Py_None);
     for (size_t i = 0; status == 0 && i < total; i += BLOCK) {
         size_t n = total - i < BLOCK ? total - i : BLOCK;
+        double *values = block + model->dim * n;
         gather(x + i, model->dim, total, n, block);
         status = evaluate(model, block, n, values, fault);
         if (status == 0) {
@@ -269,7 +269,7 @@ evaluate_at(PyObject *self, PyObject *value, evaluate_fn evaluate, int n_lead)
     for (int k = 0; k < n_lead; k++) {
         rows *= dim;
     }
-    npy_intp size = (dim + rows) * BLOCK;
+    npy_intp size = (dim + rows) * (n < BLOCK ? n : BLOCK);
     PyArrayObject *block = rtl_arrays_new(1, &size);
     out = rtl_arrays_new(n_lead + 1, shape);
     if (out == NULL || block == NULL) {

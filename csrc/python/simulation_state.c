@@ -4,7 +4,8 @@
 
 #include "parallel.h"
 
-/* After an interruption some paths are ahead of the others. */
+/* After an interruption, or an exception in a user's function, some paths are ahead of
+ * the others. */
 static bool
 settle(rtl_simulate_t *simulation)
 {
@@ -15,8 +16,10 @@ settle(rtl_simulate_t *simulation)
         status = rtl_simulate_settle(simulation, rtl_parallel_cores());
         Py_END_ALLOW_THREADS;
     }
-    if (status != 0) {
+    if (rtl_simulate_is_numeric(status)) {
         rtl_simulate_free(simulation);
+    }
+    if (status != 0) {
         rtl_simulation_raise(status, simulation);
     }
     return status == 0;

@@ -324,6 +324,7 @@ run(rtl_simulation_object_t *self, unsigned long long n_steps, unsigned long lon
     PyArrayObject *x = NULL;
     double *record = NULL;
     size_t n_times = 0;
+    unsigned long long first = simulation->step;
     rtl_monitor_t monitor;
     int status = 0;
 
@@ -343,12 +344,12 @@ run(rtl_simulation_object_t *self, unsigned long long n_steps, unsigned long lon
     Py_END_ALLOW_THREADS;
     if (status != 0) {
         Py_XDECREF(x);
-        if (status != RTL_INTERRUPTED) {
-            rtl_simulate_free(simulation); /* its paths are at different times */
+        if (rtl_simulate_is_numeric(status)) {
+            rtl_simulate_free(simulation); /* its paths cannot go on */
         }
         return rtl_simulation_raise(status, simulation);
     }
-    return x == NULL ? Py_NewRef(Py_None) : (PyObject *) x;
+    return x == NULL ? Py_NewRef(Py_None) : Py_BuildValue("(KN)", first, x);
 }
 
 static PyObject *
@@ -377,8 +378,8 @@ simulation_run(PyObject *object, PyObject *args)
 static PyMethodDef simulation_methods[] = {
     {"run", simulation_run, METH_VARARGS,
         "run($self, n_steps, thin, n_threads, progress, /)\n--\n\n"
-        "Go on for n_steps steps; the present state and each thin-th after it,\n"
-        "(n_paths, n_steps // thin + 1, dim), or None for thin = 0."},
+        "Go on for n_steps steps. The steps made before, and the state then and each\n"
+        "thin-th after it, (n_paths, n_steps // thin + 1, dim); None for thin = 0."},
     {"state", rtl_simulation_state, METH_NOARGS,
         "state($self, /)\n--\n\nThe present state, (n_paths, dim)."},
     {"n_steps", rtl_simulation_n_steps, METH_NOARGS,
