@@ -207,5 +207,5 @@ class TestBrokenSolvers:
                 return self.exact.solve(b * (1 + 0.3 * np.sin(np.arange(len(b)))), rtol)
 
         monkeypatch.setattr(evolution._core, "Resolvent", Wrong)
-        with pytest.raises(rt.ConvergenceError, match="misses W v"):
+        with pytest.raises(rt.ConvergenceError, match="misses W v|kept a relative residual"):  # rounding decides
             rt.relaxation_times(self.chain, 2)
