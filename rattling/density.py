@@ -543,8 +543,11 @@ def _poisson(data: _Data, weights: np.ndarray, rng: np.random.Generator | None) 
 
 
 def _corrected_score(r: np.ndarray, variance: np.ndarray, volume: np.ndarray, mean: Any) -> Any:
-    """gamma at which <R + gamma s^2> under V exp(-gamma R - gamma^2 s^2/2) is `mean`, by Newton's method."""
-    gamma = 0.0
+    """gamma at which <R + gamma s^2> under V exp(-gamma R - gamma^2 s^2/2) is `mean`, by Newton's method.
+
+    A step is at most one in units of the scatter of R, or doubles gamma.
+    """
+    gamma, unit = 0.0, 1 / max(r.std(), 1e-300)
     for _ in range(100):
         log_q = np.log(volume) - gamma * r - 0.5 * gamma**2 * variance
         q = np.exp(log_q - log_q.max())
@@ -553,9 +556,10 @@ def _corrected_score(r: np.ndarray, variance: np.ndarray, volume: np.ndarray, me
         slope = q @ variance - q @ (value - q @ value) ** 2
         if not slope < 0:
             return math.nan  # errors swamp R
-        step = np.clip((mean - q @ value) / slope, -1.0, 1.0)
+        reach = max(unit, abs(gamma))
+        step = np.clip((mean - q @ value) / slope, -reach, reach)
         gamma += step
-        if abs(step) < 1e-12 * max(1.0, abs(gamma)):
+        if abs(step) < 1e-12 * reach:
             return float(gamma)
     return math.nan
 

@@ -217,9 +217,18 @@ def test_gamma_bad_arguments(change, message):
         rt.fit_gamma(**{"trajectories_or_array": x, "dt": 0.1, "at": rt.Grid((0, 1), 4)} | change)
 
 
-def test_scores_that_are_not_found_are_nan():
-    """The slope that two cells would need is far beyond any: the steps end before."""
-    assert np.isnan(density._corrected_score(np.array([0.0, 1e-3]), np.zeros(2), np.ones(2), 1e-4))
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e6])
+def test_slopes_of_any_size_are_found(scale):
+    """Two cells, one of which has nine tenths of the data; and a law in which nearly all is in one cell."""
+    zero = np.zeros(2)
+    got = density._corrected_score(np.array([0.0, scale]), zero, np.ones(2), 0.1 * scale)
+    assert got == pytest.approx(np.log(9) / scale, rel=1e-9)
+    r = scale * np.array([0.0, 1e-3, 1.0, 2.0])
+    got = density._corrected_score(r, np.zeros(4), np.ones(4), 1e-6 * r[1])
+    assert got == pytest.approx(np.log(1e6 - 1) / r[1], rel=1e-6)
+
+
+def test_halves_without_common_cells_give_nan():
     data = types.SimpleNamespace(
         halves=np.zeros(2), used=np.ones(2, bool), sums=np.ones((2, 2, 1)), rattling=lambda weights, rng: (np.ones(2),)
     )
