@@ -226,6 +226,58 @@ contraction(size_t dim, const double *c, const double *m, double before)
     return (0.5 + before) * log_det + bend;
 }
 
+/* out = a b a^T. */
+static void
+conjugate(size_t dim, const double *a, const double *b, double *out)
+{
+    double ab[SQUARE];
+
+    multiply(dim, false, a, b, ab);
+    for (size_t i = 0; i < dim; i++) {
+        for (size_t j = 0; j < dim; j++) {
+            out[i * dim + j] = 0.0;
+            for (size_t k = 0; k < dim; k++) {
+                out[i * dim + j] += ab[i * dim + k] * a[j * dim + k];
+            }
+        }
+    }
+}
+
+/* A start is known but for the error Sigma with which it was seen, which the drift
+ * contracts. To 1/2 log det C_j, W C_j = M(2l) - M(l), this adds
+ *
+ *     tr C_j^-1 (M M Sigma M^T M^T - M Sigma M^T)/(2 W),
+ *     2 Sigma = M(l) - W M^-1 C_j M^-T.
+ *
+ * NaN where c or m is singular. */
+static double
+scatter_of_start(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
+    size_t term, const double *c, const double *m)
+{
+    double seen[SQUARE] = {0.0}, back[SQUARE], grown[SQUARE], work[SQUARE], lost = 0.0;
+    size_t dim = self->dim, minus = self->minus[term];
+    double span = place->weight[self->plus[term]] - place->weight[minus];
+
+    memcpy(back, m, dim * dim * sizeof *m);
+    if (!rtl_tensor_invert(dim, back)) {
+        return NAN;
+    }
+    add_moment(self, place, minus, 1.0, seen, &lost);
+    conjugate(dim, back, c, grown);
+    for (size_t i = 0; i < dim * dim; i++) {
+        seen[i] = 0.5 * (seen[i] - span * grown[i]);
+    }
+    conjugate(dim, m, seen, grown);
+    conjugate(dim, m, grown, work);
+    for (size_t i = 0; i < dim * dim; i++) {
+        work[i] -= grown[i];
+    }
+    memcpy(back, c, dim * dim * sizeof *c);
+    return rtl_tensor_invert(dim, back)
+               ? trace_of_product(dim, back, work) / (2.0 * span)
+               : NAN;
+}
+
 /* m + m m = slope by iteration; false where that does not converge. */
 static bool
 solve_square(size_t dim, const double *slope, double *m)
@@ -245,8 +297,8 @@ solve_square(size_t dim, const double *slope, double *m)
     return change <= 1e-6;
 }
 
-/* The same for C_j, NaN where it is not to be had. With `minus`, slope(2l) - slope(l)
- * is M^2 - M. */
+/* What drift adds to 1/2 log det C_j, NaN where it is not to be had. With `minus`,
+ * slope(2l) - slope(l) is M^2 - M. */
 static double
 drift_of_term(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
     size_t term, const double *c)
@@ -266,7 +318,8 @@ drift_of_term(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *plac
     for (size_t i = 0; i < dim; i++) {
         m[i * dim + i] += 1.0;
     }
-    return contraction(dim, c, m, noisy ? 1.0 : 0.0);
+    double own = contraction(dim, c, m, noisy ? 1.0 : 0.0);
+    return noisy ? own + scatter_of_start(self, place, term, c, m) : own;
 }
 
 /* Variance of what linear drift adds with the weights, about 1/2 sum_j weights_j tr(M -

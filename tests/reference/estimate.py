@@ -74,6 +74,13 @@ def solve_square(slope):
     return np.full(slope.shape, np.nan)
 
 
+def scatter_of_start(c, m, seen, span):
+    """What the contraction of the start's error of measurement adds to half the log det of c."""
+    back = np.linalg.inv(m)
+    sigma = 0.5 * (seen - span * back @ c @ back.T)
+    return 0.5 / span * np.trace(np.linalg.solve(c, m @ (m @ sigma @ m.T - sigma) @ m.T))
+
+
 def contraction(c, m, before):
     """What linear drift adds to half the log det of c; m = exp(A tau), tau the time in which c grew."""
     p, back = np.linalg.inv(c), np.linalg.inv(m)
@@ -139,6 +146,9 @@ def conclude(place, terms, dim, unequal=1.0):
             sloped = np.isfinite(m).all()
         if sloped:
             drifts.append(contraction(c, m, 0.0 if minus is None else 1.0))
+            if minus is not None:
+                seen = place["square"][minus] - np.outer(place["mean"][minus], place["mean"][minus])
+                drifts[-1] += scatter_of_start(c, m, seen, time)
         times.append(place["time"][plus] + (place["time"][minus] if minus else 0.0))
     weights = [np.prod([t / (t - own) for t in times if t != own]) for own in times]
     total = {lag: sum(w * b.get(lag, 0.0) for w, b in zip(weights, betas)) for lag in {k for b in betas for k in b}}
