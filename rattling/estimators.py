@@ -258,7 +258,8 @@ def estimate_rattling(
     variance ``¼ Σ ψ₁((ν-i)/2)``; both count the kernel's weights, ν ≈ (Σg)²/Σg², and the
     overlap of increments over several steps. Added to it are the scatter of the slopes, what
     the effect of the lag differs from that of half its bandwidth, half the square of that effect and
-    .8 of its part that is not linear drift's, which stand for what is left of the lag.
+    .8 of its part that is not linear drift's, which stand for what is left of the lag. Errors of a basis
+    whose degree is chosen here grow by what the next degree changes R beyond its own scatter.
 
     What remains is of second order in the lag (third with three lags) and, for degree 2,
     of fourth order in the bandwidth; for bins of second order in the width of a cell: the
@@ -423,11 +424,12 @@ class _Estimate:
             return _core.basis(paths, points, width, self.paths.low, degree, scaled, hook)
 
         width = _rungs(None, self.paths)[0] / 4
-        chosen = self._choose_degree(run) if degree is None else degree
-        return self._run(functools.partial(run, degree=chosen), hook)
+        chosen, growth = self._choose_degree(run) if degree is None else (degree, 1.0)
+        r, error, *others = self._run(functools.partial(run, degree=chosen), hook)
+        return r, error * growth, *others
 
-    def _choose_degree(self, run: Callable[..., tuple[np.ndarray, ...]]) -> int:
-        """The lowest degree with which the two above it agree, within errors, at 200 starts.
+    def _choose_degree(self, run: Callable[..., tuple[np.ndarray, ...]]) -> tuple[int, float]:
+        """The lowest degree with which the two above it agree, within errors, at 200 starts; what errors grow by.
 
         (R' - R)^2 over the increase of the variance is 1 on average where the lower degree is enough, but
         up to 2 where the drift varies much: a few terms make it scatter, so that little is asked for.
@@ -444,8 +446,8 @@ class _Estimate:
             if degree >= 3:
                 tests = [_disagreement(fits[-3], other) for other in fits[-2:]]
                 if max(tests) < _AGREEMENT:
-                    return degree - 2
-        return len(fits)
+                    return degree - 2, _growth(*fits[-3:-1])
+        return len(fits), 1.0
 
     def local(
         self, degree: int, width: np.ndarray, n_rungs: int, rung: np.ndarray, hook: Hook
@@ -502,6 +504,12 @@ def _disagreement(low: tuple[np.ndarray, np.ndarray], high: tuple[np.ndarray, np
     """Mean of (R' - R)^2/(V' - V) over points, for two fits (R, V)."""
     ratio = (high[0] - low[0]) ** 2 / np.maximum(high[1] - low[1], 0.1 * high[1])
     return np.nanmean(ratio) if np.isfinite(ratio).any() else 0.0
+
+
+def _growth(low: tuple[np.ndarray, np.ndarray], high: tuple[np.ndarray, np.ndarray]) -> float:
+    """Of errors, by what the fit with more terms differs from this one beyond its own scatter."""
+    excess = ((high[0] - low[0]) ** 2 - np.maximum(high[1] - low[1], 0.0)) / low[1]
+    return math.sqrt(1 + max(np.nanmean(excess), 0.0)) if np.isfinite(excess).any() else 1.0
 
 
 def _most_degree(paths: Paths) -> int:
