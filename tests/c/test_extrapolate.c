@@ -67,12 +67,13 @@ test_limits(void)
 }
 
 /* An Ornstein-Uhlenbeck process that decays and turns, dx = (-k + w J) x dt, with C = 2
- * D: no lag is too long. Errors of measurement add to squares; slopes of mean
+ * D: no lag is too long. Errors of measurement add to
+ * squares at both ends, of which the first is contracted; slopes of mean
  * increments get the same offset at every lag. */
 static void
 test_linear_drift(void)
 {
-    const double k = 4.0, w = 1.0, dt = 0.05, two_d = 1.5, sigma = 0.02;
+    const double k = 4.0, w = 1.0, dt = 0.05, two_d = 1.5, sigma = 0.004;
     const rtl_extrapolate_t *terms[] = {&plain, &noisy};
 
     for (size_t which = 0; which < 2; which++) {
@@ -81,7 +82,7 @@ test_linear_drift(void)
         for (size_t lag = 0; lag < terms[which]->n_lags; lag++) {
             double t = place.time[lag], shrink = exp(-k * t);
             double square = two_d * (1.0 - shrink * shrink) / (2.0 * k);
-            square += which == 1 ? 2.0 * sigma : 0.0;
+            square += which == 1 ? sigma * (1.0 + shrink * shrink) : 0.0;
             place.square[lag][0] = place.square[lag][2] = square;
             place.slope[lag][0] = place.slope[lag][3] =
                 shrink * cos(w * t) - 1.0 - 0.1 * (double) which;
