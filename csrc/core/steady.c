@@ -17,17 +17,18 @@ enum {
     AT_ONCE_LARGEST = 1000, /* elimination without trying anything else */
     DENSE_LARGEST = 2000,
     QUICK_LARGEST = 12000, /* elimination of a plane grid is little work */
-    HASTE = 6
+    HASTE = 6,
+    POLISHING_STEPS = 3
 };
 
 /* Links of a state at which the links hardly close to loops, as in trees and strips. */
 static const double few_links = 3.6;
 
-/* Products of rates in an elimination: hundredths of a second; what iterations cost at
- * least, for each state; a minute; many. Of bytes there may be so many. */
-static const double little_work = 2.5e7, work_each = 2e4, much_work = 2e11,
-                    all_work = 2e12;
-static const double most_bytes = 4e9;
+/* Products of rates in an elimination: hundredths of a second; half a second, or for
+ * each state as long as iterations take; a minute; many. And bytes. */
+static const double little_work = 2.5e7, some_work = 2e9, work_each = 1e5,
+                    much_work = 2e11, all_work = 2e12;
+static const double some_bytes = 1e8, bytes_each = 1e3, most_bytes = 4e9;
 
 rtl_steady_options_t
 rtl_steady_defaults(void)
@@ -106,6 +107,36 @@ verify(const rtl_generator_t *chain, const rtl_steady_options_t *options,
     return info->residual <= options->rtol ? 0 : RTL_NOT_CONVERGED;
 }
 
+/* Of a chain that is no grid the same to a hundredth of the residual, if that succeeds:
+ * where rates are very unequal, entries are off by as much as a hundred residuals. */
+static int
+polish(const rtl_generator_t *chain, const rtl_steady_options_t *options, double *y,
+    rtl_steady_info_t *info)
+{
+    rtl_steady_options_t finer = *options;
+    rtl_steady_info_t own = {.method = info->method};
+    double *better = rtl_memory_alloc(chain->n, sizeof *better);
+
+    if (better == NULL) {
+        return RTL_NO_MEMORY;
+    }
+    memcpy(better, y, chain->n * sizeof *y);
+    finer.rtol = fmax(0.01 * options->rtol, 1e-13);
+    finer.max_steps = POLISHING_STEPS;
+    int status = rtl_steady_newton(chain, NULL, &finer, true, better, &own);
+    if (status == 0 || status == RTL_NOT_CONVERGED) {
+        status = 0;
+        if (verify(chain, &finer, better, &own) == 0) {
+            memcpy(y, better, chain->n * sizeof *y);
+            info->residual = own.residual;
+            info->worst = own.worst;
+        }
+    }
+    rtl_steady_add_work(info, &own);
+    rtl_memory_free(better);
+    return status;
+}
+
 static int
 iterate(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     const rtl_steady_options_t *options, bool has_guess, double *y,
@@ -114,7 +145,10 @@ iterate(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     info->method = RTL_STEADY_KRYLOV;
     info->why = "iterations";
     int status = rtl_steady_newton(chain, geometric, options, has_guess, y, info);
-    return status == 0 ? verify(chain, options, y, info) : status;
+    if (status == 0) {
+        status = verify(chain, options, y, info);
+    }
+    return status == 0 && geometric == NULL ? polish(chain, options, y, info) : status;
 }
 
 static int
@@ -133,7 +167,7 @@ solve_ring(const rtl_generator_t *chain, const rtl_steady_options_t *options, do
 /* Sparse elimination, if that is at most `work`; else, and where rates underflow,
  * RTL_NOT_CONVERGED, and y is as it was. */
 static int
-eliminate(const rtl_generator_t *chain, double work,
+eliminate(const rtl_generator_t *chain, double work, double bytes,
     const rtl_steady_options_t *options, double *y, rtl_steady_info_t *info)
 {
     size_t n = chain->n;
@@ -141,7 +175,7 @@ eliminate(const rtl_generator_t *chain, double work,
     rtl_steady_info_t own = {
         .method = RTL_STEADY_DIRECT, .why = "elimination fills in little"};
     int status = p == NULL ? RTL_NO_MEMORY
-                           : rtl_direct_sparse(chain, work, most_bytes,
+                           : rtl_direct_sparse(chain, work, bytes,
                                  options->team.monitor, p, &own.bytes);
 
     if (status == 0) {
@@ -196,7 +230,8 @@ solve_direct(const rtl_generator_t *chain, const rtl_steady_options_t *options,
 {
     double n = (double) chain->n;
     bool dense = chain->n <= DENSE_LARGEST;
-    int status = eliminate(chain, dense ? 0.1 * n * n * n : all_work, options, y, info);
+    int status = eliminate(
+        chain, dense ? 0.1 * n * n * n : all_work, most_bytes, options, y, info);
 
     if (dense && (status == RTL_TOO_LARGE || status == RTL_NOT_CONVERGED)) {
         status = eliminate_dense(chain, options, has_guess, y, info);
@@ -237,17 +272,17 @@ solve_quickly(const rtl_generator_t *chain, bool any_start,
     const rtl_steady_options_t *options, double *y, rtl_steady_info_t *info)
 {
     double n = (double) chain->n;
+    double work = fmax(some_work, work_each * n), bytes = some_bytes + bytes_each * n;
     bool few = (double) chain->n_entries <= few_links * n;
     int status = RTL_TOO_LARGE;
 
     if (few || chain->n <= QUICK_LARGEST) {
-        status = eliminate(chain, few ? fmax(little_work, work_each * n) : little_work,
-            options, y, info);
+        status = eliminate(chain, few ? work : little_work, bytes, options, y, info);
     }
     if (undecided(status) && any_start) {
         status = mix(chain, options, y, info);
         if (undecided(status) && !few) {
-            status = eliminate(chain, work_each * n, options, y, info);
+            status = eliminate(chain, work, bytes, options, y, info);
         }
     }
     return status;
@@ -275,7 +310,7 @@ solve_any(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     hasty.max_steps = (hasty.max_steps + HASTE - 1) / HASTE;
     status = iterate(chain, geometric, &hasty, has_guess, y, info);
     if (status == RTL_NOT_CONVERGED) {
-        status = eliminate(chain, much_work, options, y, info);
+        status = eliminate(chain, much_work, most_bytes, options, y, info);
     }
     if (undecided(status)) {
         tried = *info;
