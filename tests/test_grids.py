@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import rattling as rt
+from rattling import _core
 
 
 def test_geometry():
@@ -63,3 +64,11 @@ def test_values():
 def test_bad_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         rt.Grid(*arguments)
+
+
+def test_points_are_found_in_cells_of_any_lengths():
+    """In 10⁶ cells whose lengths grow 10¹²-fold, at once; edges belong to the cell above, the last below."""
+    edges = np.geomspace(1e-6, 1e6, 10**6 + 1)
+    grid = rt.Grid.from_edges([edges])
+    x = np.concatenate([np.random.default_rng(1).lognormal(0.0, 5.0, 20_000), edges[::1000], [0.0, 2e6]])
+    np.testing.assert_array_equal(_core.bin_counts(grid._core, x[:, None]), np.histogram(x, edges)[0])

@@ -39,14 +39,23 @@ find_index(const rtl_grid_t *grid, size_t axis, double x, size_t *index)
         return false;
     }
     double guess = (x - lower) / length * (double) n;
-    size_t i = guess < (double) n ? (size_t) guess : n - 1;
-    while (x < edges[i]) {
-        i--;
+    size_t low = guess < (double) n ? (size_t) guess : n - 1, high = low + 1;
+    if (x < edges[low]) {
+        high = low;
+        low = 0;
+    } else if (x >= edges[high]) { /* the last edge is in the last cell */
+        low = high < n ? high : n - 1;
+        high = n;
     }
-    while (i + 1 < n && x >= edges[i + 1]) {
-        i++;
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (x < edges[middle]) {
+            high = middle;
+        } else {
+            low = middle;
+        }
     }
-    *index = i;
+    *index = low;
     return true;
 }
 

@@ -310,17 +310,6 @@ rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid, const do
     }
 }
 
-void
-rtl_current_centres(
-    const rtl_grid_t *grid, size_t axis, const double *faces, double *current)
-{
-    for (size_t i = 0; i < grid->n_cells; i++) {
-        size_t index = rtl_grid_index(grid, i, axis);
-        current[i] = 0.5 * (faces[face_number(grid, i, axis, index)] +
-                               faces[face_number(grid, i, axis, index + 1)]);
-    }
-}
-
 /* --- entropy production ----------------------------------------------------------- */
 
 /* A quarter of what the link between i and j produces, with the rates j -> i and

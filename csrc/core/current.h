@@ -16,10 +16,6 @@
 void rtl_current_faces(const rtl_generator_t *chain, const rtl_grid_t *grid,
     const double *y, size_t axis, rtl_team_t team, double *current);
 
-/* Mean of the two faces of each cell, (n_cells,). */
-void rtl_current_centres(
-    const rtl_grid_t *grid, size_t axis, const double *faces, double *current);
-
 /* Entropy production rate, in units of Boltzmann's constant per unit time, of each
  * state (n,): half of what its links produce. Infinite where a link with flow has no
  * way back. The total is the sum. Several links between the same two states (a periodic

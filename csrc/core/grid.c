@@ -66,13 +66,6 @@ out:
     return status;
 }
 
-int
-rtl_grid_copy(rtl_grid_t *self, const rtl_grid_t *other)
-{
-    return rtl_grid_init(self, other->dim, other->shape,
-        (const double *const *) other->edges, other->lower, other->upper);
-}
-
 void
 rtl_grid_free(rtl_grid_t *self)
 {

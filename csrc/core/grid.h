@@ -28,7 +28,6 @@ typedef struct {
 int rtl_grid_init(rtl_grid_t *self, size_t dim, const size_t *shape,
     const double *const *edges, const rtl_boundary_t *lower,
     const rtl_boundary_t *upper) RTL_MUST_CHECK;
-int rtl_grid_copy(rtl_grid_t *self, const rtl_grid_t *other) RTL_MUST_CHECK;
 void rtl_grid_free(rtl_grid_t *self);
 
 /* Centre of cell i of an axis. */

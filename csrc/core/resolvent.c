@@ -438,16 +438,3 @@ rtl_resolvent_keep_mass(
         x[i] += scale * fabs(p[i]);
     }
 }
-
-size_t
-rtl_resolvent_bytes(const rtl_resolvent_t *self)
-{
-    size_t bytes = 0;
-
-    for (size_t l = 0; l < self->n_levels; l++) {
-        const rtl_generator_t *chain = self->level[l].chain;
-        bytes += chain->n * ((l == 0 ? RHS + 2 : WORK + 5) * sizeof(double) + 4);
-        bytes += l == 0 ? 0 : chain->n_entries * (sizeof(double) + sizeof(int32_t));
-    }
-    return bytes;
-}

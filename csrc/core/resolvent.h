@@ -53,6 +53,4 @@ int rtl_resolvent_cycle(rtl_resolvent_t *self, const double *b, double *x)
 void rtl_resolvent_keep_mass(
     const rtl_resolvent_t *self, const double *p, const double *b, double *x);
 
-size_t rtl_resolvent_bytes(const rtl_resolvent_t *self);
-
 #endif
