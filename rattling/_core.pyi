@@ -64,6 +64,7 @@ class Generator:
     n: int
     peclet: float
     added_diffusion: float
+    upwind_links: int
     __hash__: ClassVar[Any]
     @classmethod
     def from_model(cls, model: Model, grid: Grid, threads: int, progress: _Progress, /) -> Generator: ...

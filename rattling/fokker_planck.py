@@ -124,11 +124,12 @@ class SteadyState(Result):
     info : dict
         Numbers about the run: method (what ran) and why, iterations, matrix_products, seconds, peak_bytes,
         history (the largest relative residual after each outer step on the finest grid, at most
-        64; empty where no iteration ran), peclet (the largest cell Péclet number), order (of the
+        64; empty where no iteration ran), peclet (the largest finite cell Péclet number),
+        upwind_links (how many links have none), order (of the
         discretisation error in the cell width), added_diffusion (see `Generator`), flux,
         flux_rounds, flux_gain (the L1 distance between the answers of the two fluxes), flux_defect
         (what the log-mean flux, recomputed from the answer, misses of balance: the sum over the
-        cells, relative to all jumps; nan for the exponential flux, whose residual says it).
+        cells, relative to all jumps; nan where the residual says it).
     grid : Grid or None
     variables : tuple of str or None
     """
@@ -372,8 +373,10 @@ def _solve(
     info["history"] = info.pop("history").tolist()  # last: what is printed begins with the method
     escape_rate = info.pop("escape_rate")
     info["peclet"] = whole.peclet
+    info["upwind_links"] = whole.upwind_links
     info["added_diffusion"] = whole.added_diffusion
-    info["order"] = 1 if info["flux"] == "exponential" and whole.peclet > 2 else 2
+    first = whole.peclet > 2 or whole.upwind_links > 0
+    info["order"] = 1 if info["flux"] == "exponential" and first else 2
     if info["order"] == 1:  # what half the cells would halve only
         info["discretisation_error"] *= 3
     log_density = log_p.reshape(whole.shape) - log_volume

@@ -48,8 +48,12 @@ class Generator:
         degenerate tensors; it vanishes as the grid is refined.
     peclet : float
         Largest cell Péclet number: the integral of drift over diffusion between
-        neighbouring cells. Where it is well above 2 the generator is only first-order
-        accurate. 0 for a chain without a grid.
+        neighbouring cells, where that is finite. Where it is well above 2 the generator is
+        only first-order accurate. 0 for a chain without a grid.
+    upwind_links : int
+        Number of links between cells across which there is a drift, but on one side no
+        diffusion (or less than 1e-8 of the drift's step): they have no finite Péclet number, and
+        rates as by upwinding.
     """
 
     def __init__(
@@ -128,6 +132,10 @@ class Generator:
     @property
     def added_diffusion(self) -> float:
         return self._core.added_diffusion
+
+    @property
+    def upwind_links(self) -> int:
+        return self._core.upwind_links
 
     @property
     def killing(self) -> np.ndarray:

@@ -37,7 +37,7 @@ MAY_INCLUDE = {
     "model": ["sun", "random", "grid", "expression", "tensor"],
     "generator": ["parallel", "sum"],
     "finite_volume": ["generator", "model", "selling"],
-    "direct": ["generator", "processor"],
+    "direct": ["generator", "elementary"],
     "aggregate": ["generator"],
     "balance": ["generator", "parallel"],
     "multilevel": ["aggregate", "balance", "direct"],

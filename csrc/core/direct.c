@@ -2,28 +2,38 @@
 #include "direct.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "elementary_rows.h"
 #include "memory.h"
 #include "processor.h"
 #include "sum.h"
 
 /* States eliminated before the rates among the others are touched, and rows added to
- * those at a time. */
-enum { PANEL = 32, TOGETHER = 4 };
+ * those at a time; numbers in a row of exponentials. */
+enum { PANEL = 32, TOGETHER = 4, BLOCK = 512 };
 
 void
 rtl_direct_normalise(size_t n, double *y)
 {
     double top = -INFINITY;
     rtl_sum_t sum = {0};
+    double p[BLOCK];
 
     for (size_t i = 0; i < n; i++) {
         top = fmax(top, y[i]);
     }
-    for (size_t i = 0; i < n; i++) {
-        rtl_sum_add(&sum, exp(y[i] - top));
+    for (size_t first = 0; first < n; first += BLOCK) {
+        size_t count = n - first < BLOCK ? n - first : BLOCK;
+        for (size_t k = 0; k < count; k++) {
+            p[k] = y[first + k] - top;
+        }
+        rtl_elementary_rows_exp(p, count, p);
+        for (size_t k = 0; k < count; k++) {
+            rtl_sum_add(&sum, p[k]);
+        }
     }
     double log_sum = top + log(rtl_sum_total(&sum));
     for (size_t i = 0; i < n; i++) {
@@ -237,29 +247,82 @@ rate_between(const rtl_generator_t *chain, size_t a, size_t b)
     return sum;
 }
 
-bool
-rtl_direct_is_ring(const rtl_generator_t *chain)
+rtl_direct_shape_t
+rtl_direct_shape(const rtl_generator_t *chain)
 {
     size_t n = chain->n;
+    bool closed = true;
 
     if (n < 3) {
-        return false;
+        return RTL_DIRECT_OTHER;
     }
     for (size_t i = 0; i < n; i++) {
-        size_t above = (i + 1) % n, below = (i + n - 1) % n;
+        size_t above = i + 1 < n ? i + 1 : 0, below = i > 0 ? i - 1 : n - 1;
         for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
             size_t j = (size_t) chain->source[e];
             if (j != above && j != below && chain->rate[e] > 0.0) {
-                return false;
+                return RTL_DIRECT_OTHER;
             }
         }
-        bool up = rate_between(chain, i, above) > 0.0;
-        bool down = rate_between(chain, above, i) > 0.0;
-        if (up != down || (!up && above != 0)) {
-            return false;
+        closed = rate_between(chain, i, above) > 0.0;
+        bool back = rate_between(chain, above, i) > 0.0;
+        if (closed != back || (!closed && above != 0)) {
+            return RTL_DIRECT_OTHER;
         }
     }
-    return true;
+    return closed ? RTL_DIRECT_RING : RTL_DIRECT_LINE;
+}
+
+/* phi_i in y; returns phi_n. */
+static int
+add_ratios(const rtl_generator_t *chain, rtl_monitor_t *monitor, double *y, double *all)
+{
+    size_t n = chain->n;
+    double ratio[BLOCK];
+    rtl_sum_t phi = {0};
+    int status = 0;
+
+    for (size_t first = 0; status == 0 && first < n; first += BLOCK) {
+        size_t count = n - first < BLOCK ? n - first : BLOCK;
+        for (size_t k = 0; k < count; k++) {
+            size_t m = first + k, above = m + 1 < n ? m + 1 : 0;
+            ratio[k] = rate_between(chain, m, above) / rate_between(chain, above, m);
+        }
+        rtl_elementary_rows_log(ratio, count, ratio);
+        for (size_t k = 0; k < count; k++) {
+            y[first + k] = rtl_sum_total(&phi);
+            rtl_sum_add(&phi, ratio[k]);
+        }
+        status = rtl_monitor_poll(monitor, 0.0);
+    }
+    *all = rtl_sum_total(&phi);
+    return status;
+}
+
+/* y from phi to log p, of a ring. */
+static int
+add_trees(
+    const rtl_generator_t *chain, double around, rtl_monitor_t *monitor, double *y)
+{
+    size_t n = chain->n;
+    double right = -INFINITY, left = -INFINITY;
+    double *link = rtl_memory_alloc(n, sizeof *link); /* -phi_m - log u_m */
+    int status = link == NULL ? RTL_NO_MEMORY : 0;
+
+    for (size_t m = n; status == 0 && m-- > 0;) { /* then the sums over m' >= m */
+        link[m] = -y[m] - log(rate_between(chain, m, m + 1 < n ? m + 1 : 0));
+        right = rtl_sum_logs(right, link[m]);
+        link[m] = right;
+        status = m % BLOCK == 0 ? rtl_monitor_poll(monitor, 0.0) : 0;
+    }
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        double here = -y[i] - log(rate_between(chain, i, i + 1 < n ? i + 1 : 0));
+        y[i] += rtl_sum_logs(around + link[i], left);
+        left = rtl_sum_logs(left, here);
+        status = i % BLOCK == 0 ? rtl_monitor_poll(monitor, 0.0) : 0;
+    }
+    rtl_memory_free(link);
+    return status;
 }
 
 /* With u_m, d_m the rates of link m up and down, phi_i = sum_{m<i} log(u_m / d_m), a
@@ -269,36 +332,17 @@ rtl_direct_is_ring(const rtl_generator_t *chain)
  *
  * A line has one tree: p_i ~ e^phi_i. */
 int
-rtl_direct_ring(const rtl_generator_t *chain, double *y)
+rtl_direct_ring(const rtl_generator_t *chain, rtl_direct_shape_t shape,
+    rtl_monitor_t *monitor, double *y)
 {
-    size_t n = chain->n;
-    double right = -INFINITY, left = -INFINITY;
-    double *link = rtl_memory_alloc(n, sizeof *link); /* -phi_m - log u_m */
-    rtl_sum_t phi = {0};
+    double around = 0.0;
+    int status = add_ratios(chain, monitor, y, &around);
 
-    if (link == NULL) {
-        return RTL_NO_MEMORY;
+    if (status == 0 && shape == RTL_DIRECT_RING) {
+        status = add_trees(chain, around, monitor, y);
     }
-    for (size_t m = 0; m < n; m++) { /* y = phi */
-        double up = rate_between(chain, m, (m + 1) % n);
-        double down = rate_between(chain, (m + 1) % n, m);
-        y[m] = rtl_sum_total(&phi);
-        link[m] = -y[m] - log(up);
-        rtl_sum_add(&phi, log(up / down));
+    if (status == 0) {
+        rtl_direct_normalise(chain->n, y);
     }
-    if (rate_between(chain, n - 1, 0) > 0.0) {
-        double around = rtl_sum_total(&phi);
-        for (size_t m = n; m-- > 0;) { /* link = the sums over m' >= m */
-            right = rtl_sum_logs(right, link[m]);
-            link[m] = right;
-        }
-        for (size_t i = 0; i < n; i++) {
-            double here = -y[i] - log(rate_between(chain, i, (i + 1) % n));
-            y[i] += rtl_sum_logs(around + link[i], left);
-            left = rtl_sum_logs(left, here);
-        }
-    }
-    rtl_direct_normalise(n, y);
-    rtl_memory_free(link);
-    return 0;
+    return status;
 }

@@ -6,8 +6,6 @@
 #ifndef RTL_DIRECT_H
 #define RTL_DIRECT_H
 
-#include <stdbool.h>
-
 #include "generator.h"
 #include "monitor.h"
 
@@ -34,12 +32,15 @@ void rtl_direct_gather(
 int rtl_direct_dense(const rtl_generator_t *chain, rtl_monitor_t *monitor, double *y)
     RTL_MUST_CHECK;
 
-/* Whether states are linked only to i +- 1 (mod n), all such rates are positive and at
- * most the link from n-1 to 0 is missing. */
-bool rtl_direct_is_ring(const rtl_generator_t *chain);
+/* A ring's states are linked only to i +- 1 (mod n), both ways; a line lacks the link
+ * from n-1 to 0, and has no current. */
+typedef enum { RTL_DIRECT_OTHER, RTL_DIRECT_LINE, RTL_DIRECT_RING } rtl_direct_shape_t;
 
-/* log p of such a chain, O(n). */
-int rtl_direct_ring(const rtl_generator_t *chain, double *y) RTL_MUST_CHECK;
+rtl_direct_shape_t rtl_direct_shape(const rtl_generator_t *chain);
+
+/* log p of a line or a ring, O(n). */
+int rtl_direct_ring(const rtl_generator_t *chain, rtl_direct_shape_t shape,
+    rtl_monitor_t *monitor, double *y) RTL_MUST_CHECK;
 
 /* Subtract log sum exp(y), so that p sums to 1. */
 void rtl_direct_normalise(size_t n, double *y);

@@ -116,6 +116,7 @@ enum { CHUNK = 16 * BLOCK }; /* cells of one task */
 /* What the task of a chunk leaves. */
 typedef struct {
     double peclet;
+    size_t n_upwind;
     rtl_fault_t fault;
 } chunk_t;
 
@@ -275,7 +276,8 @@ axis_faces(
         face.width_high =
             rtl_grid_width(grid, axis, rtl_grid_index(grid, next[i], axis));
         double z = face_rates(&face, self->up + offset + i, self->down + offset + i);
-        chunk->peclet = fmax(chunk->peclet, z);
+        chunk->peclet = isfinite(z) ? fmax(chunk->peclet, z) : chunk->peclet;
+        chunk->n_upwind += isfinite(z) ? 0 : 1;
     }
     return 0;
 }
@@ -483,6 +485,7 @@ assemble_diagonal(rtl_generator_t *self, const rtl_model_t *model,
         *peclet = 0.0;
         for (size_t k = 0; k < n_faces; k++) {
             *peclet = fmax(*peclet, assembly.chunk[k].peclet);
+            self->n_upwind += assembly.chunk[k].n_upwind;
         }
     }
     assembly_free(&assembly);

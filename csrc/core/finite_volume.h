@@ -15,7 +15,8 @@
 /* The generator of a model. With diagonal diffusion the entries of row i stand in the
  * order of the axes, the lower neighbour before the upper one, so their places follow
  * from the grid alone; else see finite_volume_tensor.h. Nothing is evaluated outside
- * the box. *peclet receives the largest |integral of D^-1 f| along a link. A
+ * the box. *peclet receives the largest |integral of D^-1 f| along a link, but for the
+ * self->n_upwind links where D vanishes and it is infinite. A
  * model that is not thread safe is evaluated by the calling thread alone. */
 int rtl_finite_volume_assemble(rtl_generator_t *self, const rtl_model_t *model,
     const rtl_grid_t *grid, double *peclet, size_t n_threads, rtl_monitor_t *monitor,

@@ -44,6 +44,7 @@ typedef struct {
     size_t n_block;
     double *x, *d; /* work at the inner points of a block; owned */
     double peclet;
+    size_t n_upwind;
     rtl_monitor_t *monitor;
     rtl_fault_t *fault;
 } builder_t;
@@ -110,7 +111,8 @@ flush(builder_t *self)
         double z =
             rtl_finite_volume_link_rates(&self->stencil, link, jumps, &up, &down);
         next += asked[i] ? INNER : 0;
-        self->peclet = fmax(self->peclet, z);
+        self->peclet = isfinite(z) ? fmax(self->peclet, z) : self->peclet;
+        self->n_upwind += isfinite(z) ? 0 : 1;
         add_entry(self, link->b, link->a, up);
         add_entry(self, link->a, link->b, down);
     }
@@ -427,6 +429,7 @@ rtl_finite_volume_tensor_assemble(rtl_generator_t *self, const rtl_model_t *mode
         builder->killing = NULL;
         self->oblique = true;
         self->added_diffusion = builder->stencil.added;
+        self->n_upwind = builder->n_upwind;
         *peclet = builder->peclet;
     } else {
         rtl_generator_free(self);

@@ -23,6 +23,7 @@ typedef struct {
     bool oblique;      /* on a grid: entries are not those of the cells' faces */
     double added_diffusion; /* on a grid: the largest that had to be added to a cell's
                              * tensor for short offsets, over its mean eigenvalue */
+    size_t n_upwind; /* on a grid: links with a drift where D vanishes on a side */
 } rtl_generator_t;
 
 /* Zeroed room for n states and up to n_entries entries. */

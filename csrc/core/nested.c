@@ -343,7 +343,7 @@ solve_coarse_levels(nest_t *self, const rtl_model_t *model, const rtl_grid_t *gr
         if (status == 0 && l == 1 && *has_guess) {
             status = keep_reference(self, model, options, log_mean, work, fault);
         }
-        if (status == 0) {
+        if (status == 0 && !self->line) {
             status = refine(self, &self->level[l].grid, finer, options->team);
         }
         if (status == 0) {
@@ -351,6 +351,25 @@ solve_coarse_levels(nest_t *self, const rtl_model_t *model, const rtl_grid_t *gr
         }
     }
     return status;
+}
+
+/* The grids, and room for the answer on the coarsest. */
+static int
+nest_init(nest_t *self, const rtl_generator_t *chain, const rtl_grid_t *grid,
+    const rtl_steady_options_t *options)
+{
+    bool closed =
+        options->method == RTL_STEADY_AUTO || options->method == RTL_STEADY_CLOSED_FORM;
+
+    self->line = closed && rtl_direct_shape(chain) != RTL_DIRECT_OTHER;
+    int status = make_grids(self, grid);
+    if (status != 0) {
+        return status;
+    }
+    size_t coarsest = self->n_levels - 1;
+    self->y = rtl_memory_alloc(
+        coarsest > 0 ? self->level[coarsest].grid.n_cells : 1, sizeof(double));
+    return self->y == NULL ? RTL_NO_MEMORY : 0;
 }
 
 int
@@ -362,26 +381,17 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     bool has_guess = false;
     rtl_steady_info_t work = {0};
     nest_t *self = rtl_memory_alloc(1, sizeof *self);
-    int status = self == NULL ? RTL_NO_MEMORY : 0;
+    int status = self == NULL ? RTL_NO_MEMORY : nest_init(self, chain, grid, options);
 
-    if (self != NULL) {
-        bool closed = options->method == RTL_STEADY_AUTO ||
-                      options->method == RTL_STEADY_CLOSED_FORM;
-        self->line = closed && rtl_direct_is_ring(chain);
-        status = make_grids(self, grid);
-    }
     *flux = (rtl_nested_flux_t) {.gain = NAN, .defect = NAN, .error = NAN};
     if (reweighted != NULL) {
         memset(reweighted, 0, sizeof *reweighted);
     }
-    if (status != 0) {
-        goto out;
+    if (rtl_direct_shape(chain) == RTL_DIRECT_LINE && reweighted != NULL) {
+        *flux = (rtl_nested_flux_t) {.log_mean = true, .defect = NAN, .error = NAN};
+        reweighted = NULL; /* no current: factors of both rates change nothing */
     }
-    size_t coarsest = self->n_levels - 1;
-    self->y = rtl_memory_alloc(
-        coarsest > 0 ? self->level[coarsest].grid.n_cells : 1, sizeof(double));
-    if (self->y == NULL) {
-        status = RTL_NO_MEMORY;
+    if (status != 0) {
         goto out;
     }
     status = solve_coarse_levels(

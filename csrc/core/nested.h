@@ -10,7 +10,8 @@
 #include "steady.h"
 
 typedef struct {
-    bool log_mean; /* the answer is that of the logarithmic-mean flux (log_mean.h) */
+    bool log_mean; /* the answer is that of the logarithmic-mean flux (log_mean.h), on a
+                    * line without current that of both */
     int rounds;    /* reweighted chains solved on the finest grid */
     double
         gain; /* L1 distance between the answers of the two fluxes; NaN if one only */
@@ -22,8 +23,9 @@ typedef struct {
  * of the same model. info adds up the work of all of them.
  *
  * If `reweighted` is not NULL the logarithmic-mean flux is tried: where it settles y is
- * its answer and *reweighted the chain whose steady state that is; else y is the
- * exponential flux's and *reweighted is empty. The caller frees it.
+ * its answer and *reweighted the chain whose steady state that is, or empty if that is
+ * `chain` too; else y is the exponential flux's and *reweighted is empty. The caller
+ * frees it.
  *
  * flux->error compares with the same flux on the next coarser grid, as for a scheme of
  * second order. */

@@ -7,6 +7,7 @@
 
 #include "direct.h"
 #include "direct_sparse.h"
+#include "elementary_rows.h"
 #include "memory.h"
 #include "mixing.h"
 #include "parallel.h"
@@ -54,18 +55,41 @@ typedef struct {
     size_t worst[RTL_PARALLEL_PIECES];
 } residual_t;
 
+enum { BLOCK = 512 };
+
+/* e^(y_j - y_i) of the n entries from `first` on, where row i begins or goes on; i
+ * becomes that of the last. */
+static void
+ratios(const rtl_generator_t *chain, const double *y, size_t first, size_t n, size_t *i,
+    double *out)
+{
+    for (size_t k = 0; k < n; k++) {
+        while (first + k >= chain->start[*i + 1]) {
+            ++*i;
+        }
+        out[k] = y[chain->source[first + k]] - y[*i];
+    }
+    rtl_elementary_rows_exp(out, n, out);
+}
+
 static void
 residual_piece(void *data, size_t piece, size_t first, size_t last)
 {
     residual_t *self = data;
     const rtl_generator_t *chain = self->chain;
-    const double *y = self->y;
-    double largest = -1.0;
+    double largest = -1.0, ratio[BLOCK];
+    size_t begin = chain->start[first], end = begin, row = first;
 
     for (size_t i = first; i < last; i++) {
         double sum = self->escape_rate;
         for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
-            sum += chain->rate[e] * exp(y[chain->source[e]] - y[i]);
+            if (e == end) {
+                size_t rest = chain->start[last] - e, n = rest < BLOCK ? rest : BLOCK;
+                ratios(chain, self->y, e, n, &row, ratio);
+                begin = e;
+                end = e + n;
+            }
+            sum += chain->rate[e] * ratio[e - begin];
         }
         double q = chain->exit_rate[i]; /* 0 for a state alone */
         double r = sum == q ? 0.0 : fabs(sum / q - 1.0);
@@ -152,15 +176,15 @@ iterate(const rtl_generator_t *chain, rtl_geometric_t *geometric,
 }
 
 static int
-solve_ring(const rtl_generator_t *chain, const rtl_steady_options_t *options, double *y,
-    rtl_steady_info_t *info)
+solve_ring(const rtl_generator_t *chain, rtl_direct_shape_t shape,
+    const rtl_steady_options_t *options, double *y, rtl_steady_info_t *info)
 {
-    if (!rtl_direct_is_ring(chain)) {
+    if (shape == RTL_DIRECT_OTHER) {
         return RTL_BAD_ARGUMENT;
     }
     info->why = "a line or a ring: sums over spanning trees";
     info->bytes = chain->n * sizeof(double);
-    int status = rtl_direct_ring(chain, y);
+    int status = rtl_direct_ring(chain, shape, options->team.monitor, y);
     return status == 0 ? verify(chain, options, y, info) : status;
 }
 
@@ -338,12 +362,13 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
         y[0] = 0.0;
         return 0;
     }
-    if (options->method == RTL_STEADY_AUTO && rtl_direct_is_ring(chain)) {
+    rtl_direct_shape_t shape = rtl_direct_shape(chain);
+    if (options->method == RTL_STEADY_AUTO && shape != RTL_DIRECT_OTHER) {
         info->method = RTL_STEADY_CLOSED_FORM;
     }
     switch (info->method) {
     case RTL_STEADY_CLOSED_FORM:
-        status = solve_ring(chain, options, y, info);
+        status = solve_ring(chain, shape, options, y, info);
         break;
     case RTL_STEADY_DIRECT:
         status = solve_direct(chain, options, has_guess, y, info);

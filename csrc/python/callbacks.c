@@ -12,7 +12,7 @@ poll_python(void *data, double done)
 {
     PyGILState_STATE gil = PyGILState_Ensure();
     PyObject *progress = data;
-    /* who was told to stop may ask once more on the way out */
+    /* what another poll of the same call has raised already */
     int stop = PyErr_Occurred() != NULL || PyErr_CheckSignals() < 0;
 
     if (!stop && progress != Py_None) {

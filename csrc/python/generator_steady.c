@@ -103,9 +103,9 @@ guess_input(PyObject *initial, npy_intp n)
 
 /* The chain of the logarithmic-mean flux, on the grid of `self`; steals `chain`. */
 static PyObject *
-reweighted_object(PyObject *self, rtl_generator_t *chain, bool log_mean)
+reweighted_object(PyObject *self, rtl_generator_t *chain)
 {
-    if (!log_mean) {
+    if (chain->n == 0) {
         Py_RETURN_NONE;
     }
     rtl_generator_object_t *object = rtl_generator_type_empty(Py_TYPE(self));
@@ -179,7 +179,7 @@ rtl_generator_steady(PyObject *self, PyObject *args)
     }
     PyObject *dictionary = info_dictionary(
         &run.info, &run.flux, run.escape_rate, rtl_monitor_clock() - start);
-    PyObject *other = reweighted_object(self, &run.reweighted, run.flux.log_mean);
+    PyObject *other = reweighted_object(self, &run.reweighted);
     if (dictionary == NULL || other == NULL) {
         Py_XDECREF(dictionary);
         Py_XDECREF(other);

@@ -268,6 +268,12 @@ generator_added_diffusion(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+generator_upwind_links(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromSize_t(cast(self)->chain.n_upwind);
+}
+
+static PyObject *
 generator_size(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromSize_t(cast(self)->chain.n);
@@ -303,6 +309,8 @@ static PyGetSetDef generator_getset[] = {
     {"peclet", generator_peclet, NULL, "Largest cell Peclet number.", NULL},
     {"added_diffusion", generator_added_diffusion, NULL,
         "Largest share of a cell's diffusion that was added.", NULL},
+    {"upwind_links", generator_upwind_links, NULL,
+        "Links with a drift where D vanishes on a side.", NULL},
     {"n", generator_size, NULL, "Number of states.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

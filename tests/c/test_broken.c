@@ -6,6 +6,7 @@
 #include <kinsol/kinsol.h>
 #include <string.h>
 
+#include "direct.h"
 #include "escape.h"
 #include "escape_inverse.h"
 #include "evolve.h"
@@ -159,14 +160,19 @@ __wrap_rtl_direct_sparse(const rtl_generator_t *chain, double most_work,
                                y);
 }
 
-int __real_rtl_direct_ring(const rtl_generator_t *chain, double *y);
-int __wrap_rtl_direct_ring(const rtl_generator_t *chain, double *y);
+int __real_rtl_direct_ring(const rtl_generator_t *chain, rtl_direct_shape_t shape,
+    rtl_monitor_t *monitor, double *y);
+int __wrap_rtl_direct_ring(const rtl_generator_t *chain, rtl_direct_shape_t shape,
+    rtl_monitor_t *monitor, double *y);
 int
-__wrap_rtl_direct_ring(const rtl_generator_t *chain, double *y)
+__wrap_rtl_direct_ring(const rtl_generator_t *chain, rtl_direct_shape_t shape,
+    rtl_monitor_t *monitor, double *y)
 {
     fault_t fault = fault_of(RING);
 
-    return fault == IDLE ? 0 : spoil(fault, __real_rtl_direct_ring(chain, y), y);
+    return fault == IDLE
+               ? 0
+               : spoil(fault, __real_rtl_direct_ring(chain, shape, monitor, y), y);
 }
 
 int __real_rtl_mixing_solve(const rtl_generator_t *chain, double tolerance,

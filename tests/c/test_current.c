@@ -29,7 +29,7 @@ test_ring(void)
     make_grid(&grid, 1, 10, 1.0, RTL_PERIODIC);
     CHECK(
         rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
-    CHECK(rtl_direct_ring(&chain, y) == 0);
+    CHECK(rtl_direct_ring(&chain, RTL_DIRECT_RING, NULL, y) == 0);
     rtl_current_faces(&chain, &grid, y, 0, one, faces);
     for (int i = 0; i < 11; i++) {
         CHECK_CLOSE(faces[i], 0.5, 1e-13); /* J = f p = 1 / L */

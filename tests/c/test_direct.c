@@ -11,9 +11,9 @@ test_small_ring(void)
     double expected[] = {0.3, 0.2, 0.1, 0.4}, dense[4] = {0.0}, ring[4];
 
     make_ring(&chain, 4, up, down);
-    CHECK(rtl_direct_is_ring(&chain));
+    CHECK(rtl_direct_shape(&chain) == RTL_DIRECT_RING);
     CHECK(rtl_direct_dense(&chain, NULL, dense) == 0);
-    CHECK(rtl_direct_ring(&chain, ring) == 0);
+    CHECK(rtl_direct_ring(&chain, RTL_DIRECT_RING, NULL, ring) == 0);
     for (int i = 0; i < 4; i++) {
         CHECK_CLOSE(exp(dense[i]), expected[i], 1e-15);
         CHECK_CLOSE(exp(ring[i]), expected[i], 1e-15);
@@ -37,12 +37,13 @@ test_steep(double steepness, double last_up, double last_down)
     up[N - 1] = last_up;
     down[N - 1] = last_down;
     make_ring(&chain, N, up, down);
-    CHECK(rtl_direct_is_ring(&chain));
+    rtl_direct_shape_t shape = rtl_direct_shape(&chain);
+    CHECK(shape == (last_up > 0.0 ? RTL_DIRECT_RING : RTL_DIRECT_LINE));
     for (int sweep = 0; sweep < 4; sweep++) {
         rtl_generator_sweep(&chain, dense);
     }
     CHECK(rtl_direct_dense(&chain, NULL, dense) == 0);
-    CHECK(rtl_direct_ring(&chain, ring) == 0);
+    CHECK(rtl_direct_ring(&chain, shape, NULL, ring) == 0);
     rtl_generator_balance(&chain, ring, r);
     for (int i = 0; i < N; i++) {
         CHECK_CLOSE(r[i], 0.0, 1e-12 * chain.exit_rate[i]);
@@ -63,10 +64,10 @@ test_not_a_ring(void)
     double up[] = {1.0, 0.0, 1.0, 1.0, 1.0}, down[] = {1.0, 1.0, 1.0, 1.0, 1.0};
 
     make_ring(&chain, 5, up, down);
-    CHECK(!rtl_direct_is_ring(&chain)); /* one way is missing */
+    CHECK(rtl_direct_shape(&chain) == RTL_DIRECT_OTHER); /* one way is missing */
     rtl_generator_free(&chain);
     make_random_chain(&chain, 20, 3, 1);
-    CHECK(!rtl_direct_is_ring(&chain));
+    CHECK(rtl_direct_shape(&chain) == RTL_DIRECT_OTHER);
     rtl_generator_free(&chain);
 }
 
@@ -102,7 +103,7 @@ solve(void *data)
     double y[20] = {0.0};
     int status = rtl_direct_dense(data, NULL, y);
 
-    return status == 0 ? rtl_direct_ring(data, y) : status;
+    return status == 0 ? rtl_direct_ring(data, RTL_DIRECT_RING, NULL, y) : status;
 }
 
 static void
@@ -112,6 +113,7 @@ test_interruption(const rtl_generator_t *chain)
     rtl_monitor_t monitor = {.poll = stop_at_once};
 
     CHECK(rtl_direct_dense(chain, &monitor, y) == RTL_INTERRUPTED);
+    CHECK(rtl_direct_ring(chain, RTL_DIRECT_RING, &monitor, y) == RTL_INTERRUPTED);
 }
 
 int

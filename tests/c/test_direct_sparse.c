@@ -46,7 +46,7 @@ test_ring(void)
         down[i] = exp(200.0 * pseudo(&seed));
     }
     make_ring(&chain, N, up, down);
-    CHECK(rtl_direct_ring(&chain, exact) == 0);
+    CHECK(rtl_direct_ring(&chain, RTL_DIRECT_RING, NULL, exact) == 0);
     CHECK(solve(&chain, y) == 0);
     for (int i = 0; i < N; i++) {
         CHECK_CLOSE(y[i], exact[i], 1e-11);

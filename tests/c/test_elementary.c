@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <float.h>
 
+#include "elementary_rows.h"
 #include "elementary_sine.h"
 #include "test.h"
 
@@ -103,10 +104,34 @@ test_special_values(void)
     CHECK(isnan(rtl_elementary_tanh(NAN)));
 }
 
+/* Both builds, in place or not, whatever the length. */
+static void
+test_rows(void)
+{
+    double x[11], out[11], expected[11];
+
+    for (int portable = 0; portable < 2; portable++) {
+        rtl_processor_use_portable(portable == 1);
+        for (size_t i = 0; i < 11; i++) {
+            x[i] = i == 3 ? 0.0 : 5.0 * fraction(i);
+            expected[i] = rtl_elementary_exp(x[i]);
+        }
+        rtl_elementary_rows_exp(x, 11, out);
+        CHECK(memcmp(out, expected, sizeof out) == 0);
+        for (size_t i = 0; i < 11; i++) {
+            expected[i] = rtl_elementary_log(x[i]);
+        }
+        rtl_elementary_rows_log(x, 11, x);
+        CHECK(memcmp(x, expected, sizeof x) == 0);
+    }
+    rtl_processor_use_portable(false);
+}
+
 int
 main(void)
 {
     test_accuracy();
+    test_rows();
     test_sine();
     test_special_values();
     return 0;

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Exponentials and logarithms of many numbers at once; see elementary.h. */
+#ifndef RTL_ELEMENTARY_ROWS_H
+#define RTL_ELEMENTARY_ROWS_H
+
+#include <stddef.h>
+
+/* Of n numbers; out may be x. */
+void rtl_elementary_rows_exp(const double *x, size_t n, double *out);
+void rtl_elementary_rows_log(const double *x, size_t n, double *out);
+
+#endif
