@@ -193,8 +193,11 @@ def estimate_rattling(
         proportion everywhere.
     noise : {"none", "covariance"}
         Measurement noise. "covariance": independent errors of each state, which add twice
-        their covariance to the squares at every lag, drop out, as each C is made from the
-        difference of the squares at 2l and l steps.
+        their covariance S to the squares at every lag, are taken out: each C is made from the
+        difference of the squares at 2l and l steps, and what drift does to the error of the
+        start, ``∇f S + S ∇fᵀ``, is taken off with the slopes of the drift. "bins" has no
+        slopes and keeps it, and ``drift`` keeps what the error of the start adds to it,
+        about ``S ∇log p`` over the lag.
     bandwidth : float or array_like, shape (dim,), optional
         For "local-linear", radius of the kernel (1 - u²)₊ along each axis. If not given
         it is chosen at each point, see the notes.
@@ -267,8 +270,8 @@ def estimate_rattling(
     ``√(2 D lag)``, increments are folded and R is too small. Paths by Euler-Maruyama of
     which every step is kept have exact covariance 2D at lag 1, so that there ``lags=1`` is
     the unbiased choice; keep every tenth, say, and the extrapolation is it. Measurement
-    noise also displaces the starts: what remains is of second order in its size over the
-    distance on which C changes.
+    noise also displaces the starts: beside what ``noise=`` takes off, what remains is of second
+    order in its size over the distance on which C changes.
 
     References
     ----------
