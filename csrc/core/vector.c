@@ -294,6 +294,9 @@ clone(N_Vector v)
 N_Vector
 rtl_vector_new(rtl_sun_t *sun, size_t n, rtl_team_t team)
 {
+    if (n > INT32_MAX) {
+        return NULL;
+    }
     N_Vector serial = N_VNewEmpty_Serial((sunindextype) n, sun->context);
     if (serial == NULL) {
         return NULL;
