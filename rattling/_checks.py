@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rattling import _core
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -39,6 +41,11 @@ def count(name: str, value: int, least: int, *, bits: int | None = None) -> int:
         limit = "" if bits is None else f" and below 2**{bits}"
         raise ValueError(f"{name} must be at least {least}{limit}; got {value!r}")
     return int(value)
+
+
+def read_threads(threads: int | None) -> int:
+    """As many as the process may use, where None is given."""
+    return _core.cores() if threads is None else count("threads", threads, 1)
 
 
 def _check_kind(name: str, value: object, kind: type, word: str) -> None:

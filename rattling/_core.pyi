@@ -51,8 +51,9 @@ class Model:
         n_noise: int,
         drift: object,
         diffusion: object,
-        divergence: object = None,
-        joint: object = None,
+        divergence: Expression | None = None,
+        joint: Expression | None = None,
+        length: float = 0.0,
     ) -> Model: ...
     def drift(self, x: ArrayLike, /) -> _Floats: ...
     def diagonal(self, x: ArrayLike, /) -> _Floats: ...

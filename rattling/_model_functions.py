@@ -13,17 +13,28 @@ from rattling._checks import read_array
 from rattling._model_constants import INTERPRETATIONS, KINDS, check_constant, constant_tape, no_derivatives
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
 
     from rattling._typing import Function
+
+STEP = float(np.cbrt(np.finfo(float).eps))  # of finite differences, in lengths (csrc/core/model.c)
+SHORTEST, LONGEST = 1e-2, 1e6  # extents of a box in which a length of max(1, |x|) leaves five digits or more
 
 
 class FunctionParts:
     phi = ito_drift = tensor = variables = None
 
     def __init__(
-        self, drift: object, diffusion: object, noise: object, dim: int | None, parameters: dict[str, Any]
+        self,
+        drift: object,
+        diffusion: object,
+        noise: object,
+        dim: int | None,
+        parameters: dict[str, Any],
+        length: float | None,
     ) -> None:
         self.what = "diffusion" if noise is None else "noise"
+        self.length = length
         self.drift = _function(drift, "drift")
         if self.drift is None:
             hint = "; Model.from_sympy takes expressions" if hasattr(drift, "free_symbols") else ""
@@ -73,6 +84,18 @@ class FunctionParts:
             array = np.diag(array)
         self.constant = array
 
+    def check_extents(self, extents: Sequence[float], interpretation: str) -> None:
+        """Refuse a box in which steps of the default length say nothing about D."""
+        if self.length is not None or self.constant is not None or interpretation == "ito":
+            return
+        for axis, extent in enumerate(extents):
+            if np.isfinite(extent) and not SHORTEST <= extent <= LONGEST:
+                raise ValueError(
+                    f"axis {axis} is {extent:.3g} long, and interpretation {interpretation!r} needs derivatives of"
+                    f" the {self.what}, which are taken over steps of {STEP:.0e}; give the model"
+                    f" length=, over which the {self.what} changes noticeably"
+                )
+
     def compile(self, dim: int, interpretation: int, points: np.ndarray) -> _core.Model:
         drift = self._bind(self.drift)
         if self.constant is not None:  # means the same in every interpretation
@@ -90,7 +113,7 @@ class FunctionParts:
                 "interpretation 'stratonovich' depends on the noise amplitude G, which a diffusion tensor"
                 " does not determine; give noise= instead of diffusion="
             )
-        return _core.Model(dim, interpretation, kind, columns, drift, function)
+        return _core.Model(dim, interpretation, kind, columns, drift, function, length=self.length or 0.0)
 
     def compile_for(
         self, method: str, dim: int, interpretation: str, points: np.ndarray

@@ -11,7 +11,7 @@ from rattling._model_constants import INTERPRETATIONS, check_constant, no_deriva
 from rattling.tapes import compile_expressions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sympy import Expr, Matrix
 
@@ -41,6 +41,9 @@ class SymbolicParts:
     @property
     def parameters(self) -> dict[str, float]:
         return {symbol.name: float(value) for symbol, value in self.names.parameters.items()}
+
+    def check_extents(self, extents: Sequence[float], interpretation: str) -> None:
+        """Any will do: SymPy takes the derivatives."""
 
     def _tape(self, expressions: Iterable[Expr], what: str) -> _core.Expression:
         expressions = [self.names.value(e) for e in expressions]

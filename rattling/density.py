@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rattling import _core
-from rattling._checks import choice, count, number, random_generator, real_array
+from rattling._checks import choice, count, number, random_generator, read_threads, real_array
 from rattling._paths import read_lags, read_paths, search_tree, terms
 from rattling._progress import aside, progress_hook
 from rattling.estimators import BinSums, RattlingField, read_at
@@ -415,7 +415,7 @@ def fit_gamma(
     n_replicates = count("n_replicates", n_replicates, 2)
     rng = random_generator(rng)
     lags = read_lags(lags)
-    threads = _core.cores() if threads is None else count("threads", threads, 1)
+    threads = read_threads(threads)
     paths = read_paths(trajectories_or_array, dt, times, lags, noise)
     grid: Any = read_at(at, paths, "bins")[0]
     with progress_hook(progress, "fit") as hook:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rattling import _core
-from rattling._checks import count, real_array
+from rattling._checks import choice, count, read_threads, real_array
 from rattling._paths import nearest_distance, read_lags, read_paths, terms
 from rattling._progress import progress_hook
 from rattling.grids import Grid
@@ -304,8 +304,7 @@ def estimate_rattling(
         (noise, "noise", _NOISE),
         (stderr, "stderr", _STDERR),
     ):
-        if value not in allowed:
-            raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+        choice(name, value, allowed)
     for name, given in (("bandwidth", bandwidth), ("degree", degree), ("neighbours", neighbours)):
         if given is not None and method not in _MEANT_FOR[name]:
             raise ValueError(f"{name} must be None for method {method!r}; got {given!r}")
@@ -314,7 +313,7 @@ def estimate_rattling(
         field: RattlingField = trajectories_or_array.estimate_rattling()
         return field
     lags = read_lags((1, 2) if lags is None else lags)
-    threads = _core.cores() if threads is None else count("threads", threads, 1)
+    threads = read_threads(threads)
     paths = read_paths(trajectories_or_array, dt, times, lags, noise)
     grid, shape, points = read_at(at, paths, method)
     estimate = _Estimate(paths, lags, noise, threads, grid, points)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rattling import _core
-from rattling._checks import choice, count, number, real_array
+from rattling._checks import choice, number, read_threads, real_array
 from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.markov import Generator, irreducible_parts, not_unique
@@ -79,7 +79,8 @@ def generator(model: Model, grid: Grid, *, threads: int | None = None, progress:
         raise TypeError(f"model must be a rattling.Model, not {type(model).__name__}")
     if model.dim not in (None, grid.dim):
         raise ValueError(f"the model has {model.dim} dimension(s), but the grid has {grid.dim}")
-    threads = _core.cores() if threads is None else count("threads", threads, 1)
+    model._check_extents([upper - lower for lower, upper in grid.bounds])
+    threads = read_threads(threads)
     corner = np.array([grid.centres(axis)[:1] for axis in range(grid.dim)])
     with progress_hook(progress, "generator") as hook:
         core = _core.Generator.from_model(model._compiled(corner), grid._core, threads, hook)
@@ -305,7 +306,7 @@ def steady_state(
         raise ValueError(f"classes must be None or 'all'; got {classes!r}")
     if not 1e-13 <= number("rtol", rtol) < 1:
         raise ValueError(f"rtol must be at least 1e-13 and below 1; got {rtol!r}")
-    threads = _core.cores() if threads is None else count("threads", threads, 1)
+    threads = read_threads(threads)
     if isinstance(model, Generator):
         if grid is not None:
             raise TypeError("grid must be left out with a Generator: it has its own")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rattling import _core
-from rattling._checks import count, real_array
+from rattling._checks import count, read_threads, real_array
 from rattling._progress import progress_hook
 from rattling.results import Result
 from rattling.trajectories import random_key
@@ -87,7 +87,7 @@ def sample_paths(
     progress: Progress,
 ) -> JumpPaths:
     n_jumps = count("n_jumps", n_jumps, 0, bits=48)
-    threads = _core.cores() if threads is None else count("threads", threads, 1)
+    threads = read_threads(threads)
     start = np.asarray(start)
     if start.ndim > 1 or start.size == 0 or not np.issubdtype(start.dtype, np.integer):
         raise ValueError(f"start must be a state or one for each path, whole numbers; got {start!r}")

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rattling import symbolic
+from rattling._checks import choice, positive
 from rattling._model_constants import INTERPRETATIONS
 from rattling._model_functions import FunctionParts
 from rattling._model_symbols import SymbolicParts
 from rattling.grids import Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike
     from sympy import Expr, Matrix
@@ -53,6 +54,9 @@ class Model:
         Klimontovich) form, J = F p - D ∇p, also where ``noise`` is given.
     parameters : dict, optional
         Passed to Python functions as keyword arguments.
+    length : float, optional
+        Over which D (or G) changes noticeably, in the coordinates' unit. It matters only where
+        `interpretation` is not "ito": see the notes.
 
     Raises
     ------
@@ -65,7 +69,10 @@ class Model:
     Notes
     -----
     The noise-induced drift of functions comes from central differences of D (or G) with
-    step ``cbrt(eps) max(1, |x_k|)``: about 10 digits. Symbolic models are exact.
+    step ``cbrt(eps) length``, or ``cbrt(eps) max(1, |x_k|)`` without a length: about 10 digits.
+    Grids and walls much shorter or longer than that are refused where no length is given;
+    elsewhere, as for free paths of micrometres in metres, nothing can notice. Symbolic models
+    are exact.
 
     Examples
     --------
@@ -85,8 +92,9 @@ class Model:
         dim: int | None = None,
         interpretation: str = "ito",
         parameters: Mapping[str, Any] | None = None,
+        length: float | None = None,
     ) -> None:
-        _check_interpretation(interpretation)
+        choice("interpretation", interpretation, INTERPRETATIONS)
         _check_one_of(diffusion, noise)
         if dim is not None and (isinstance(dim, bool) or not isinstance(dim, (int, np.integer)) or dim < 1):
             raise ValueError(f"dim must be a whole number >= 1; got {dim!r}")
@@ -96,7 +104,9 @@ class Model:
         for name in parameters:
             if not isinstance(name, str):
                 raise TypeError(f"parameters must be named by strings; got the name {name!r}")
-        self._parts: Any = FunctionParts(drift, diffusion, noise, dim, dict(parameters))
+        if length is not None:
+            length = positive("length", length)
+        self._parts: Any = FunctionParts(drift, diffusion, noise, dim, dict(parameters), length)
         self._interpretation = interpretation
         self._cache: dict[Any, Any] = {}
 
@@ -151,7 +161,7 @@ class Model:
         array([[-1.],
                [-2.]])
         """
-        _check_interpretation(interpretation)
+        choice("interpretation", interpretation, INTERPRETATIONS)
         _check_one_of(diffusion, noise)
         names = symbolic.Names(variables, parameters)
         force = names.read_vector(drift, "drift")
@@ -361,6 +371,9 @@ class Model:
         compiled: tuple[_core.Model, _core.Expression | None] = self._cache[dim, method]
         return compiled
 
+    def _check_extents(self, extents: Sequence[float]) -> None:
+        self._parts.check_extents(extents, self._interpretation)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_cache": {}}
 
@@ -422,12 +435,6 @@ def _points(model: Model, x_or_grid: ArrayLike | Grid) -> tuple[np.ndarray, tupl
     if model.dim is not None and len(x) != model.dim:
         raise ValueError(f"the model has {model.dim} coordinates, but the grid has {len(x)} axes")
     return x, tail
-
-
-def _check_interpretation(interpretation: object) -> None:
-    if not isinstance(interpretation, str) or interpretation not in INTERPRETATIONS:
-        names = ", ".join(map(repr, INTERPRETATIONS))
-        raise ValueError(f"interpretation must be one of {names}; got {interpretation!r}")
 
 
 def _check_one_of(diffusion: object, noise: object) -> None:

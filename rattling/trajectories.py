@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rattling import _core
-from rattling._checks import count, positive, real_array
+from rattling._checks import choice, count, positive, read_threads, real_array
 from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.models import Model
@@ -238,12 +238,13 @@ class Setup:
             hint = {"Generator": "; its paths come from sample_paths()", "Map": "; it has iterate()"}
             name = type(model).__name__
             raise TypeError(f"model must be a rattling.Model, not {name}{hint.get(name, '')}")
-        if method not in _METHODS:
-            raise ValueError(f"method must be one of {', '.join(map(repr, _METHODS))}; got {method!r}")
+        choice("method", method, _METHODS)
         dt = float(positive("dt", dt))
-        threads = _core.cores() if threads is None else count("threads", threads, 1, bits=_COUNTER_BITS)
+        threads = read_threads(threads)
         x0 = _starts(x0, n_paths, model.dim)
         walls = read_walls(boundary, x0.shape[1])
+        if walls is not None and method != "heun":
+            model._check_extents([np.inf if wall is None else wall[1] - wall[0] for wall in walls])
         return cls(model, x0, dt, method, walls, random_key(rng), threads)
 
     def check_size(self, n_steps: int, thin: int) -> None:
@@ -373,7 +374,7 @@ def _wall(entry: Any, axis: int) -> Any:
         raise ValueError(
             f"boundary of axis {axis} must be None or (lower, upper, side); got {entry!r}"
         ) from None
-    pair = (side, side) if isinstance(side, str) else tuple(side)
+    pair = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
     if len(pair) != 2 or not all(s in _SIDES for s in pair) or (pair[0] != pair[1] and "periodic" in pair):
         raise ValueError(
             f"boundary of axis {axis} must be one of {', '.join(map(repr, _SIDES))}, or a pair of sides of which"

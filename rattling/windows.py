@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rattling import _core
-from rattling._checks import count, positive, real_array
+from rattling._checks import choice, count, positive, read_threads, real_array
 from rattling.results import Result
 
 if TYPE_CHECKING:
@@ -175,9 +175,7 @@ def windowed_rattling(
     dt = float(positive("dt", dt))
     window = float(positive("window", window))
     stride = count("stride", stride, 1, bits=63)
-    if displacement not in _DISPLACEMENTS:
-        names = ", ".join(map(repr, _DISPLACEMENTS))
-        raise ValueError(f"displacement must be one of {names}; got {displacement!r}")
+    choice("displacement", displacement, _DISPLACEMENTS)
     n_times, dim = x.shape
     if window / dt >= n_times + 1:
         raise ValueError(
@@ -193,7 +191,7 @@ def windowed_rattling(
         )
     n_windows = (n_times - width) // stride + 1
     kind = _DISPLACEMENTS.index(displacement)
-    threads = _core.cores() if threads is None else count("threads", threads, 1)
+    threads = read_threads(threads)
     r = _core.windowed(x, dt, n_rows, stride, kind, n_windows, None, threads)
     bias, variance = _core.log_det_law(dim, n_rows - 2) if displacement == "increments" else (0.0, np.nan)
     t = np.arange(n_windows) * (stride * dt)

@@ -582,6 +582,48 @@ def test_noise_induced_drift_that_is_not_finite():
         model.drift(AT)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e-30, 1e9])
+@pytest.mark.parametrize("noise", [False, True])
+def test_noise_induced_drift_in_any_unit(scale, noise):
+    """In units of `scale`, and far from the origin too."""
+    x, y = sp.symbols("x y", real=True)
+    G = [2 + sp.sin(3 * x / scale) + sp.cos(y / scale), 1 + sp.exp(-((x / scale) ** 2))]
+    at = scale * np.array([[0.3, -1.1, 0.0, 700.0], [0.2, 0.9, 0.0, -3.0]])
+    what = {"noise": G} if noise else {"diffusion": [g**2 / 2 for g in G]}
+    exact = Model.from_sympy([0, 0], **what, variables=(x, y), interpretation="stratonovich")
+    function = sp.lambdify((x, y), next(iter(what.values())), "numpy")
+    what = {name: lambda p: np.array(function(*p)) for name in what}
+    model = Model(np.zeros_like, **what, dim=2, interpretation="stratonovich", length=scale)
+    np.testing.assert_allclose(model.drift(at), exact.drift(at), atol=2e-8 / scale)
+
+
+def test_boxes_in_which_the_default_length_says_nothing():
+    def in_metres(p):
+        return 1e-12 * (2 + np.sin(p[0] / 1e-6))
+
+    model = Model(np.zeros_like, in_metres, dim=1, interpretation="anti-ito")
+    message = r"axis 0 is 1e-05 long, .*'anti-ito'.*steps of 6e-06; give the model length="
+    grid = Grid([(0, 1e-5)], 100)
+    with pytest.raises(ValueError, match=message):
+        rattling.generator(model, grid)
+    with pytest.raises(ValueError, match=message):
+        rattling.simulate(model, dt=1e-3, n_steps=1, x0=[[5e-6]], boundary=grid)
+    with pytest.raises(ValueError, match="axis 0 is 1e\\+07 long"):
+        rattling.generator(model, Grid([(0, 1e7)], 100))
+    known = Model(np.zeros_like, in_metres, dim=1, interpretation="anti-ito", length=1e-6)
+    np.testing.assert_allclose(rattling.steady_state(known, grid).density, 1e5, rtol=1e-8)  # J = -D dp/dx = 0
+    ito = Model(np.zeros_like, in_metres, dim=1)
+    assert rattling.steady_state(ito, grid).density.max() > 1.5e5  # p ~ 1/D needs no derivative
+    free = rattling.simulate(model, dt=1e-3, n_steps=1, x0=[[5e-6]], boundary=[(0, np.inf, "reflecting")])
+    assert free.x.shape == (1, 2, 1)
+
+
+@pytest.mark.parametrize("length", [0, -1.0, np.nan, np.inf])
+def test_bad_lengths(length):
+    with pytest.raises(ValueError, match="length must be positive"):
+        Model(drift, [1, 2], length=length)
+
+
 @pytest.mark.parametrize(
     ("at", "error", "message"),
     [
@@ -609,6 +651,11 @@ def test_core_model_checks_its_arguments():
     tape = _core.Expression(2, [1.0], np.zeros((0, 4), dtype=np.int32), [0, 1])
     one = _core.Expression(2, [1.0], np.zeros((0, 4), dtype=np.int32), [2])
     assert _core.Model(2, 0, 0, 1, tape, one).dim == 2
+    for length in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="length is out of its range"):
+            _core.Model(2, 0, 0, 1, tape, one, length=length)
+    with pytest.raises(TypeError, match="joint must be an Expression, not function"):
+        _core.Model(2, 0, 0, 1, tape, one, joint=drift)
     for bad in [(0, 0, 0, 1), (2, 3, 0, 1), (2, -1, 0, 1), (2, 0, 6, 1), (2, 0, 0, -1)]:
         with pytest.raises(ValueError, match="out of its range"):
             _core.Model(*bad, tape, one)

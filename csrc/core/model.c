@@ -368,33 +368,41 @@ evaluate_differentiated(
     return evaluate_diffusion(self, x, n, out, fault);
 }
 
+/* A step at x_k that is no less than rounding of x_k. */
+static double
+step_at(const rtl_model_t *self, double x)
+{
+    double length = self->length > 0.0 ? self->length : fmax(1.0, fabs(x));
+
+    return fmax(cbrt(DBL_EPSILON) * length, 16.0 * DBL_EPSILON * fabs(x));
+}
+
 /* out = d_k of the above by central differences; `shifted` is (dim, n), `minus` as
  * out. */
 static int
 differentiate(const rtl_model_t *self, size_t k, const double *x, size_t n, size_t rows,
     double *shifted, double *minus, double *out, rtl_fault_t *fault)
 {
-    const double root = cbrt(DBL_EPSILON);
     const double *xk = x + k * n;
     double *sk = shifted + k * n;
 
     memcpy(shifted, x, self->dim * n * sizeof *x);
     for (size_t i = 0; i < n; i++) {
-        sk[i] = xk[i] - root * fmax(1.0, fabs(xk[i]));
+        sk[i] = xk[i] - step_at(self, xk[i]);
     }
     int status = evaluate_differentiated(self, shifted, n, minus, fault);
     if (status != 0) {
         return status;
     }
     for (size_t i = 0; i < n; i++) {
-        sk[i] = xk[i] + root * fmax(1.0, fabs(xk[i]));
+        sk[i] = xk[i] + step_at(self, xk[i]);
     }
     status = evaluate_differentiated(self, shifted, n, out, fault);
     if (status != 0) {
         return status;
     }
     for (size_t i = 0; i < n; i++) { /* the step as rounded, twice */
-        sk[i] -= xk[i] - root * fmax(1.0, fabs(xk[i]));
+        sk[i] -= xk[i] - step_at(self, xk[i]);
     }
     for (size_t r = 0; r < rows; r++) {
         for (size_t i = 0; i < n; i++) {

@@ -46,6 +46,8 @@ typedef struct {
                              * nobody knows it */
     rtl_field_t joint; /* a tape of drift, then diffusion; evaluate may be NULL. For
                         * Ito models, and Euler-Maruyama alone */
+    double length; /* over which D or G changes, for finite differences; 0 where it is
+                    * not known */
 } rtl_model_t;
 
 /* Check that the parts fit together; the struct itself owns nothing. RTL_AMBIGUOUS:
@@ -62,8 +64,8 @@ bool rtl_model_is_diagonal(const rtl_model_t *self);
  * NULL) receives the first point where they are not. RTL_CALLBACK: a user's function
  * returned something other than 0, which is in fault->value. For an interpretation
  * other than Ito the noise-induced drift is added from central differences of step
- * cbrt(epsilon) * max(1, |x_k|), so the diffusion is evaluated that far beyond the
- * points too. */
+ * cbrt(epsilon) * length, or cbrt(epsilon) * max(1, |x_k|) where no length is given, so
+ * the diffusion is evaluated that far beyond the points too. */
 int rtl_model_drift(const rtl_model_t *self, const double *x, size_t n, double *f,
     rtl_fault_t *fault) RTL_MUST_CHECK;
 

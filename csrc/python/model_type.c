@@ -10,8 +10,7 @@ enum { BLOCK = 4096 }; /* points a block of our own loops */
 typedef struct {
     PyObject_HEAD rtl_model_t model;
     PyObject *drift, *diffusion, *divergence, *joint; /* what fields call: owned */
-    rtl_callback_t drift_callback, diffusion_callback, divergence_callback,
-        joint_callback;
+    rtl_callback_t drift_callback, diffusion_callback;
 } model_object_t;
 
 const rtl_model_t *
@@ -21,6 +20,39 @@ rtl_model_type_get(PyObject *self)
 }
 
 /* --- construction ----------------------------------------------------------- */
+
+/* Fill one field of n_out rows from an Expression. */
+static int
+read_tape(
+    PyObject *source, const char *name, size_t dim, size_t n_out, rtl_field_t *field)
+{
+    const rtl_expression_t *expression = rtl_expression_type_get(source);
+
+    if (expression->n_inputs != dim || expression->n_outputs != n_out) {
+        PyErr_Format(PyExc_ValueError,
+            "%s: the expression has %zu inputs and %zu outputs; %zu and %zu are needed",
+            name, expression->n_inputs, expression->n_outputs, dim, n_out);
+        return -1;
+    }
+    *field = (rtl_field_t) {rtl_expression_evaluate, (void *) expression, n_out, true};
+    return 0;
+}
+
+/* The same, where None leaves the field empty and nothing else will do. */
+static int
+read_optional_tape(const rtl_state_t *state, PyObject *source, const char *name,
+    size_t dim, size_t n_out, rtl_field_t *field)
+{
+    if (source == Py_None) {
+        return 0;
+    }
+    if (!Py_IS_TYPE(source, state->expression_type)) {
+        PyErr_Format(PyExc_TypeError, "%s must be an Expression, not %.200s", name,
+            Py_TYPE(source)->tp_name);
+        return -1;
+    }
+    return read_tape(source, name, dim, n_out, field);
+}
 
 /* Fill one field from an Expression, a capsule or a Python callable. The callback has
  * its name and shape already. */
@@ -32,23 +64,12 @@ read_field(const rtl_state_t *state, PyObject *source, size_t dim,
     for (int k = 0; k < callback->ndim; k++) {
         n_out *= (size_t) callback->shape[k];
     }
-    field->n_out = n_out;
-    field->thread_safe = true;
     if (Py_IS_TYPE(source, state->expression_type)) {
-        const rtl_expression_t *expression = rtl_expression_type_get(source);
-        if (expression->n_inputs != dim || expression->n_outputs != n_out) {
-            PyErr_Format(PyExc_ValueError,
-                "%s: the expression has %zu inputs and %zu outputs; %zu and %zu are "
-                "needed",
-                callback->name, expression->n_inputs, expression->n_outputs, dim,
-                n_out);
-            return -1;
-        }
-        field->evaluate = rtl_expression_evaluate;
-        field->data = (void *) expression;
-        return 0;
+        return read_tape(source, callback->name, dim, n_out, field);
     }
+    field->n_out = n_out;
     if (PyCapsule_CheckExact(source)) {
+        field->thread_safe = true;
         return rtl_callbacks_pointer(
             source, callback->name, &field->evaluate, &field->data);
     }
@@ -56,7 +77,6 @@ read_field(const rtl_state_t *state, PyObject *source, size_t dim,
         callback->function = source;
         field->evaluate = rtl_callbacks_evaluate;
         field->data = callback;
-        field->thread_safe = false;
         return 0;
     }
     PyErr_Format(PyExc_TypeError, "%s must be callable, not %.200s", callback->name,
@@ -98,44 +118,31 @@ diffusion_shape(const rtl_model_t *model, rtl_callback_t *callback)
     }
 }
 
-/* The rows of drift and diffusion together. */
-static int
-read_joint(const rtl_state_t *state, model_object_t *self)
-{
-    size_t rows = self->model.dim + self->model.diffusion.n_out;
-
-    self->joint_callback = (rtl_callback_t) {.name = "joint",
-        .dim = self->model.dim,
-        .ndim = 1,
-        .shape = {(npy_intp) rows, 0}};
-    return read_field(
-        state, self->joint, self->model.dim, &self->joint_callback, &self->model.joint);
-}
-
 /* Model(dim, interpretation, kind, n_noise, drift, diffusion, divergence=None,
- * joint=None):
+ * joint=None, length=0):
  * interpretation and kind are the numbers of rtl_interpretation_t and
- * rtl_diffusion_kind_t; divergence gives div D, (dim, n), joint both drift and
- * diffusion */
+ * rtl_diffusion_kind_t; divergence, an Expression, gives div D, (dim, n), and joint
+ * both drift and diffusion; length is that of rtl_model_t */
 static PyObject *
 model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"dim", "interpretation", "kind", "n_noise", "drift",
-        "diffusion", "divergence", "joint", NULL};
+        "diffusion", "divergence", "joint", "length", NULL};
     Py_ssize_t dim, n_noise;
     int interpretation, kind;
+    double length = 0.0;
     PyObject *drift, *diffusion, *divergence = Py_None, *joint = Py_None;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "niinOO|OO", names, &dim,
-            &interpretation, &kind, &n_noise, &drift, &diffusion, &divergence,
-            &joint)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "niinOO|OOd", names, &dim,
+            &interpretation, &kind, &n_noise, &drift, &diffusion, &divergence, &joint,
+            &length)) {
         return NULL;
     }
     if (dim < 1 || n_noise < 0 || interpretation < RTL_ITO ||
         interpretation > RTL_ANTI_ITO || kind < RTL_DIFFUSION_SCALAR ||
-        kind > RTL_DIFFUSION_NOISE) {
+        kind > RTL_DIFFUSION_NOISE || !(length >= 0.0 && isfinite(length))) {
         PyErr_SetString(PyExc_ValueError,
-            "dim, n_noise, interpretation or kind is out of its range");
+            "dim, n_noise, interpretation, kind or length is out of its range");
         return NULL;
     }
     model_object_t *self = (model_object_t *) type->tp_alloc(type, 0);
@@ -149,12 +156,11 @@ model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->joint = Py_NewRef(joint);
     self->model.dim = (size_t) dim;
     self->model.n_noise = (size_t) n_noise;
+    self->model.length = length;
     self->model.interpretation = (rtl_interpretation_t) interpretation;
     self->model.kind = (rtl_diffusion_kind_t) kind;
     self->drift_callback = (rtl_callback_t) {
         .name = "drift", .dim = (size_t) dim, .ndim = 1, .shape = {dim, 0}};
-    self->divergence_callback = self->drift_callback;
-    self->divergence_callback.name = "divergence";
     self->diffusion_callback.dim = (size_t) dim;
     diffusion_shape(&self->model, &self->diffusion_callback);
     if (state == NULL ||
@@ -162,10 +168,10 @@ model_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             &self->model.drift) < 0 ||
         read_field(state, diffusion, (size_t) dim, &self->diffusion_callback,
             &self->model.diffusion) < 0 ||
-        (divergence != Py_None &&
-            read_field(state, divergence, (size_t) dim, &self->divergence_callback,
-                &self->model.divergence) < 0) ||
-        (joint != Py_None && read_joint(state, self) < 0)) {
+        read_optional_tape(state, divergence, "divergence", (size_t) dim, (size_t) dim,
+            &self->model.divergence) < 0 ||
+        read_optional_tape(state, joint, "joint", (size_t) dim,
+            (size_t) dim + self->model.diffusion.n_out, &self->model.joint) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -360,7 +366,7 @@ static PyType_Slot model_slots[] = {
     {Py_tp_methods, model_methods},
     {Py_tp_getset, model_getset},
     {Py_tp_doc, "Model(dim, interpretation, kind, n_noise, drift, diffusion, "
-                "divergence=None, joint=None)\n--\n\n"
+                "divergence=None, joint=None, length=0.0)\n--\n\n"
                 "Drift and diffusion over blocks of points."},
     {0, NULL},
 };

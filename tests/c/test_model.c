@@ -436,6 +436,13 @@ test_one_dimension(void)
         CHECK_CLOSE(f[i], drift + (1.0 + x * x) * x, 1e-9 * (1.0 + x * x));
         CHECK_CLOSE(d[i], drift + 0.5 * x, 1e-9);
     }
+    model.length = 1.0e-3; /* a step of 6e-9, whose rounding counts for more */
+    CHECK(rtl_model_drift(&model, points, N, d, NULL) == 0);
+    for (int i = 0; i < N; i++) {
+        double x = points[i], drift = 1.0 + 0.5 * x * x;
+        CHECK_CLOSE(d[i], drift + 0.5 * x, 1e-6);
+        CHECK(fabs(x) < 0.1 || d[i] != drift + 0.5 * x);
+    }
 }
 
 /* --- construction, memory --------------------------------------------------- */
