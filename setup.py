@@ -14,6 +14,7 @@ import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy
@@ -73,9 +74,9 @@ def find_sundials():
     sys.exit(MISSING.format(places="\n    ".join(map(str, places)), commands=commands))
 
 
-def library_folder(prefix, compiler):
+def library_folder(prefix):
     """Where the libraries of a prefix are: lib, lib64, or Debian's lib/<triplet>."""
-    name = subprocess.run([*compiler, "-print-multiarch"], capture_output=True, text=True).stdout.strip()
+    name = sysconfig.get_config_var("MULTIARCH") or ""
     for folder in (prefix / "lib" / name, prefix / "lib", prefix / "lib64"):
         if any(folder.glob("libsundials_kinsol.*")):
             return folder
@@ -102,7 +103,7 @@ class Build(build_ext):
 
     def build_extension(self, ext):
         prefix, major = find_sundials()
-        folder = library_folder(prefix, self.compiler.compiler[:1])
+        folder = library_folder(prefix)
         names = [f"sundials_{name}" for name in LIBRARIES + (["core"] if major >= 7 else [])]
         if os.environ.get("RATTLING_STATIC"):
             ext.extra_objects += [str(folder / f"lib{name}.a") for name in names]

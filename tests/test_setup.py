@@ -79,3 +79,14 @@ def test_the_command_fits_the_system(setup, monkeypatch):
     monkeypatch.delenv("CONDA_PREFIX")
     monkeypatch.setattr(setup.sys, "platform", "darwin")
     assert setup.this_system()[0] == "macOS"
+
+
+@pytest.mark.parametrize("folder", ["lib", "lib64", "lib/x86_64-here-gnu"])
+def test_libraries_are_found_where_systems_put_them(setup, monkeypatch, tmp_path, folder):
+    monkeypatch.setattr(setup.sysconfig, "get_config_var", {"MULTIARCH": "x86_64-here-gnu"}.get)
+    for other in ("lib", folder):
+        (tmp_path / other).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(SystemExit, match="no libsundials_kinsol in lib or lib64"):
+        setup.library_folder(tmp_path)
+    (tmp_path / folder / "libsundials_kinsol.so").touch()
+    assert setup.library_folder(tmp_path) == tmp_path / folder
