@@ -133,9 +133,11 @@ class SymbolicParts:
         import sympy
 
         symbols = {"drift": "F", "diffusion": "D", "noise": "G", "phi": r"\phi", "circulation": "A"}
-        texts = [f"{symbols[name]} = {sympy.latex(value)}" for name, value in self.given.items()]
+        free = set().union(self.names.variables, *(value.free_symbols for value in self.given.values()))
+        words = {s: rf"\mathrm{{{s.name}}}" for s in free if len(s.name) > 1 and sympy.latex(s) == s.name}
+        texts = [f"{symbols[name]} = {sympy.latex(value, symbol_names=words)}" for name, value in self.given.items()]
         if self.dim > 1:
-            texts.insert(0, f"x = {sympy.latex(sympy.Matrix([self.names.variables]))}^T")
+            texts.insert(0, f"x = {sympy.latex(sympy.Matrix([self.names.variables]), symbol_names=words)}^T")
         rows = r" \\ ".join(text.replace(" = ", " &= ", 1) for text in texts)
         return rf"$\displaystyle \begin{{aligned}} {rows} \end{{aligned}}$"
 

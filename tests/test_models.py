@@ -700,6 +700,9 @@ def test_repr():
     latex = Model.with_steady_state(x**2, 1, y, variables="x y")._repr_latex_()
     assert latex.startswith("$") and latex.endswith("$") and r"\phi &= x^{2}" in latex
     assert Model(drift, 1)._repr_latex_() is None
+    words = Model.from_sympy("-height*x*alpha + q_1", "heat", variables="x", parameters=dict(height=1, alpha=1, q_1=0, heat=1))
+    assert r"- \alpha \mathrm{height} x + q_{1}" in words._repr_latex_()
+    assert r"\mathrm{heat}" in words._repr_latex_()
 
 
 @pytest.mark.parametrize("copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy])
