@@ -11,7 +11,7 @@ import numpy as np
 from rattling import _core
 from rattling._checks import number, real_array
 from rattling._progress import aside, progress_hook
-from rattling.fokker_planck import generator, grid_missing
+from rattling.fokker_planck import SteadyState, generator, grid_missing, steady_state
 from rattling.grids import Grid
 from rattling.markov import Generator, irreducible_parts, not_unique
 from rattling.results import Result
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 _KRYLOV = 1  # the core's number of the method
 _MASS = 1e-6  # what the sum of probabilities may miss of 1
+_ROUNDING = 1e-4  # of the probabilities: what may be lost to rounding
 _DEFECT = 1e4  # units of the tolerances; solutions have about 1
 _SOLVE = 1e-8  # relative residual of the solves below ARPACK
 _MODE = 1e-2  # of the residual of a mode
+_VOUCHED = (1e-15, 1e-12)  # of the fastest rate: decay that rounding hides in W v, but not yet in the solves
 _DENSE = 1500  # states up to which eigenvalues are found densely
 
 
@@ -44,7 +46,9 @@ class Evolution(Result):
         steps, evaluations, krylov_iterations, matrix_products of CVODE, seconds;
         mass_error, the largest departure of the total from 1 before it was scaled away;
         smallest, the smallest probability; defect, the largest of h |p' - W p|, with the last
-        step h and the slope of CVODE's polynomial, in units of the tolerances: 1 or so.
+        step h and the slope of CVODE's polynomial, in units of the tolerances: 1 or so;
+        rounding, how much probability the rounding of the rates may have moved between parts
+        that hardly exchange, at most: what relaxes faster does not feel it.
     grid : Grid or None
     variables : tuple of str or None
     """
@@ -99,7 +103,8 @@ def evolve(
     """Solve dp/dt = W p from a given law.
 
     CVODE (BDF) with flexible GMRES, preconditioned by a multigrid cycle, so that
-    stiffness from fine grids or wide rates costs little. Mass is kept to rounding.
+    stiffness from fine grids or wide rates costs little. Mass is kept to rounding, for
+    times of 10^20 relaxation times too.
 
     Parameters
     ----------
@@ -123,7 +128,8 @@ def evolve(
     ------
     ConvergenceError
         If CVODE cannot go on (the message is its own), or its answer is no solution: the
-        mass is off by 1e-6, or the defect is above 10^4 tolerances.
+        mass is off by 1e-6, or the defect is above 10^4 tolerances; or if the time is so long
+        that rounding of the rates may have moved 1e-4, and the law is not the steady one.
     ValueError, TypeError
         For arguments that are out of range or of the wrong kind.
 
@@ -168,15 +174,38 @@ def evolve(
         )
         error.info = info
         raise error
+    info["rounding"] = _check_rounding(whole, times, laws)
     info["smallest"] = float(laws.min())
     info["seconds"] = time.perf_counter() - start
     return Evolution(times, laws.reshape(times.size, *whole.shape), info, whole.grid, whole.variables)
 
 
+def _check_rounding(whole: Generator, times: np.ndarray, laws: np.ndarray) -> float:
+    """How much rounding of the flows q p may have moved by then, if nothing leads it back.
+
+    Where that is much, only a law that has become stationary, up to its mass, is right for certain.
+    """
+    rounding = np.finfo(float).eps / 2 * times * np.linalg.norm(whole.exit_rates.ravel() * laws, axis=1)
+    late = rounding > _ROUNDING
+    if late.any():
+        try:
+            law = steady_state(whole).probability.ravel()
+        except _core.ReducibleError:  # several: masses of the classes may have moved
+            law = np.full(whole.n, np.nan)
+        shapes = laws[late] / laws[late].sum(axis=1, keepdims=True)
+        moved = ~(np.abs(shapes - law).sum(axis=1) < _ROUNDING)
+        if moved.any():
+            raise _core.ConvergenceError(
+                f"until t = {times[late][moved][0]:.4g}, rounding of the rates may have moved {rounding[late][moved][0]:.2g}"
+                " of the probability between parts that hardly exchange; shorter times are safe, and steady_state is exact"
+            )
+    return float(rounding.max())
+
+
 def _rough_steady_state(whole: Generator) -> np.ndarray | None:
     """log p of the steady state to a per cent, which guides the preconditioner; None if
     there is none or it is not to be had."""
-    if whole.killing.any() or irreducible_parts(whole)[0][1] is not None:
+    if irreducible_parts(whole)[0][1] is not None:
         return None
     log_p, _, _, _ = whole._core.steady(1e-2, _KRYLOV, None, False, 1, None)
     return log_p if np.isfinite(log_p).all() else None
@@ -211,8 +240,8 @@ class RelaxationModes(Result):
         Right eigenvectors v, of largest magnitude 1; they sum to 0, unless walls absorb.
     residual : ndarray, shape (k,)
         |W v - λ v| over |λ v|, both summed over the states: at most 1e-2, but for modes that decay
-        10^12 times more slowly than the fastest state is left, which the solves below ARPACK
-        vouch for.
+        10^12 to 10^15 times more slowly than the fastest state is left, which the solves below
+        ARPACK vouch for. That of a quasi-stationary law is the one of :func:`steady_state`.
     grid : Grid or None
     """
 
@@ -254,7 +283,8 @@ def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
     """The k slowest relaxation modes of a generator.
 
     With absorbing walls the first is the quasi-stationary law, which decays at the escape
-    rate; else the steady state, which does not, is left out.
+    rate, both those of :func:`steady_state`: right however slow the escape. Else the steady
+    state, which does not decay, is left out.
 
     Dense for up to 1500 states, else ARPACK around 0 with multigrid solves, which need
     no factorisation, to about 1e-8: it finds the 2 k + 4 eigenvalues nearest to 0, of which the k with
@@ -295,16 +325,24 @@ def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
     lost = generator.killing.any()
     if not lost and len(generator.recurrent_classes()[0]) > 1:
         raise not_unique(generator)
+    # the slowest mode of a chain that is left for good has no nodes: this one
+    escape = steady_state(generator) if lost and irreducible_parts(generator)[0][1] is None else None
     if n <= _DENSE:
         values, vectors = aside(np.linalg.eig, generator.matrix.toarray())
-        order = np.argsort(-values.real, kind="stable")[0 if lost else 1 :]
+        order = np.argsort(-values.real, kind="stable")[1 if escape or not lost else 0 :]
     else:
-        values, vectors = _nearest_to_zero(generator, min(2 * k + 4, n - 2))
+        values, vectors = _nearest_to_zero(generator, escape, min(2 * k + 4, n - 2))
         order = np.argsort(-values.real, kind="stable")
+    if escape is not None:
+        values = np.append(values, -escape.escape_rate)
+        vectors = np.column_stack([vectors, escape.probability.ravel()])
+        order = np.append(values.size - 1, order)
     order = order[:k]
     modes = (vectors[:, order] / vectors[np.abs(vectors[:, order]).argmax(axis=0), order]).T
     values = values[order]
     residual = _residual(generator, values, modes)
+    if escape is not None:
+        residual[0] = escape.residual
     result = RelaxationModes(
         -1 / values.real,
         np.imag(values),
@@ -312,8 +350,8 @@ def relaxation_times(generator: Generator, k: int = 4) -> RelaxationModes:
         residual,
         generator.grid,
     )
-    # of modes slower than 1e-12 that ARPACK found all that is seen of W v - λ v is rounding
-    hidden = (np.abs(values) < 1e-12 * generator.exit_rates.max()) & (n > _DENSE)
+    slow, seen = (part * generator.exit_rates.max() for part in _VOUCHED)
+    hidden = (slow < -values.real) & (np.abs(values) < seen) & (n > _DENSE)
     wrong = ~(hidden | (residual < _MODE))
     if wrong.any():
         worst = int(np.argmax(np.where(wrong, np.nan_to_num(residual, nan=np.inf), -1)))
@@ -333,20 +371,21 @@ def _residual(generator: Generator, values: np.ndarray, modes: np.ndarray) -> np
     return relative
 
 
-def _nearest_to_zero(generator: Generator, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k eigenvalues of W nearest to 0, and their vectors, without the steady state.
+def _nearest_to_zero(generator: Generator, escape: SteadyState | None, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k eigenvalues of W nearest to 0, and their vectors, without the steady state or
+    the quasi-stationary law.
 
-    ARPACK on (1 - gamma W)^-1. Unless walls absorb, it works on vectors that sum to 0,
-    among which W has no eigenvalue 0, so that gamma may be large.
+    ARPACK on (1 - gamma W)^-1. It works on vectors that sum to 0, made so along the law that is
+    left out: among them W has its other eigenvalues alone, so that gamma may be large.
     """
     from scipy.sparse import linalg
 
     n, fastest = generator.n, float(generator.exit_rates.max())
     gamma = 1e12 / fastest
-    guess = _rough_steady_state(generator)
+    guess = _rough_steady_state(generator) if escape is None else np.log(np.maximum(escape.probability.ravel(), 1e-300))
     resolvent = _core.Resolvent(generator._core, gamma, guess)
     law = np.full(n, 1 / n) if guess is None else np.exp(guess - guess.max())
-    law = 0 if generator.killing.any() else law / law.sum()
+    law = 0 if generator.killing.any() and escape is None else law / law.sum()
     residual = 0.0
 
     def solve(b: np.ndarray) -> np.ndarray:
@@ -368,4 +407,7 @@ def _nearest_to_zero(generator: Generator, k: int) -> tuple[np.ndarray, np.ndarr
         raise _core.ConvergenceError(
             f"a linear solve of the slowest modes kept a relative residual of {residual:.2g}; try a coarser grid"
         )
-    return (1 - 1 / values) / gamma, vectors
+    values = (1 - 1 / values) / gamma
+    if escape is not None:  # what the vectors lack of the law: columns of W do not sum to 0
+        vectors = vectors - np.outer(law, generator.killing.ravel() @ vectors / (values + escape.escape_rate))
+    return values, vectors

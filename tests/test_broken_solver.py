@@ -168,7 +168,7 @@ def test_modes(n, monkeypatch):
         found = np.linalg.eig(W.matrix.toarray())
         monkeypatch.setattr(np.linalg, "eig", lambda _: (1.03 * found[0], found[1]))
     else:
-        found = evolution._nearest_to_zero(W, 8)
+        found = evolution._nearest_to_zero(W, None, 8)
         monkeypatch.setattr(evolution, "_nearest_to_zero", lambda *_: (found[0], found[1] + 1e-3 * np.eye(n, 8)))
     with pytest.raises(rt.ConvergenceError, match="mode . misses") as caught:
         rt.relaxation_times(W, 2)

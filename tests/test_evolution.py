@@ -57,6 +57,48 @@ class TestEvolve:
         law = rt.evolve(W, np.full(2000, 1 / 2000), 1000.0)
         np.testing.assert_allclose(law.probability[0], rt.steady_state(W).probability, atol=1e-8)
 
+    @pytest.mark.parametrize("t", [1e8, 1e10, 1e14, 1e20])
+    def test_endless_times_keep_mass(self, t):
+        """What rounding does to the mass in steps as long as t is taken back in each."""
+        W = rt.Generator.from_rates(np.random.default_rng(0).random((50, 50)))
+        law = rt.evolve(W, np.eye(50)[0], t)
+        np.testing.assert_allclose(law.probability[0], rt.steady_state(W).probability, rtol=1e-12)
+        assert abs(law.probability.sum() - 1) < 1e-12
+        assert law.info["mass_error"] < (1e-12 if t < 1e15 else 1e-8)
+
+    @pytest.mark.parametrize("n", [1, 2, 30])
+    def test_two_wells_relax_at_the_rate_of_their_exchange(self, n):
+        """Blocks joined at 1e-8: the exchange of two states, with the laws inside the blocks."""
+        rng = np.random.default_rng(n)
+        blocks = rng.random((2, n, n))
+        rates = np.zeros((2 * n, 2 * n))
+        rates[:n, :n], rates[n:, n:] = blocks
+        rates[n - 1, n], rates[n, n - 1] = 1e-8, 3e-8
+        a, b = (rt.steady_state(rt.Generator.from_rates(block)).probability if n > 1 else np.ones(1) for block in blocks)
+        there, back = 1e-8 * a[-1], 3e-8 * b[0]
+        times = np.array([0.1, 1, 3, 10, 100, 1e4])
+        law = rt.evolve(rt.Generator.from_rates(rates), np.eye(2 * n)[0], times / (there + back))
+        want = (back + there * np.exp(-times)) / (there + back)
+        np.testing.assert_allclose(law.probability[:, :n].sum(axis=1), want, atol=2e-6)
+        np.testing.assert_allclose(law.probability.sum(axis=1), 1, atol=1e-12)
+
+    @pytest.mark.parametrize("D", [0.15, 0.1, 0.07])
+    def test_slow_escape(self, D):
+        """The mass within absorbing walls decays at the escape rate, down to 1e-12."""
+        W = rt.generator(rt.Model.from_sympy("-x", D, variables="x"), rt.Grid((-2, 2), 100, "absorbing"))
+        law = rt.steady_state(W)
+        times = np.array([0.5, 1, 2])
+        found = rt.evolve(W, law.probability, times / law.escape_rate)
+        np.testing.assert_allclose(found.probability.sum(axis=1), np.exp(-times), rtol=1e-4)
+
+    def test_what_rounding_may_have_moved_is_refused(self):
+        """Two wells that exchange as fast as rates are rounded."""
+        rates = np.array([[0, 1, 0, 0], [2, 0, 1e-16, 0], [0, 3e-16, 0, 1], [0, 0, 3, 0]])
+        W = rt.Generator.from_rates(rates)
+        with pytest.raises(rt.ConvergenceError, match="rounding of the rates may have moved"):
+            rt.evolve(W, [1.0, 0, 0, 0], 1e15)
+        assert rt.evolve(W, [1.0, 0, 0, 0], 1e10).info["rounding"] < 1e-5
+
     def test_saves_and_exports(self, tmp_path):
         law = rt.evolve(chain(10, 0), np.full(10, 0.1), [1.0, 2.0])
         law.save(tmp_path / "law.npz")
@@ -154,6 +196,38 @@ class TestRelaxation:
         n = np.arange(1, 4)
         np.testing.assert_allclose(modes.times, 1 / (0.5 * (n * np.pi / 2) ** 2), rtol=1e-3)
         assert modes.times[0] == pytest.approx(1 / rt.steady_state(W).escape_rate, rel=1e-6)
+
+    @pytest.mark.parametrize("dense", [1000, 100], ids=["dense", "ARPACK"])
+    def test_chains_that_are_left(self, dense, monkeypatch):
+        """All pairs satisfy W v = λ v, the first being the quasi-stationary law."""
+        n = 300
+        monkeypatch.setattr(evolution, "_DENSE", dense)
+        killing = np.random.default_rng(0).random(n) ** 8
+        rates = chain(n, 6).matrix
+        W = rt.Generator.from_rates((rates - sparse.diags_array(rates.diagonal())).T, killing)
+        found = rt.relaxation_times(W, 4)
+        values = -1 / found.times + 1j * found.frequencies
+        np.testing.assert_allclose(W.matrix @ found.modes.T, found.modes.T * values, atol=1e-6 * found.times[0])
+        all_values, _ = np.linalg.eig(W.matrix.toarray())
+        np.testing.assert_allclose(values.real, -np.sort(-all_values.real)[:4], rtol=1e-6)
+
+    @pytest.mark.parametrize(("shape", "D"), [((100,), 0.02), ((1600,), 0.03), ((40, 40), 0.03), ((40, 40), 0.05)])
+    def test_escape_slower_than_rounding(self, shape, D):
+        """The escape rate is that of steady_state, the next modes those of reflecting walls."""
+        model = rt.Model(lambda x: -x, D, dim=len(shape))
+        W = rt.generator(model, rt.Grid([(-2, 2)] * len(shape), shape, "absorbing"))
+        found = rt.relaxation_times(W, 3)
+        assert found.times[0] == pytest.approx(1 / rt.steady_state(W).escape_rate, rel=1e-12)
+        assert found.times[0] > 1e16
+        inside = rt.relaxation_times(rt.generator(model, rt.Grid([(-2, 2)] * len(shape), shape)), 2)
+        np.testing.assert_allclose(found.times[1:], inside.times, rtol=1e-6)
+
+    def test_exchange_slower_than_rounding(self):
+        """Modes that are not seen for rounding are not made up; the escape rate is there."""
+        W = rt.generator(rt.Model.from_sympy("x - x**3", 0.005, variables="x"), rt.Grid((-1.8, 1.8), 1600, "absorbing"))
+        with pytest.raises(rt.ConvergenceError) as caught:
+            rt.relaxation_times(W, 2)
+        assert caught.value.modes.times[0] == pytest.approx(1 / rt.steady_state(W).escape_rate, rel=1e-12)
 
     def test_double_well(self):
         """Escape over a barrier: the mean first-passage time, twice for the two ways."""

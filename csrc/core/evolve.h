@@ -16,8 +16,9 @@ typedef struct {
     long steps, evaluations, krylov_iterations, products;
     double mass_error; /* largest |sum p - 1| met before p was scaled back */
     double smallest;   /* smallest p met at an output */
-    double defect; /* largest of h |p' - W p| at an output, in units of the tolerances;
-                    * h is the last step, p' that of CVODE's polynomial */
+    double defect; /* largest of h |p' - W p| at an output, in units of the tolerances
+                    * and of rounding; h is the last step, p' that of CVODE's polynomial
+                    */
 } rtl_evolve_info_t;
 
 typedef struct {

@@ -47,6 +47,8 @@ test_levels_and_interruption(void)
     }
     CHECK(largest < 1e-6);
     CHECK(evolve.info.mass_error < 1e-13);
+    CHECK(rtl_evolve_run(&evolve, 1e12, NULL, p) == 0);
+    CHECK(evolve.info.mass_error < 1e-13 && evolve.info.defect < 100.0);
     rtl_evolve_free(&evolve);
     rtl_generator_free(&chain);
 }
