@@ -11,6 +11,7 @@ before its time is printed.
 """
 
 import argparse
+import functools
 import statistics
 import time
 
@@ -19,6 +20,11 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 import rattling as rt
+
+try:
+    import deeptime.markov.tools.analysis as deeptime
+except ImportError:
+    deeptime = None
 
 
 def timed(call, repeats=1):
@@ -84,10 +90,11 @@ def random(sizes):
         print(
             f"  rattling         {first:8.2f} s  residual {state.residual:.0e}, {state.info['krylov_iterations']} iterations"
         )
-        for name, call in (
-            ("power iteration", lambda W=W: power_iteration(W)),
-            ("eigs, ARPACK", lambda W=W: arpack(W)),
-        ):
+        peers = {"power iteration": power_iteration, "eigs, ARPACK": arpack}
+        if deeptime is not None and n <= 10_000:  # its factors of 10^5 states do not fit into memory
+            peers["deeptime"] = deeptime_law
+        for name, peer in peers.items():
+            call = functools.partial(peer, W)
             p, seconds = timed(call)
             error = np.abs(p / state.probability - 1).max()
             print(f"  {name:16s} {seconds:8.2f} s  {seconds / first:5.2f} x  differs by {error:.0e}", flush=True)
@@ -98,6 +105,12 @@ def arpack(W):
     _, vectors = linalg.eigs(into, 1, which="LR")
     p = np.abs(vectors[:, 0]) / W.exit_rates
     return p / p.sum()
+
+
+def deeptime_law(W):
+    """Of one step of the chain in discrete time that stays at least as long as it leaves."""
+    step = W.matrix.T / (2 * W.exit_rates.max()) + sparse.eye_array(W.n)
+    return deeptime.stationary_distribution(step.tocsr())
 
 
 def gth(rates):
@@ -132,6 +145,8 @@ def metastable(n):
             "eigs around 0": lambda A=A: around_zero(A),
             "power iteration": lambda W=W: power_iteration(W),
         }
+        if deeptime is not None:
+            peers["deeptime"] = lambda W=W: deeptime_law(W)
         print(f"two blocks, {name}, n = {n}: largest relative error of an entry, against dense GTH")
         for peer, call in peers.items():
             p, seconds = timed(call)
