@@ -227,6 +227,7 @@ hub_apply(rtl_escape_inverse_t *self, const double *m,
     }
     y[n] = log(fmax(escape / back, 1e-300));
     inner.method = RTL_STEADY_KRYLOV;
+    inner.room = &self->room;
     int status = rtl_steady_solve(hub, NULL, &inner, true, y, info);
     for (size_t i = 0; i < n; i++) { /* the flow out of the new state becomes 1 */
         x[i] = y[i] - y[n] - log(hub->exit_rate[n]);
@@ -269,6 +270,7 @@ void
 rtl_escape_inverse_free(rtl_escape_inverse_t *self)
 {
     rtl_generator_free(&self->hub);
+    rtl_steady_room_free(&self->room);
     rtl_memory_free(self->order);
     rtl_memory_free(self->dense);
     rtl_memory_free(self->line);

@@ -7,6 +7,7 @@
 #define RTL_ESCAPE_INVERSE_H
 
 #include "steady.h"
+#include "steady_room.h"
 
 typedef struct {
     const rtl_generator_t *chain; /* borrowed */
@@ -15,7 +16,8 @@ typedef struct {
     double *dense;       /* DIRECT: (n+1, n+1) eliminated, 0 is outside; owned */
     double *line;        /* CLOSED_FORM: (3, n) logs of up, down and pivot; owned */
     rtl_generator_t hub; /* KRYLOV: the chain, and state n that sends escapees back */
-    double *work;        /* (2, n + 1); owned */
+    rtl_steady_room_t room;
+    double *work; /* (2, n + 1); owned */
 } rtl_escape_inverse_t;
 
 /* Whether states are linked only to i +- 1, without a link from the last to the first.

@@ -8,6 +8,7 @@
 #include "geometric.h"
 #include "log_mean.h"
 #include "memory.h"
+#include "steady_room.h"
 #include "steady_step.h"
 
 enum { SMALLEST_GRID = 300, MOST_ROUNDS = 12 };
@@ -38,6 +39,7 @@ typedef struct {
     rtl_geometric_t multigrid;
     double *y;         /* of the level last solved; owned */
     double *reference; /* answer on level 1, for the estimate of the error; owned */
+    rtl_steady_room_t room;
 } nest_t;
 
 static void
@@ -48,6 +50,7 @@ nest_free(nest_t *self)
         rtl_generator_free(&self->level[l].chain);
     }
     rtl_geometric_free(&self->multigrid);
+    rtl_steady_room_free(&self->room);
     rtl_memory_free(self->y);
     rtl_memory_free(self->reference);
     rtl_memory_free(self);
@@ -380,6 +383,7 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
 {
     bool has_guess = false;
     rtl_steady_info_t work = {0};
+    rtl_steady_options_t own = *options;
     nest_t *self = rtl_memory_alloc(1, sizeof *self);
     int status = self == NULL ? RTL_NO_MEMORY : nest_init(self, chain, grid, options);
 
@@ -394,8 +398,9 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     if (status != 0) {
         goto out;
     }
+    own.room = &self->room;
     status = solve_coarse_levels(
-        self, model, grid, options, reweighted != NULL, &has_guess, &work, fault);
+        self, model, grid, &own, reweighted != NULL, &has_guess, &work, fault);
     if (status != 0) {
         goto out;
     }
@@ -409,10 +414,10 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
         }
     }
     rtl_geometric_t *multigrid = has_guess ? &self->multigrid : NULL;
-    status = rtl_steady_solve(chain, multigrid, options, has_guess, y, info);
+    status = rtl_steady_solve(chain, multigrid, &own, has_guess, y, info);
     if (status == 0 && reweighted != NULL) {
         status = improve(
-            chain, model, grid, multigrid, options, y, reweighted, flux, &work, fault);
+            chain, model, grid, multigrid, &own, y, reweighted, flux, &work, fault);
         if (flux->log_mean) {
             info->residual =
                 rtl_steady_residual(reweighted, y, 0.0, options->team, &info->worst);

@@ -12,6 +12,7 @@
 #include "mixing.h"
 #include "parallel.h"
 #include "steady_newton.h"
+#include "steady_room.h"
 #include "steady_step.h"
 
 enum {
@@ -352,7 +353,10 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     rtl_steady_info_t *info)
 {
     int status;
+    rtl_steady_room_t room = {0};
+    rtl_steady_options_t own = *options;
 
+    own.room = options->room != NULL ? options->room : &room;
     memset(info, 0, sizeof *info);
     info->method = options->method;
     info->why = "";
@@ -368,16 +372,17 @@ rtl_steady_solve(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     }
     switch (info->method) {
     case RTL_STEADY_CLOSED_FORM:
-        status = solve_ring(chain, shape, options, y, info);
+        status = solve_ring(chain, shape, &own, y, info);
         break;
     case RTL_STEADY_DIRECT:
-        status = solve_direct(chain, options, has_guess, y, info);
+        status = solve_direct(chain, &own, has_guess, y, info);
         break;
     case RTL_STEADY_KRYLOV:
-        status = iterate(chain, geometric, options, has_guess, y, info);
+        status = iterate(chain, geometric, &own, has_guess, y, info);
         break;
     default:
-        status = solve_any(chain, geometric, options, has_guess, y, info);
+        status = solve_any(chain, geometric, &own, has_guess, y, info);
     }
+    rtl_steady_room_free(&room);
     return rtl_monitor_heed(options->team.monitor, status);
 }

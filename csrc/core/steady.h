@@ -29,6 +29,8 @@ typedef struct {
                                  * and direct where those fail */
     int max_steps;   /* steps in p, and at most 20 Newton steps, to give up */
     rtl_team_t team; /* the answer does not depend on it */
+    struct rtl_steady_room *room; /* to be shared by solves one after another, see
+                                   * steady_room.h; NULL for one of its own; borrowed */
 } rtl_steady_options_t;
 
 enum { RTL_STEADY_HISTORY = 64 }; /* residuals kept; later ones are dropped */

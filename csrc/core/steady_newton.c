@@ -22,17 +22,11 @@
 #include "direct.h"
 #include "memory.h"
 #include "multilevel.h"
+#include "steady_room.h"
 #include "steady_step.h"
 #include "vector.h"
 
-enum {
-    KRYLOV_VECTORS = 12,
-    KRYLOV_RESTARTS = 3,
-    NEWTON_STEPS = 20,
-    MOST_ROUNDS = 10,
-    SWEEPS = 4,
-    PATIENCE = 8
-};
+enum { NEWTON_STEPS = 20, MOST_ROUNDS = 10, SWEEPS = 4, PATIENCE = 8 };
 
 static const double warm_floor = 1e-3;     /* smallest factor of p in one warm step */
 static const double warm_until = 1e-2;     /* residual above which steps may fail */
@@ -50,10 +44,11 @@ typedef struct {
     rtl_steady_info_t *info;
     rtl_geometric_t *geometric;   /* borrowed; NULL once it has failed */
     rtl_multilevel_t aggregation; /* n_levels = 0 until it is needed */
-    rtl_sun_t sun;
-    void *kinsol;
+    rtl_sun_t *sun;               /* the room's, as are the next four */
     SUNLinearSolver krylov;
-    N_Vector y, scale, step, rhs;
+    N_Vector y, step, rhs;
+    void *kinsol;
+    N_Vector scale;                  /* 1, for KINSOL */
     double first_residual, residual; /* largest relative ones: at first, and last */
     int status;                      /* why a callback stopped SUNDIALS */
 } solver_t;
@@ -153,7 +148,8 @@ warm_init(solver_t *self)
                 SUNLinSolSetPreconditioner(
                     self->krylov, self, NULL, krylov_precondition) == 0 &&
                 SUNLinSolInitialize(self->krylov) == 0;
-    return good && !self->sun.no_memory ? 0 : RTL_NO_MEMORY; /* nothing else can fail */
+    return good && !self->sun->no_memory ? 0
+                                         : RTL_NO_MEMORY; /* nothing else can fail */
 }
 
 /* Of a linear solve: what is left to do, if that can be done at once. */
@@ -317,11 +313,13 @@ finish_init(solver_t *self)
                            ? self->options->max_steps
                            : NEWTON_STEPS;
 
-    self->kinsol = KINCreate(self->sun.context);
-    if (self->kinsol == NULL) {
+    self->kinsol = KINCreate(self->sun->context);
+    self->scale = rtl_vector_new(self->sun, self->chain->n, self->options->team);
+    if (self->kinsol == NULL || self->scale == NULL) {
         return RTL_NO_MEMORY;
     }
-    int status = rtl_sun_capture_kinsol(&self->sun, self->kinsol);
+    N_VConst(1.0, self->scale);
+    int status = rtl_sun_capture_kinsol(self->sun, self->kinsol);
     if (status != 0) {
         return status;
     }
@@ -338,7 +336,8 @@ finish_init(solver_t *self)
         KINSetLinearSolver(k, self->krylov, NULL) == KIN_SUCCESS &&
         KINSetPreconditioner(k, kinsol_setup, kinsol_precondition) == KIN_SUCCESS &&
         KINSetJacTimesVecFn(k, kinsol_times) == KIN_SUCCESS;
-    return good && !self->sun.no_memory ? 0 : RTL_NO_MEMORY; /* nothing else can fail */
+    return good && !self->sun->no_memory ? 0
+                                         : RTL_NO_MEMORY; /* nothing else can fail */
 }
 
 static int
@@ -357,7 +356,7 @@ finish(solver_t *self)
     if (KINGetNumLinIters(self->kinsol, &count) == KIN_SUCCESS) {
         self->info->krylov_iterations += count;
     }
-    memcpy(self->info->message, self->sun.message, RTL_SUN_MESSAGE);
+    memcpy(self->info->message, self->sun->message, RTL_SUN_MESSAGE);
     if (self->status != 0) {
         return self->status;
     }
@@ -463,47 +462,23 @@ solver_free(solver_t *self)
     if (self->kinsol != NULL) {
         KINFree(&self->kinsol);
     }
-    if (self->krylov != NULL) {
-        SUNLinSolFree(self->krylov);
+    if (self->scale != NULL) {
+        N_VDestroy(self->scale);
     }
-    N_Vector vectors[] = {self->y, self->scale, self->step, self->rhs};
-    for (size_t k = 0; k < 4; k++) {
-        if (vectors[k] != NULL) {
-            N_VDestroy(vectors[k]);
-        }
-    }
-    rtl_sun_free(&self->sun);
     rtl_multilevel_free(&self->aggregation);
 }
 
 static int
-solver_init(solver_t *self)
+solver_init(solver_t *self, rtl_steady_room_t *room)
 {
-    size_t n = self->chain->n;
-    int status = rtl_sun_init(&self->sun);
+    int status = rtl_steady_room_prepare(room, self->chain->n, self->options->team);
 
-    if (status != 0) {
-        return status;
-    }
-    self->y = rtl_vector_new(&self->sun, n, self->options->team);
-    self->scale = rtl_vector_new(&self->sun, n, self->options->team);
-    self->step = rtl_vector_new(&self->sun, n, self->options->team);
-    self->rhs = rtl_vector_new(&self->sun, n, self->options->team);
-    if (self->y == NULL || self->scale == NULL || self->step == NULL ||
-        self->rhs == NULL) {
-        return RTL_NO_MEMORY;
-    }
-    N_VConst(1.0, self->scale);
-    self->krylov =
-        SUNLinSol_SPFGMR(self->y, SUN_PREC_RIGHT, KRYLOV_VECTORS, self->sun.context);
-    if (self->krylov == NULL ||
-        SUNLinSol_SPFGMRSetMaxRestarts(self->krylov, KRYLOV_RESTARTS) != 0 ||
-        SUNLinSol_SPFGMRSetGSType(self->krylov, SUN_CLASSICAL_GS) != 0) {
-        return RTL_NO_MEMORY;
-    }
-    /* KINSOL's scales are 1: let the solver not multiply and divide by them */
-    self->krylov->ops->setscalingvectors = NULL;
-    return 0;
+    self->sun = &room->sun;
+    self->krylov = room->krylov;
+    self->y = room->y;
+    self->step = room->step;
+    self->rhs = room->rhs;
+    return status;
 }
 
 /* A first guess from the aggregates alone. */
@@ -529,7 +504,7 @@ rtl_steady_newton(const rtl_generator_t *chain, rtl_geometric_t *geometric,
     size_t n = chain->n;
     solver_t self = {
         .chain = chain, .options = options, .info = info, .geometric = geometric};
-    int status = solver_init(&self);
+    int status = solver_init(&self, options->room);
 
     if (status == 0 && !has_guess) {
         status = start_from_nothing(&self, y);
@@ -556,7 +531,7 @@ rtl_steady_newton(const rtl_generator_t *chain, rtl_geometric_t *geometric,
         self.geometric != NULL ? self.geometric->n_levels : self.aggregation.n_levels;
     info->bytes = rtl_multilevel_bytes(&self.aggregation) +
                   (geometric != NULL ? rtl_geometric_bytes(geometric) : 0) +
-                  (2 * KRYLOV_VECTORS + 12) * n * sizeof(double);
+                  rtl_steady_room_bytes(options->room);
     solver_free(&self);
     return status;
 }
