@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,7 @@ _FLUXES = ("auto", "exponential", "log-mean")
 _EQUILIBRIUM = 1e-12  # entropy produced per jump, below which a current is rounding
 _MASS = 1e-8  # what the probabilities of an answer may miss of 1
 _LARGE_ERROR = 0.05  # of the L1 distance to the exact law, which is at most 2
+_ON_DEMAND = ("entropy_production", "entropy_production_field", "face_currents")
 
 
 def generator(model: Model, grid: Grid, *, threads: int | None = None, progress: Progress = False) -> Generator:
@@ -147,6 +148,31 @@ class SteadyState(Result):
     variables: tuple[str, ...] | None = None
     kind: str = "steady"
     escape_rate: float = 0.0
+
+    # A steady state just solved holds its chain instead of the fields in _ON_DEMAND, until they are asked for.
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            held = self.__dict__
+            source = held.get("_source")
+            if name in _ON_DEMAND and source is not None:
+                core, log_p, threads = source
+                if name == "face_currents":
+                    held[name] = None if self.grid is None else core.face_currents(log_p, threads)
+                else:
+                    sigma = core.entropy_production(log_p, threads)
+                    held["entropy_production"] = float(sigma.sum())
+                    held["entropy_production_field"] = sigma.reshape(self.log_density.shape)
+                if all(other in held for other in _ON_DEMAND):
+                    held.pop("_source", None)
+            if name in held:  # perhaps by another thread
+                return held[name]
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: all fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     _dims = {
         "log_density": ("grid",),
@@ -383,22 +409,24 @@ def _solve(
     log_density = log_p.reshape(whole.shape) - log_volume
     if not converged:
         raise _not_converged(log_density, info, rtol, whole)
-    core = whole._core if reweighted is None else reweighted
-    sigma = core.entropy_production(log_p, threads)
-    return SteadyState(
+    state = SteadyState(
         log_density=log_density,
         residual=info["residual"],
         kind="quasi-stationary" if escape_rate > 0 else "steady",
         escape_rate=escape_rate,
-        entropy_production=float(sigma.sum()),
-        entropy_production_field=sigma.reshape(whole.shape),
-        face_currents=None if whole.grid is None else core.face_currents(log_p, threads),
+        entropy_production=np.nan,
+        entropy_production_field=log_p,
+        face_currents=None,
         exit_rates=whole.exit_rates,
         discretisation_error=info["discretisation_error"],
         info=info,
         grid=whole.grid,
         variables=whole.variables,
     )
+    for name in _ON_DEMAND:
+        del state.__dict__[name]
+    state.__dict__["_source"] = (whole._core if reweighted is None else reweighted, log_p, threads)
+    return state
 
 
 def _unsettled(state: SteadyState) -> Any:

@@ -1,5 +1,7 @@
 """Steady states on grids against closed forms, exact laws and the NumPy twins."""
 
+import copy
+import dataclasses
 import functools
 import pickle
 import re
@@ -672,3 +674,28 @@ def test_tensor_whose_divergence_is_not_known():
 
 def test_chains_have_no_current():
     assert rt.steady_state(rt.Generator.from_rates([[0, 1], [1, 0]])).current is None
+
+
+def test_currents_and_entropy_production_are_computed_when_asked_for():
+    """The same as from the chain; in copies and files, too; and the chain is let go afterwards."""
+    x, y = sp.symbols("x y")
+    model = rt.Model.from_sympy([-x + 2 * y, -y - 2 * x], 1, variables=(x, y))
+    W = rt.generator(model, rt.Grid([(-3, 3)] * 2, (12, 10)))
+    state, other = rt.steady_state(W), rt.steady_state(W)
+    log_p = np.log(state.probability).ravel()
+    assert not {"entropy_production", "entropy_production_field", "face_currents"} & set(vars(state))
+    assert state.entropy_production == pytest.approx(W._core.entropy_production(log_p).sum())
+    assert state.entropy_production_field.sum() == pytest.approx(state.entropy_production)
+    assert "_source" in vars(state)
+    for ours, theirs in zip(state.face_currents, W._core.face_currents(log_p), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-15)
+    assert "_source" not in vars(state)
+    for copied in (pickle.loads(pickle.dumps(other)), copy.deepcopy(other), dataclasses.replace(other, residual=0.0)):
+        assert "_source" not in vars(copied)
+        assert copied.entropy_production == state.entropy_production
+        assert all(map(np.array_equal, copied.face_currents, state.face_currents))
+    with pytest.raises(AttributeError, match="'SteadyState' object has no attribute 'entropy'"):
+        rt.steady_state(W).entropy  # noqa: B018
+    ring = rt.steady_state(rt.Generator.from_rates([[0, 1, 2], [2, 0, 1], [1, 2, 0]]))
+    assert ring.face_currents is None
+    assert ring.entropy_production == pytest.approx(np.log(2))

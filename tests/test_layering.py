@@ -39,7 +39,7 @@ MAY_INCLUDE = {
     "finite_volume": ["generator", "model", "selling"],
     "direct": ["generator", "elementary"],
     "aggregate": ["generator"],
-    "balance": ["generator", "parallel"],
+    "balance": ["elementary", "generator", "parallel"],
     "multilevel": ["aggregate", "balance", "direct"],
     "mixing": ["generator"],
     "interpolate": ["grid"],

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "elementary_rows.h"
 #include "memory.h"
 
 enum { MOST_STRIPS = 16, SHORTEST_STRIP = 1 << 15 };
@@ -109,21 +110,17 @@ typedef struct {
     double largest[RTL_PARALLEL_PIECES];
 } loop_t;
 
-/* p_i = m_i 2^{k_i} with 1 <= m_i < 2 takes one exponential a state instead of one an
- * entry, and the ratio of any two is m_j / m_i with a shift of the exponent. */
+/* p_i = m_i 2^{k_i} takes one exponential a state instead of one an entry, and the
+ * ratio of any two is m_j / m_i with a shift of the exponent. */
 static void
 split_piece(void *data, size_t piece, size_t first, size_t last)
 {
-    static const double log_2 = 0.69314718055994530942;
     const loop_t *loop = data;
     double *mantissa = loop->work, *exponent = loop->work + loop->self->chain->n;
 
     (void) piece;
-    for (size_t i = first; i < last; i++) {
-        double k = floor(loop->in[i] / log_2);
-        exponent[i] = k;
-        mantissa[i] = exp(loop->in[i] - k * log_2);
-    }
+    rtl_elementary_rows_split(
+        loop->in + first, last - first, mantissa + first, exponent + first);
 }
 
 static void
@@ -263,7 +260,9 @@ later_part(const sweep_t *sweep, size_t i, size_t end)
 
     for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
         size_t j = (size_t) chain->source[e];
-        sum -= j - i < end - i ? value[e] * x[j] : 0.0;
+        if (j - i < end - i) {
+            sum -= value[e] * x[j];
+        }
     }
     return sum;
 }
@@ -282,12 +281,15 @@ forward_strip(const sweep_t *sweep, size_t strip)
     size_t end = end_of_strip(self, begin), reach = self->reach;
 
     for (size_t i = begin; i < end; i++) {
+        /* even strips know only themselves, odd ones also their neighbours */
+        size_t base = sweep->parity == 0 ? begin : end;
+        size_t size = i - base; /* wraps around */
         double sum = -sweep->b[i];
         for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
             size_t j = (size_t) chain->source[e];
-            /* even strips know only themselves, odd ones also their neighbours */
-            bool known = sweep->parity == 0 ? j - begin < i - begin : j - i >= end - i;
-            sum += known ? value[e] * x[j] : 0.0;
+            if (j - base < size) {
+                sum += value[e] * x[j];
+            }
         }
         x[i] = sum;
         if (i - begin >= reach) {

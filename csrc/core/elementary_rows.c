@@ -25,6 +25,21 @@ log_all_body(const double *x, size_t n, double *out)
 
 RTL_PROCESSOR_BUILD(log_all, (const double *x, size_t n, double *out), (x, n, out))
 
+RTL_PROCESSOR_INLINE int
+split_all_body(const double *x, size_t n, double *factor, double *exponent)
+{
+    for (size_t i = 0; i < n; i++) {
+        double t;
+        factor[i] = rtl_elementary_exp_reduced(x[i], &t);
+        exponent[i] = t - RTL_ELEMENTARY_ROUND;
+    }
+    return 0;
+}
+
+RTL_PROCESSOR_BUILD(split_all,
+    (const double *x, size_t n, double *factor, double *exponent),
+    (x, n, factor, exponent))
+
 void
 rtl_elementary_rows_exp(const double *x, size_t n, double *out)
 {
@@ -35,4 +50,10 @@ void
 rtl_elementary_rows_log(const double *x, size_t n, double *out)
 {
     log_all(x, n, out);
+}
+
+void
+rtl_elementary_rows_split(const double *x, size_t n, double *factor, double *exponent)
+{
+    split_all(x, n, factor, exponent);
 }

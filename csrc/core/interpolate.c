@@ -44,7 +44,7 @@ out:
 
 /* The coarse cell of an axis that holds the centre of fine cell i. */
 static size_t
-holder(const rtl_grid_t *coarse, const rtl_grid_t *fine, size_t axis, size_t i)
+find_holder(const rtl_grid_t *coarse, const rtl_grid_t *fine, size_t axis, size_t i)
 {
     size_t m = coarse->shape[axis], c = i * m / fine->shape[axis];
     double x = rtl_grid_centre(fine, axis, i);
@@ -64,7 +64,7 @@ static void
 locate(rtl_interpolate_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine,
     size_t axis, size_t i)
 {
-    size_t m = coarse->shape[axis], c = holder(coarse, fine, axis, i), low, high;
+    size_t m = coarse->shape[axis], c = find_holder(coarse, fine, axis, i), low, high;
     double x = rtl_grid_centre(fine, axis, i);
     double period = fine->edges[axis][fine->shape[axis]] - fine->edges[axis][0];
     bool wrap = fine->lower[axis] == RTL_PERIODIC;
@@ -86,6 +86,7 @@ locate(rtl_interpolate_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine
         b += period;
         x += x < a ? period : 0.0;
     }
+    self->holder[axis][i] = (int32_t) c;
     self->low[axis][i] = (int32_t) low;
     self->high[axis][i] = (int32_t) high;
     self->share[axis][i] = (x - a) / (b - a);
@@ -101,10 +102,12 @@ rtl_interpolate_init(rtl_interpolate_t *self, const rtl_grid_t *coarse,
         size_t n = fine->shape[k];
         self->fine_shape[k] = n;
         self->coarse_shape[k] = coarse->shape[k];
+        self->holder[k] = rtl_memory_alloc(n, sizeof(int32_t));
         self->low[k] = rtl_memory_alloc(n, sizeof(int32_t));
         self->high[k] = rtl_memory_alloc(n, sizeof(int32_t));
         self->share[k] = rtl_memory_alloc(n, sizeof(double));
-        if (self->low[k] == NULL || self->high[k] == NULL || self->share[k] == NULL) {
+        if (self->holder[k] == NULL || self->low[k] == NULL || self->high[k] == NULL ||
+            self->share[k] == NULL) {
             rtl_interpolate_free(self);
             return RTL_NO_MEMORY;
         }
@@ -122,6 +125,7 @@ void
 rtl_interpolate_free(rtl_interpolate_t *self)
 {
     for (size_t k = 0; k < RTL_MAX_DIM; k++) {
+        rtl_memory_free(self->holder[k]);
         rtl_memory_free(self->low[k]);
         rtl_memory_free(self->high[k]);
         rtl_memory_free(self->share[k]);
@@ -135,12 +139,14 @@ rtl_interpolate_parents(const rtl_interpolate_t *self, const rtl_grid_t *coarse,
 {
     memset(parent, 0, fine->n_cells * sizeof *parent);
     for (size_t k = 0; k < self->dim; k++) {
-        for (size_t i = 0; i < fine->shape[k]; i++) {
-            int32_t step = (int32_t) (holder(coarse, fine, k, i) * coarse->stride[k]);
-            size_t stride = fine->stride[k], block = stride * fine->shape[k];
-            for (size_t first = i * stride; first < fine->n_cells; first += block) {
+        size_t n = fine->shape[k], stride = fine->stride[k];
+        const int32_t *holder_of = self->holder[k];
+        for (size_t first = 0; first < fine->n_cells; first += n * stride) {
+            for (size_t i = 0; i < n; i++) {
+                int32_t step = holder_of[i] * (int32_t) coarse->stride[k];
+                int32_t *of_slice = parent + first + i * stride;
                 for (size_t s = 0; s < stride; s++) {
-                    parent[first + s] += step;
+                    of_slice[s] += step;
                 }
             }
         }
@@ -232,9 +238,12 @@ rtl_interpolate_add(const rtl_interpolate_t *self, const double *coarse, double 
     }
 }
 
+/* Logarithms of the volumes of cells, to be added with a sign: rows of the last axis
+ * have the same widths. */
 typedef struct {
     const rtl_grid_t *grid;
     double sign;
+    const double *log_width; /* of the last axis */
     double *y;
 } volumes_t;
 
@@ -242,18 +251,34 @@ static void
 volume_piece(void *data, size_t piece, size_t first, size_t last)
 {
     const volumes_t *volumes = data;
+    const rtl_grid_t *grid = volumes->grid;
+    size_t axis = grid->dim - 1, n = grid->shape[axis];
 
     (void) piece;
-    for (size_t i = first; i < last; i++) {
-        volumes->y[i] += volumes->sign * log(rtl_grid_volume(volumes->grid, i));
+    for (size_t row = first; row < last; row++) {
+        double *y = volumes->y + row * n, log_area = 0.0;
+        for (size_t k = 0; k < axis; k++) {
+            size_t index = rtl_grid_index(grid, row * n, k);
+            log_area += log(rtl_grid_width(grid, k, index));
+        }
+        for (size_t i = 0; i < n; i++) {
+            y[i] += volumes->sign * (log_area + volumes->log_width[i]);
+        }
     }
 }
 
+/* `work` has room for the widths of the last axis. */
 static void
-add_log_volume(const rtl_grid_t *grid, double sign, double *y, rtl_team_t team)
+add_log_volume(
+    const rtl_grid_t *grid, double sign, double *y, double *work, rtl_team_t team)
 {
-    volumes_t volumes = {grid, sign, y};
-    rtl_parallel_loop(volume_piece, &volumes, grid->n_cells, 1, team);
+    size_t axis = grid->dim - 1, n = grid->shape[axis];
+    volumes_t volumes = {grid, sign, work, y};
+
+    for (size_t i = 0; i < n; i++) {
+        work[i] = log(rtl_grid_width(grid, axis, i));
+    }
+    rtl_parallel_loop(volume_piece, &volumes, grid->n_cells / n, n, team);
 }
 
 int
@@ -266,10 +291,10 @@ rtl_interpolate_law(const rtl_grid_t *coarse, double *coarse_y, const rtl_grid_t
                               : rtl_interpolate_init(&interpolate, coarse, fine, true);
 
     if (status == 0) {
-        add_log_volume(coarse, -1.0, coarse_y, team);
+        add_log_volume(coarse, -1.0, coarse_y, work, team);
         memset(y, 0, fine->n_cells * sizeof *y);
         rtl_interpolate_add(&interpolate, coarse_y, y, work, team);
-        add_log_volume(fine, 1.0, y, team);
+        add_log_volume(fine, 1.0, y, work, team);
     }
     rtl_interpolate_free(&interpolate);
     rtl_memory_free(work);

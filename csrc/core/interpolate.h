@@ -12,9 +12,9 @@
 typedef struct {
     size_t dim;
     size_t fine_shape[RTL_MAX_DIM], coarse_shape[RTL_MAX_DIM];
-    int32_t
-        *low[RTL_MAX_DIM]; /* coarse centres on both sides of each fine one; owned */
-    int32_t *high[RTL_MAX_DIM]; /* owned */
+    int32_t *holder[RTL_MAX_DIM]; /* coarse cell around each fine centre; owned */
+    int32_t *low[RTL_MAX_DIM];    /* coarse centres on both sides of it; owned */
+    int32_t *high[RTL_MAX_DIM];   /* owned */
     double *
         share[RTL_MAX_DIM]; /* weight of the upper one, beyond [0, 1] at walls; owned */
 } rtl_interpolate_t;

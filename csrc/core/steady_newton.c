@@ -33,7 +33,7 @@ static const double warm_until = 1e-2;     /* residual above which steps may fai
 static const double sweeps_from = 0.1;     /* residual that sweeps repair first */
 static const double far_off = 0.5;         /* residual of no use */
 static const double warm_tolerance = 2e-3; /* of the linear solves */
-static const double last_tolerance = 1e-5; /* the smallest, of the last one */
+static const double last_tolerance = 1e-9; /* the smallest, of the last one */
 static const double newton_tolerance = 1e-3;
 static const double settled = 1e-9; /* change of log p that no longer matters: on grids
                                      * discretisation errors are far larger */

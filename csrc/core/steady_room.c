@@ -6,7 +6,7 @@
 
 #include "vector.h"
 
-enum { KRYLOV_VECTORS = 12, KRYLOV_RESTARTS = 3 };
+enum { KRYLOV_VECTORS = 6, KRYLOV_RESTARTS = 7 };
 
 static int
 init(rtl_steady_room_t *self, size_t n, rtl_team_t team)

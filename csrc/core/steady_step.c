@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "direct.h"
+#include "elementary_rows.h"
 #include "parallel.h"
 
 typedef struct {
@@ -27,33 +28,62 @@ top_piece(void *data, size_t piece, size_t first, size_t last)
     step->largest[piece] = top;
 }
 
+enum { BLOCK = 512 };
+
 static void
 mean_piece(void *data, size_t piece, size_t first, size_t last)
 {
     step_t *step = data;
-    double sum = 0.0, weighted = 0.0;
+    double sum = 0.0, weighted = 0.0, p[BLOCK];
 
-    for (size_t i = first; i < last; i++) {
-        double p = exp(step->y[i] - step->top);
-        sum += p;
-        weighted += p * (1.0 + step->z[i]);
+    for (size_t begin = first; begin < last; begin += BLOCK) {
+        size_t n = last - begin < BLOCK ? last - begin : BLOCK;
+        const double *y = step->y + begin, *z = step->z + begin;
+        for (size_t i = 0; i < n; i++) {
+            p[i] = y[i] - step->top;
+        }
+        rtl_elementary_rows_exp(p, n, p);
+        for (size_t i = 0; i < n; i++) {
+            sum += p[i];
+            weighted += p[i] * (1.0 + z[i]);
+        }
     }
     step->sum[piece] = sum;
     step->weighted[piece] = weighted;
+}
+
+/* y_i += log(a z_i + b), the argument kept from `floor` */
+static void
+add_log(const step_t *step, double a, double b, size_t first, size_t last)
+{
+    double x[BLOCK], floor = step->floor;
+
+    for (size_t begin = first; begin < last; begin += BLOCK) {
+        size_t n = last - begin < BLOCK ? last - begin : BLOCK;
+        const double *z = step->z + begin;
+        double *y = step->y + begin;
+        for (size_t i = 0; i < n; i++) {
+            double factor = a * z[i] + b;
+            x[i] = factor > floor ? factor : floor; /* nan, too */
+        }
+        rtl_elementary_rows_log(x, n, x);
+        for (size_t i = 0; i < n; i++) {
+            y[i] += x[i];
+        }
+    }
 }
 
 static void
 step_piece(void *data, size_t piece, size_t first, size_t last)
 {
     const step_t *step = data;
-    const double *z = step->z;
     double mean = step->mean;
 
     (void) piece;
-    for (size_t i = first; i < last; i++) {
-        double factor =
-            fabs(mean) > step->floor ? (1.0 + z[i]) / mean : 2.0 + z[i] - mean;
-        step->y[i] += log(fmax(factor, step->floor));
+    if (fabs(mean) > step->floor) {
+        add_log(step, 1.0 / mean, 1.0 / mean, first, last);
+    } else {
+        add_log(step, 1.0, 2.0 - mean, first, last);
     }
 }
 
@@ -80,23 +110,18 @@ rtl_steady_step_in_p(
     rtl_parallel_loop(step_piece, &step, n, 1, team);
 }
 
-/* y += log x */
 static void
 add_log_piece(void *data, size_t piece, size_t first, size_t last)
 {
-    const step_t *step = data;
-
     (void) piece;
-    for (size_t i = first; i < last; i++) {
-        step->y[i] += log(fmax(step->z[i], DBL_MIN));
-    }
+    add_log(data, 1.0, 0.0, first, last);
 }
 
 void
 rtl_steady_step_sweep(
     const rtl_balance_t *balance, int n_sweeps, double *y, double *work)
 {
-    step_t step = {.z = work, .y = y};
+    step_t step = {.z = work, .y = y, .floor = DBL_MIN};
     size_t n = balance->chain->n;
 
     for (size_t i = 0; i < n; i++) {

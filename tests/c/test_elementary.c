@@ -127,11 +127,39 @@ test_rows(void)
     rtl_processor_use_portable(false);
 }
 
+/* Factors and exponents of numbers whose exponentials overflow, by both builds. */
+static void
+test_split(void)
+{
+    enum { MANY = 2000 };
+    static double x[MANY], factor[2][MANY], exponent[2][MANY];
+    double worst = 0.0;
+
+    for (size_t i = 0; i < MANY; i++) {
+        x[i] = 1e4 * (2.0 * fraction(i) - 1.0);
+    }
+    for (int portable = 0; portable < 2; portable++) {
+        rtl_processor_use_portable(portable == 1);
+        rtl_elementary_rows_split(x, MANY, factor[portable], exponent[portable]);
+    }
+    rtl_processor_use_portable(false);
+    CHECK(memcmp(factor[0], factor[1], sizeof factor[0]) == 0);
+    CHECK(memcmp(exponent[0], exponent[1], sizeof exponent[0]) == 0);
+    for (size_t i = 0; i < MANY && LDBL_MAX_EXP > 16000; i++) {
+        CHECK(factor[0][i] > 0.5 && factor[0][i] < 2.0);
+        CHECK(exponent[0][i] == floor(exponent[0][i]));
+        long double exact = ldexpl(expl(x[i]), -(int) exponent[0][i]);
+        worst = fmax(worst, ulps(factor[0][i], exact));
+    }
+    CHECK(worst < 1.0 + slack());
+}
+
 int
 main(void)
 {
     test_accuracy();
     test_rows();
+    test_split();
     test_sine();
     test_special_values();
     return 0;

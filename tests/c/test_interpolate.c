@@ -122,7 +122,7 @@ main(void)
     test_periodic_interpolation();
     test_parents();
     make_grid(&grid, 2, 16, 2.2, RTL_REFLECTING);
-    CHECK(check_every_allocation_failure(coarsen_and_interpolate, &grid) == 10);
+    CHECK(check_every_allocation_failure(coarsen_and_interpolate, &grid) == 12);
     rtl_grid_free(&grid);
     return 0;
 }
