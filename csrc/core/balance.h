@@ -29,7 +29,7 @@ int rtl_balance_init(rtl_balance_t *self, const rtl_generator_t *chain, rtl_team
 void rtl_balance_free(rtl_balance_t *self);
 
 /* value at y. Ratios p_j / p_i are kept within e^-690 .. e^690. `work`, (2, n), is left
- * with p = work[i] 2^work[n + i], 1/2 < work[i] < 2. */
+ * with p = work[i] 2^work[n + i], 1 <= work[i] < 2. */
 void rtl_balance_update(rtl_balance_t *self, const double *y, double *work);
 
 /* p_i / p_j from what rtl_balance_update left in work. */

@@ -29,9 +29,10 @@ RTL_PROCESSOR_INLINE int
 split_all_body(const double *x, size_t n, double *factor, double *exponent)
 {
     for (size_t i = 0; i < n; i++) {
-        double t;
-        factor[i] = rtl_elementary_exp_reduced(x[i], &t);
-        exponent[i] = t - RTL_ELEMENTARY_ROUND;
+        double t, y = rtl_elementary_exp_reduced(x[i], &t);
+        double low = rtl_elementary_select(y < 1.0, 1.0, 0.0);
+        factor[i] = y + low * y;
+        exponent[i] = (t - RTL_ELEMENTARY_ROUND) - low;
     }
     return 0;
 }

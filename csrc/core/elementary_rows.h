@@ -9,7 +9,7 @@
 void rtl_elementary_rows_exp(const double *x, size_t n, double *out);
 void rtl_elementary_rows_log(const double *x, size_t n, double *out);
 
-/* exp x = factor 2^exponent, the exponent whole, the factor between 1/2 and 2 and good
+/* exp x = factor 2^exponent, the exponent whole, 1 <= factor < 2 and good
  * to an ulp for |x| < 1e6. */
 void rtl_elementary_rows_split(
     const double *x, size_t n, double *factor, double *exponent);

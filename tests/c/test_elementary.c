@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <float.h>
-
 #include "elementary_rows.h"
 #include "elementary_sine.h"
 #include "test.h"
@@ -145,9 +143,14 @@ test_split(void)
     rtl_processor_use_portable(false);
     CHECK(memcmp(factor[0], factor[1], sizeof factor[0]) == 0);
     CHECK(memcmp(exponent[0], exponent[1], sizeof exponent[0]) == 0);
-    for (size_t i = 0; i < MANY && LDBL_MAX_EXP > 16000; i++) {
-        CHECK(factor[0][i] > 0.5 && factor[0][i] < 2.0);
+    volatile long double range = 9999.0L;
+    bool wide = isfinite(expl(range)); /* not under valgrind */
+    for (size_t i = 0; i < MANY; i++) {
+        CHECK(factor[0][i] >= 1.0 && factor[0][i] < 2.0);
         CHECK(exponent[0][i] == floor(exponent[0][i]));
+        if (!wide && fabs(x[i]) > 700.0) {
+            continue;
+        }
         long double exact = ldexpl(expl(x[i]), -(int) exponent[0][i]);
         worst = fmax(worst, ulps(factor[0][i], exact));
     }
