@@ -143,15 +143,14 @@ test_split(void)
     rtl_processor_use_portable(false);
     CHECK(memcmp(factor[0], factor[1], sizeof factor[0]) == 0);
     CHECK(memcmp(exponent[0], exponent[1], sizeof exponent[0]) == 0);
-    volatile long double range = 9999.0L;
-    bool wide = isfinite(expl(range)); /* not under valgrind */
+    bool wide = slack() == 0.0; /* else long doubles overflow, too */
     for (size_t i = 0; i < MANY; i++) {
         CHECK(factor[0][i] >= 1.0 && factor[0][i] < 2.0);
         CHECK(exponent[0][i] == floor(exponent[0][i]));
         long double exact = ldexpl(expl(x[i]), -(int) exponent[0][i]);
         worst = fmax(worst, wide ? ulps(factor[0][i], exact) : 0.0);
     }
-    CHECK(worst < 1.0 + slack());
+    CHECK(worst < 1.0);
 }
 
 int
