@@ -38,12 +38,10 @@ def of_gamma(n):
     """fit_gamma, estimate_density and R in bins, of systems that obey the law."""
     for system in (ring, plane):
         name = system.__name__
-        for seed, paths, grid, gamma, exact in data_sets(system, n):
+        for _, paths, grid, gamma, exact in data_sets(system, n):
             for method in ("poisson", "regression", "split-halves"):
                 for confidence in (0.68, 0.95):
-                    fit = rt.fit_gamma(
-                        paths, at=grid, method=method, lags=1, rng=seed, n_replicates=100, confidence=confidence
-                    )
+                    fit = rt.fit_gamma(paths, at=grid, method=method, lags=1, confidence=confidence)
                     if np.isfinite(fit.gamma):
                         note_interval(f"fit_gamma, {method}, {name}", fit.low, fit.high, gamma, confidence)
             for method in ("bins", "knn"):

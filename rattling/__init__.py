@@ -4,10 +4,11 @@ from rattling import apriori, blowtorch, datasets, engineering, systems, thermod
 from rattling._config import show_config
 from rattling._core import ConvergenceError, ReducibleError
 from rattling.decomposition import LocalGlobal, local_global
-from rattling.density import DensityField, GammaFit, estimate_density, fit_gamma
+from rattling.density import DensityField, estimate_density
 from rattling.estimators import RattlingField, estimate_rattling
 from rattling.evolution import Evolution, RelaxationModes, evolve, relaxation_times
 from rattling.fokker_planck import AccuracyWarning, SteadyState, generator, steady_state
+from rattling.gamma import GammaFit, fit_gamma
 from rattling.grids import Grid
 from rattling.intervals import Intervals
 from rattling.jumps import JumpPaths

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rattling.density import GammaFit
     from rattling.estimators import RattlingField
+    from rattling.gamma import GammaFit
     from rattling.trajectories import Trajectories
     from rattling.windows import WindowedRattling
 

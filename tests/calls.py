@@ -150,7 +150,7 @@ GOOD = {
     "windowed_rattling": lambda: rt.windowed_rattling(tracks.x[0], 0.05, 0.5).rattling,
     "estimate_density": lambda: rt.estimate_density(one_track, at=line).log_density,
     "estimate_density, knn": lambda: rt.estimate_density(tracks, at=at, method="knn").log_density,
-    "fit_gamma": lambda: rt.fit_gamma(one_track, at=line, n_replicates=20, rng=SEED).gamma,
+    "fit_gamma": lambda: rt.fit_gamma(one_track, at=line).gamma,
     "typicality": lambda: rt.typicality(solved.log_density, uneven_r, volume=line.volumes, weights="probability").gamma,
     "typicality, intervals": lambda: rt.typicality(solved.log_density, uneven_r).intervals(n=20, rng=SEED).low,
     "local_global": lambda: rt.local_global(W).gamma,

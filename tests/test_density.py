@@ -1,15 +1,10 @@
-"""Densities and gamma from data: against brute force, exact laws, and the errors they claim."""
-
-import types
+"""Densities from data: against brute force, exact laws, and the errors they claim."""
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
 from scipy.special import polygamma
 
 import rattling as rt
-from rattling import density
-from rattling.estimators import BinSums
 
 RING = rt.Grid((0, 2 * np.pi), 12, "periodic")
 
@@ -108,128 +103,3 @@ def test_density_bad_arguments(change, message):
     x = np.random.default_rng(1).uniform(size=(4, 100, 1))
     with pytest.raises(ValueError, match=message):
         rt.estimate_density(**{"trajectories_or_array": x, "at": rt.Grid((0, 1), 4)} | change)
-
-
-# --- gamma --------------------------------------------------------------------------------
-
-
-def test_corrected_score_maximises_the_corrected_likelihood():
-    rng = np.random.default_rng(1)
-    r, variance, volume = rng.normal(size=50), rng.uniform(0, 0.2, size=50), rng.uniform(1, 2, size=50)
-    counts = rng.poisson(20 * volume * np.exp(-0.8 * r))
-
-    def minus_likelihood(gamma):
-        log_z = np.log(np.sum(volume * np.exp(-gamma * r - gamma**2 * variance / 2)))
-        return gamma * counts @ r + counts.sum() * log_z
-
-    expected = minimize_scalar(minus_likelihood, bounds=(0, 2), method="bounded", options={"xatol": 1e-10}).x
-    got = density._corrected_score(r, variance, volume, counts @ r / counts.sum())
-    assert got == pytest.approx(expected, abs=1e-6)
-
-
-def test_correction_removes_attenuation():
-    """Gaussian errors a third as large as R itself: the naive gamma is a tenth too small."""
-    rng = np.random.default_rng(1)
-    naive, corrected = [], []
-    for _ in range(200):
-        r = rng.normal(size=400)
-        counts = rng.poisson(50 * np.exp(-1.2 * r))
-        seen = r + rng.normal(size=400) / 3
-        mean = counts @ seen / counts.sum()
-        naive.append(density._corrected_score(seen, np.zeros(400), np.ones(400), mean))
-        corrected.append(density._corrected_score(seen, np.full(400, 1 / 9), np.ones(400), mean))
-    assert np.mean(naive) < 1.1
-    assert abs(np.mean(corrected) - 1.2) < 4 * np.std(corrected) / np.sqrt(200)
-
-
-def test_errors_that_swamp_r_leave_no_gamma():
-    assert np.isnan(density._corrected_score(np.array([0.0, 0.1]), np.ones(2), np.ones(2), 0.05))
-
-
-def test_sums_of_blocks_are_sums_of_all():
-    from rattling._paths import read_paths
-
-    paths = read_paths(ring_paths(n_paths=3, n_steps=500), None, None, (1, 2))
-    bins = BinSums(paths, (1, 2), "none", 1, RING)
-    whole = bins.sum(paths.begin, paths.end, None)
-    parts = sum(bins.sum(begin, end, None) for begin, end in paths.blocks(7, 2))
-    lost = (whole - parts)[:, -2:]  # pairs of starts, 1 and 2 apart, in different blocks
-    assert (lost >= 0).all() and lost.sum() <= 7 * 3
-    np.testing.assert_allclose(parts[:, :-2], whole[:, :-2], rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("method", ["poisson", "regression", "split-halves"])
-def test_intervals_cover(method):
-    """40 data sets: 68 and 95 % intervals hold gamma = 2 about as often as they say.
-    `benchmarks/bench_gamma.py` does 200 and more systems."""
-    inside = []
-    for seed in range(40):
-        fit = rt.fit_gamma(
-            ring_paths(seed, n_steps=1000), at=RING, method=method, lags=1, rng=seed, n_replicates=100
-        )
-        z = abs(fit.gamma - 2) / (fit.high - fit.gamma) * 2.04
-        inside.append((z < 1.015, z < 2.04))
-    share = np.mean(inside, axis=0)
-    assert abs(share[0] - 0.683) < 3 * np.sqrt(0.683 * 0.317 / 40) and share[1] >= 0.85
-
-
-def test_gamma_with_given_rattling():
-    """Cells without states count, where R is known there; its errors widen the interval."""
-    paths = ring_paths(1)
-    model = rt.Model.from_sympy("0", "1 + sin(x)/2", variables="x")
-    exact = rt.exact_rattling(model, RING)
-    fit = rt.fit_gamma(paths, at=RING, rattling=exact, rng=1)
-    assert fit.reliability == 1 and fit.gamma == fit.gamma_uncorrected and fit.n_used == 12
-    assert fit.low < 2 < fit.high
-    local = rt.estimate_rattling(paths, at=RING)
-    assert abs(rt.fit_gamma(paths, at=RING, rattling=local, rng=1).gamma - fit.gamma) < 0.2
-    half = rt.Grid((0, 2), 4)
-    ends = rt.fit_gamma(paths.x % 2, paths.dt, at=half, rattling=[0.0, 0.1, 0.2, 0.3], rng=1)
-    assert ends.n_used == 4
-    with pytest.raises(ValueError, match=r"rattling must have the shape of the grid, \(12,\); got \(3,\)"):
-        rt.fit_gamma(paths, at=RING, rattling=np.zeros(3))
-    with pytest.raises(ValueError, match="rattling must be None for method 'split-halves'"):
-        rt.fit_gamma(paths, at=RING, rattling=exact, method="split-halves")
-
-
-def test_gamma_is_reproducible_and_a_result(tmp_path):
-    paths = ring_paths(n_steps=200)
-    fits = [rt.fit_gamma(paths, at=RING, rng=3, threads=threads, n_replicates=50) for threads in (1, 2)]
-    np.testing.assert_array_equal(fits[0].replicates, fits[1].replicates)
-    assert "gamma" in fits[0].summary() and "95 % interval" in fits[0].summary()
-    fits[0].save(tmp_path / "fit.npz")
-    assert rt.GammaFit.load(tmp_path / "fit.npz").gamma == fits[0].gamma
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"method": "bayes"}, "method must be one of 'poisson', 'regression', 'split-halves'"),
-        ({"confidence": 1.0}, "confidence must be between 0 and 1; got 1.0"),
-        ({"n_replicates": 1}, "n_replicates must be at least 2"),
-        ({"trajectories_or_array": np.zeros((6, 1))}, "too few increments for 32 blocks"),
-        ({"trajectories_or_array": np.full((600, 1), 0.3)}, "R is known well enough in 0 cells only"),
-    ],
-)
-def test_gamma_bad_arguments(change, message):
-    x = np.random.default_rng(1).uniform(size=(4, 100, 1))
-    with pytest.raises(ValueError, match=message):
-        rt.fit_gamma(**{"trajectories_or_array": x, "dt": 0.1, "at": rt.Grid((0, 1), 4)} | change)
-
-
-@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e6])
-def test_slopes_of_any_size_are_found(scale):
-    """Two cells, one of which has nine tenths of the data; and a law in which nearly all is in one cell."""
-    zero = np.zeros(2)
-    got = density._corrected_score(np.array([0.0, scale]), zero, np.ones(2), 0.1 * scale)
-    assert got == pytest.approx(np.log(9) / scale, rel=1e-9)
-    r = scale * np.array([0.0, 1e-3, 1.0, 2.0])
-    got = density._corrected_score(r, np.zeros(4), np.ones(4), 1e-6 * r[1])
-    assert got == pytest.approx(np.log(1e6 - 1) / r[1], rel=1e-6)
-
-
-def test_halves_without_common_cells_give_nan():
-    data = types.SimpleNamespace(
-        halves=np.zeros(2), used=np.ones(2, bool), sums=np.ones((2, 2, 1)), rattling=lambda weights, rng: (np.ones(2),)
-    )
-    assert np.isnan(density._split_halves(data, np.ones(2), None)).all(), "two cells are too few"

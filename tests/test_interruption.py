@@ -124,7 +124,7 @@ LONG = {
     "windowed_rattling": lambda: rt.windowed_rattling(track(), 0.01, 10.0),
     "estimate_density, bins": lambda: rt.estimate_density(wandering(), at=flat(200)),
     "estimate_density, knn": lambda: rt.estimate_density(wandering(), at=at(20_000), method="knn"),
-    "fit_gamma": lambda: rt.fit_gamma(wandering(), at=flat(40), n_replicates=2000, rng=1),
+    "fit_gamma": lambda: rt.fit_gamma(wandering(), at=flat(200)),
     "exact_rattling": lambda: rt.exact_rattling(tensor(), flat(2500)),
     "typicality": lambda: rt.typicality(*cells()),
     "Typicality.intervals": lambda: rt.typicality(*(a[:20_000] for a in cells())).intervals(n=500, rng=1),

@@ -227,7 +227,7 @@ def test_density_and_gamma_from_paths(ax):
     density = rattling.estimate_density(paths, at=grid)
     density.plot(ax)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), np.exp(density.log_density))
-    fit = rattling.fit_gamma(paths, at=grid, n_replicates=20, rng=1)
+    fit = rattling.fit_gamma(paths, at=grid)
     ax = fit.plot(Figure().add_subplot())
     x, y = ax.lines[-1].get_data()
     assert np.diff(y)[0] / np.diff(x)[0] == pytest.approx(-fit.gamma)
