@@ -3,6 +3,7 @@
 
 #include "bins.h"
 #include "estimate.h"
+#include "processor.h"
 #include "test.h"
 
 enum { CELLS = 3, PATHS = 2, TIMES = 12 };
@@ -317,6 +318,82 @@ test_count(void)
     rtl_grid_free(&grid);
 }
 
+/* The cell of a number by going through the edges; the last edge belongs to the last.
+ */
+static size_t
+cell_of(const double *axis, size_t n, double x)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (x >= axis[i] && (x < axis[i + 1] || (i + 1 == n && x == axis[n]))) {
+            return i;
+        }
+    }
+    return n;
+}
+
+/* Starts on edges, as near to them as can be, amid cells and far outside, in equal
+ * cells and in others. */
+static void
+check_cells(size_t dim, double bend)
+{
+    enum { SIDE = 7, STATES = 4001, MOST = SIDE * SIDE * SIDE };
+    static double x[STATES * 3], sums[MOST * 40];
+    double axis[SIDE + 1], expected[MOST] = {0.0};
+    const double *axes[] = {axis, axis, axis}, period[3] = {0.0};
+    const rtl_boundary_t sides[] = {RTL_REFLECTING, RTL_REFLECTING, RTL_REFLECTING};
+    size_t shape[] = {SIDE, SIDE, SIDE}, cells = 1;
+    rtl_grid_t grid;
+    data_t data;
+
+    for (size_t i = 0; i <= SIDE; i++) {
+        axis[i] = -0.3 + 0.1 * (double) i + bend * (double) (i * i);
+    }
+    for (size_t i = 0; i < STATES * dim; i++) {
+        size_t edge = i * 7919 % (SIDE + 1);
+        double at = axis[edge], inside = at + 0.1 * sin((double) i);
+        const double near[] = {at, nextafter(at, 9.0), nextafter(at, -9.0), at + 1e-8,
+            inside, inside, inside, 1e300 * sin((double) i)};
+        x[i] = near[i * 104729 / 64 % 8];
+    }
+    memset(sums, 0, sizeof sums);
+    CHECK(rtl_grid_init(&grid, dim, shape, axes, sides, sides) == 0);
+    make_data(&data, x, 1, STATES, 1.0, 1, 0);
+    data.increments.dim = data.bins.terms.dim = dim;
+    data.increments.period = period;
+    data.bins.grid = &grid;
+    CHECK(rtl_bins_sum(&data.bins, &data.increments, sums, NULL) == 0);
+    for (size_t k = 0; k < dim; k++) {
+        cells *= SIDE;
+    }
+    for (size_t i = 0; i + 1 < STATES; i++) {
+        size_t cell = 0;
+        for (size_t k = 0; k < dim && cell < cells; k++) {
+            size_t own = cell_of(axis, SIDE, x[i * dim + k]);
+            cell = own == SIDE ? cells : cell + own * grid.stride[k];
+        }
+        if (cell < cells) {
+            expected[cell] += 1.0;
+        }
+    }
+    for (size_t cell = 0; cell < cells; cell++) {
+        CHECK(sums[cell * rtl_bins_size(dim, 1, 1, false)] == expected[cell]);
+    }
+    rtl_grid_free(&grid);
+}
+
+static void
+test_cells(void)
+{
+    for (int portable = 0; portable < 2; portable++) {
+        rtl_processor_use_portable(portable == 1);
+        for (size_t dim = 1; dim <= 3; dim++) {
+            check_cells(dim, 0.0);
+            check_cells(dim, 0.01);
+        }
+    }
+    rtl_processor_use_portable(false);
+}
+
 static int
 run(void *monitor)
 {
@@ -350,6 +427,7 @@ main(void)
     test_bad_arguments();
     test_parts();
     test_count();
+    test_cells();
     CHECK(check_every_allocation_failure(run, NULL) == 3);
     CHECK(run(&monitor) == RTL_INTERRUPTED);
     return 0;
