@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from rattling._paths import Paths
-    from rattling._typing import Hook, Progress
+    from rattling._typing import Hook, Progress, Seed
 
 _NOISE = ("none", "covariance")
 _BLOCKS = 32
@@ -115,6 +116,8 @@ def fit_gamma(
     noise: str = "none",
     times: object = None,
     confidence: float = 0.95,
+    n_replicates: int | None = None,
+    rng: Seed = None,
     threads: int | None = None,
     progress: Progress = False,
 ) -> GammaFit:
@@ -138,6 +141,8 @@ def fit_gamma(
         cells (method "bins").
     confidence : float
         Probability that the interval is to hold gamma.
+    n_replicates, rng : optional
+        Deprecated and without effect: nothing is drawn any more.
 
     Returns
     -------
@@ -185,6 +190,9 @@ def fit_gamma(
     >>> bool(fit.low < 2 < fit.high)
     True
     """
+    for name, given in (("n_replicates", n_replicates), ("rng", rng)):
+        if given is not None:
+            warnings.warn(f"{name} has no effect: nothing is drawn any more; leave it out", DeprecationWarning, 2)
     choice("method", method, tuple(_FITS))
     choice("noise", noise, _NOISE)
     if not 0 < number("confidence", confidence) < 1:

@@ -181,3 +181,10 @@ def test_halves_without_common_cells_give_nan():
     x[1::2, :30] += 1.0
     fit = rt.fit_gamma(x, 1.0, at=rt.Grid((0, 1.5), 3), method="split-halves", lags=1)
     assert fit.n_used == 3 and np.isnan([fit.gamma, fit.stderr, fit.low, fit.high]).all()
+
+
+@pytest.mark.parametrize("argument", [{"rng": 1}, {"n_replicates": 200}])
+def test_arguments_of_draws_are_deprecated(argument):
+    paths = ring_paths(1)
+    with pytest.warns(DeprecationWarning, match=f"{next(iter(argument))} has no effect: .* leave it out"):
+        assert rt.fit_gamma(paths, at=RING, **argument).gamma == rt.fit_gamma(paths, at=RING).gamma
