@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.signal
 import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -184,6 +185,23 @@ def test_bins_twin(lags):
     assert_like_twin(field, cells)
     assert field.n_outside == 4 * (150 - lags[-1]) - sum(cell["count"] for cell in cells.values()) > 0
     assert field.n_invalid == np.isnan(field.rattling).sum()
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
+@pytest.mark.parametrize("noise", ["none", "covariance"])
+def test_bins_twin_in_any_dimension(noise, dim):
+    """Cells with many increments, whose places are seen with errors."""
+    noises = np.random.default_rng(8).normal(size=(2, 4, 1000, dim))
+    x = scipy.signal.lfilter([0.4], [1, -0.9], noises[0], axis=1) + 0.05 * noises[1]
+    grid = Grid([(-2, 2)] * dim, 2)
+    field = estimate_rattling(x, 0.1, at=grid, lags=(1, 3), noise=noise)
+    cells = twin.bins(x, 0.1, grid, (1, 3), noise=noise)
+    many = {index: cell for index, cell in cells.items() if cell["count"] >= 200}
+    assert many
+    for index, cell in many.items():
+        for name in ("rattling", "stderr", "n_eff", "drift", "covariance"):
+            value = getattr(field, name)[index]
+            np.testing.assert_allclose(value, cell[name], rtol=1e-9, atol=1e-9, err_msg=f"{name} {index}")
 
 
 @pytest.mark.parametrize("lags", [(1,), (1, 2)])

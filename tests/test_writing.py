@@ -182,6 +182,17 @@ def test_output_that_cannot_be_written(arguments):
     assert (closed.returncode, closed.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_reads_any_more(unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "rattling", "report", "double_well"]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with os.fdopen(writer, "w") as pipe:
+        run = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, env=environment)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_killed_by_ctrl_c_while_saving(tmp_path, monkeypatch):
     path = tmp_path / "file.npz"
     save_state(path)

@@ -394,6 +394,26 @@ test_cells(void)
     rtl_processor_use_portable(false);
 }
 
+/* A first poll after so many numbers were added; with long lags a start adds many. */
+static void
+check_first_poll(size_t n_times, size_t lag)
+{
+    rtl_monitor_t monitor = {.poll = stop_at_once};
+    rtl_grid_t grid;
+    data_t data;
+    result_t got;
+    double *x = rtl_memory_alloc(n_times, sizeof *x);
+
+    CHECK(x != NULL);
+    make_grid(&grid, RTL_REFLECTING);
+    make_data(&data, x, 1, n_times, 1.0, 1, lag);
+    CHECK(estimate(&data, no_period, &grid, &got, &monitor) == RTL_INTERRUPTED);
+    size_t size = rtl_bins_size(1, 2, lag, false);
+    CHECK(monitor.done * (double) (n_times * size) < 4e6);
+    rtl_grid_free(&grid);
+    rtl_memory_free(x);
+}
+
 static int
 run(void *monitor)
 {
@@ -428,6 +448,8 @@ main(void)
     test_parts();
     test_count();
     test_cells();
+    check_first_poll(100000, 128);
+    check_first_poll(1000000, 2);
     CHECK(check_every_allocation_failure(run, NULL) == 3);
     CHECK(run(&monitor) == RTL_INTERRUPTED);
     return 0;
