@@ -8,6 +8,7 @@ import sympy as sp
 from reference import escape as twin
 from reference import finite_volume as fv
 from reference import steady as steady_twin
+from scipy import linalg as linalg_dense
 from scipy import special
 from scipy.sparse import linalg
 
@@ -278,6 +279,30 @@ class TestAbsorbing:
         assert "quasi-stationary" in repr(state)
         assert "escape_rate" in repr(state)
         assert rt.steady_state(still(1, 1.0), rt.Grid((0, 1), 20)).kind == "steady"
+
+    def test_each_side_of_a_corner_takes_its_own(self):
+        """J = -2 D_k p/h_k at absorbing sides, also where two of them meet."""
+        D = np.array([0.2, 1.0])
+        state = rt.steady_state(still(2, D), rt.Grid([(0, 1), (0, 2)], (7, 9), "absorbing"))
+        p, scale = state.density, state.density.max()
+        for k, J in enumerate(state.face_currents):
+            p_k, J_k = np.moveaxis(p, k, 0), np.moveaxis(J, k, 0)
+            rate = 2 * D[k] / np.diff(state.grid.edges(k))[0]
+            np.testing.assert_allclose(J_k[[0, -1]], rate * p_k[[0, -1]] * [[-1], [1]], atol=1e-9 * scale)
+
+    @pytest.mark.parametrize("depth", [10, 15])
+    def test_two_parts_that_escape_about_as_fast(self, depth):
+        """Steps that shrink slowly are as far from the end as what they shrink to adds up to."""
+        model = rt.Model.from_sympy(f"-{depth}*(4*x*(x**2 - 1) + 0.01)", 1, variables="x")
+        W = rt.generator(model, rt.Grid((-1.3, 1.3), 60, "absorbing"))
+        matrix = W.matrix.toarray()
+        up, down = np.diag(matrix, -1), np.diag(matrix, 1)
+        rates, modes = linalg_dense.eigh_tridiagonal(np.diag(matrix), np.sqrt(up * down))
+        assert rates[-1] / rates[-2] > 0.9
+        log_p = np.log(np.abs(modes[:, -1])) + np.append(0, np.cumsum(np.log(up / down))) / 2
+        log_p -= np.log(np.exp(log_p).sum())
+        state = rt.steady_state(W, rtol=1e-8)
+        np.testing.assert_allclose(np.log(state.probability), log_p, atol=2e-7)
 
     def test_log_mean_flux_is_refused(self):
         with pytest.raises(ValueError, match="log-mean"):

@@ -412,9 +412,11 @@ def well(circulation, diffusion=1, phi=2 * (X**2 - 1) ** 2 + 2 * Y**2 + X * Y / 
     return rt.Model.with_steady_state(phi, [diffusion, diffusion], circulation, variables=(X, Y))
 
 
-def test_log_mean_twin():
+@pytest.mark.parametrize("stretch", [0.0, 0.6])
+def test_log_mean_twin(stretch):
     model = rt.Model.from_sympy([-X + 6 * Y, -Y - 6 * X], 1, variables=(X, Y))
-    grid = rt.Grid([(-2, 2)] * 2, (12, 12))
+    s = np.linspace(-1, 1, 13)
+    grid = rt.Grid.from_edges([s * (2 - stretch + stretch * s**2)] * 2, "reflecting")
     W = rt.generator(model, grid)
     free = rt.generator(rt.Model.from_sympy([0, 0], 1, variables=(X, Y)), grid)
     expected = log_mean_twin.solve(W.matrix.toarray(), free.matrix.toarray())

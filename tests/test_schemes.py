@@ -34,10 +34,16 @@ def diagonal(x):
     return np.diag([1 + 0.3 * np.sin(x[0]), 0.5 + 0.2 * np.cos(x[1])])
 
 
+def commuting(x):
+    """Two sources that both move x, in proportion to x + 2."""
+    return np.array([[0.3 * (x[0] + 2), 0.2 * (x[0] + 2)], [0 * x[1], 0.25 * (x[1] + 2)]])
+
+
 NOISES = {
     one_source: [["1 + 0.3*sin(x)"], ["0.5*cos(y)"]],
     three_sources: [["0.4 + 0.1*y", "0.2", "0.3*sin(x)"], ["0.1", "0.3 + 0.2*x**2", "0.2"]],
     diagonal: ["1 + 0.3*sin(x)", "0.5 + 0.2*cos(y)"],
+    commuting: [["3*(x + 2)/10", "(x + 2)/5"], ["0", "(y + 2)/4"]],
 }
 
 

@@ -89,6 +89,23 @@ match(void *data)
     return status;
 }
 
+/* A link that is weak beside one of its states' strongest joins it to the other's. */
+static void
+test_strong_beside_one(void)
+{
+    const int64_t source[] = {0, 1, 2, 3, 1, 2}, target[] = {1, 0, 3, 2, 2, 1};
+    const double rate[] = {1.0, 1.0, 1e-6, 1e-6, 1e-8, 1e-8}, y[4] = {0.0};
+    int32_t group[4];
+    size_t n_groups, bad;
+    rtl_generator_t chain;
+
+    CHECK(
+        rtl_generator_from_rates(&chain, 4, 6, source, target, rate, &bad, NULL) == 0);
+    CHECK(rtl_aggregate_strong(&chain, y, group, &n_groups) == 0);
+    CHECK(n_groups == 1 && group[0] == 0 && group[3] == 0);
+    rtl_generator_free(&chain);
+}
+
 /* Two rings whose only links are weak: two groups. A single strong link joins them. */
 static void
 test_strong_parts(void)
@@ -136,6 +153,7 @@ main(void)
     rtl_generator_t chain;
 
     test_strong_parts();
+    test_strong_beside_one();
     test_match_line();
     test_coarse_chain();
     make_random_chain(&chain, N, 4, 3);
