@@ -421,23 +421,22 @@ def _poisson(sample: _Sample) -> tuple[float, float, float]:
 def _corrected_score(r: np.ndarray, variance: np.ndarray, volume: np.ndarray, mean: Any) -> float:
     """gamma at which <R + gamma s^2> under V exp(-gamma R - gamma^2 s^2/2) is `mean`, by Newton's method.
 
-    A step is at most one in units of the scatter of R, or doubles gamma.
+    A step is at most one in units of the scatter of R, or doubles gamma; nan where errors swamp R.
     """
-    gamma, unit = 0.0, 1 / max(r.std(), 1e-300)
+    gamma, step, slope, unit = 0.0, math.inf, 0.0, 1 / max(r.std(), 1e-300)
+    r = r - mean  # R may be large beside its scatter
     for _ in range(100):
         log_q = np.log(volume) - gamma * r - 0.5 * gamma**2 * variance
         q = np.exp(log_q - log_q.max())
         q /= q.sum()
         value = r + gamma * variance
         slope = q @ variance - q @ (value - q @ value) ** 2
-        if not slope < 0:
-            return math.nan  # errors swamp R
         reach = max(unit, abs(gamma))
-        step = np.clip((mean - q @ value) / slope, -reach, reach)
+        if not slope < 0 or abs(step) < 1e-12 * reach:
+            break
+        step = np.clip(-(q @ value) / slope, -reach, reach)
         gamma += step
-        if abs(step) < 1e-12 * reach:
-            return float(gamma)
-    return math.nan
+    return float(gamma) if slope < 0 and abs(step) < 1e-12 * reach else math.nan
 
 
 def _root(score: _Score) -> float:

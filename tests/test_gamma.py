@@ -130,6 +130,8 @@ def test_gamma_with_given_rattling():
     assert fit.low < 2 < fit.high
     local = rt.estimate_rattling(paths, at=RING)
     assert abs(rt.fit_gamma(paths, at=RING, rattling=local).gamma - fit.gamma) < 0.2
+    tiny = rt.fit_gamma(paths, at=RING, rattling=10 + 1e-4 * exact)  # R much larger than its scatter
+    assert 1e-4 * tiny.gamma == pytest.approx(fit.gamma, rel=1e-6)
     half = rt.Grid((0, 2), 4)
     ends = rt.fit_gamma(paths.x % 2, paths.dt, at=half, rattling=[0.0, 0.1, 0.2, 0.3])
     assert ends.n_used == 4

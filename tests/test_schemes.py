@@ -245,6 +245,21 @@ def test_exit_through_one_wall():
         assert np.all((paths.x[..., 0] == 0) == late)
 
 
+def test_where_a_step_meets_a_wall():
+    """In the share of the step that the distances before and after say; a bridge meets it at the middle if they are equal."""
+    model = Model.from_sympy(["0.1", "0.3"], ["1", "2"], variables="x y")
+    x0 = np.random.default_rng(1).uniform(0.05, 1, (2000, 2))
+    free = simulate(model, x0, 0.5, 1, rng=6).x[:, -1]
+    paths = simulate(model, x0, 0.5, 1, rng=6, boundary=[(0, np.inf, "absorbing"), None])
+    met = ~np.isnan(paths.exit_times)
+    before, after = x0[met, 0], np.abs(free[met, 0])
+    assert (free[met, 0] > 0).sum() > 100 and (free[met, 0] < 0).sum() > 100
+    share = before / (before + after)
+    np.testing.assert_allclose(paths.exit_times[met], 0.5 * share, rtol=1e-12)
+    y = x0[met, 1] + share * (free[met, 1] - x0[met, 1])
+    np.testing.assert_allclose(paths.exit_points[met], np.stack([0 * y, y], axis=1), rtol=1e-12, atol=1e-14)
+
+
 def test_mean_exit_time_and_side():
     """An interval with drift: mean exit time and splitting probability of v, D = const."""
     v, d, start = 0.7, 0.5, 0.4

@@ -15,6 +15,7 @@ enum {
     MOST_PARTS = 8,
     STARTS_A_PART = 1 << 16,
     SLICE = 1 << 18, /* long: each part's sums have to come back to the cache */
+    NUMBERS_A_SLICE = 1 << 24, /* that are added to: with long lags it is shorter */
     CHUNK = 256,
     AHEAD = 12,   /* starts between asking for sums and adding to them */
     LINE = 8,     /* numbers in a line of the cache */
@@ -33,7 +34,8 @@ typedef struct {
     bool regular;   /* all axes have equal cells, and TOGETHER is a multiple of dim */
     double low[RTL_MAX_DIM], per_cell[RTL_MAX_DIM]; /* first edge; 1 over the width */
     size_t n_starts, n_parts;
-    size_t slice;  /* which SLICE of each part is worked on */
+    size_t length; /* starts of a slice */
+    size_t slice;  /* which slice of each part is worked on */
     size_t stride; /* numbers between cells of a part */
     double *parts; /* (n_parts, n_cells, stride), on a line of the cache */
     double *owned;
@@ -372,8 +374,8 @@ part_task(void *data, size_t number)
     const rtl_increments_t *increments = job->increments;
     size_t each = job->n_starts / job->n_parts, before = 0;
     size_t end = number + 1 == job->n_parts ? job->n_starts : each * (number + 1);
-    size_t first = each * number + job->slice * SLICE;
-    size_t last = first + SLICE < end ? first + SLICE : end;
+    size_t first = each * number + job->slice * job->length;
+    size_t last = first + job->length < end ? first + job->length : end;
 
     for (size_t s = 0; s < increments->n_segments && before < last; s++) {
         size_t n = rtl_increments_starts(increments, s);
@@ -392,16 +394,18 @@ static int
 run(job_t *self, rtl_monitor_t *monitor)
 {
     size_t each = self->n_starts / self->n_parts + self->n_parts;
-    size_t n_slices = each / SLICE + 1;
-    int status = 0;
+    size_t most = NUMBERS_A_SLICE / self->layout.size + CHUNK;
 
+    self->length = most < SLICE ? most : SLICE;
+    size_t n_slices = each / self->length + 1;
+    int status = 0;
     for (self->slice = 0; status == 0 && self->slice < n_slices; self->slice++) {
+        rtl_monitor_part_t slice = {.whole = monitor,
+            .before = (double) self->slice / (double) n_slices,
+            .share = 1.0 / (double) n_slices};
+        rtl_monitor_t of_slice = rtl_monitor_part(&slice);
         status = rtl_parallel_run(
-            part_task, self, self->n_parts, self->bins->n_threads, NULL);
-        if (status == 0) {
-            double done = (double) (self->slice + 1) / (double) n_slices;
-            status = rtl_monitor_poll(monitor, done);
-        }
+            part_task, self, self->n_parts, self->bins->n_threads, &of_slice);
     }
     return status;
 }

@@ -135,6 +135,9 @@ test_variance(void)
     const double width[] = {1e9, 1e9};
 
     CHECK_CLOSE(out.error * out.error, 3e-6, 1e-10);
+    wide = place; /* what both places share counts twice */
+    CHECK_CLOSE(
+        rtl_extrapolate_conclude(&plain, &place, &wide).error, out.error, 1e-12);
     rtl_extrapolate_diffuse(&plain, &place, width);
     CHECK_CLOSE(place.rho[1], 1.0, 1e-9);
     out = rtl_extrapolate_conclude(&plain, &place, NULL);

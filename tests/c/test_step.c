@@ -338,6 +338,23 @@ test_reflection(void)
     CHECK(x[0] >= 0.0 && x[0] <= 1.0);
 }
 
+/* In a corner one wall may send a point beyond the other: x1 moves with x0 by -0.3
+ * where x0 = 0 reflects, and x0 with x1 by -0.3 / 1.09. */
+static void
+test_corner(void)
+{
+    const double lower[] = {0.0, 0.0}, upper[] = {1.0, 1.0};
+    const bool periodic[] = {false, false};
+    const rtl_walls_t walls = {lower, upper, periodic, NULL};
+    const double g[] = {1.0, 0.0, -0.3, 1.0};
+    double x[] = {-0.02, -0.1}, beyond = 0.1 + 0.3 * 0.04;
+
+    rtl_step_walls_reflect(&walls, 2, 2, 1, g, x);
+    double again = 2.0 * beyond * 0.3 / 1.09 - 0.02; /* beyond x0 = 0 once more */
+    CHECK_CLOSE(x[0], again, 1e-15);
+    CHECK_CLOSE(x[1], beyond - 2.0 * again * 0.3, 1e-15);
+}
+
 /* Without noise paths go straight: times and places of absorption are exact. */
 static void
 test_absorption(void)
@@ -443,6 +460,7 @@ main(void)
     test_faults();
     test_schemes();
     test_reflection();
+    test_corner();
     test_absorption();
     test_bridge();
     CHECK(check_every_allocation_failure(make_and_free, NULL) == 5);
