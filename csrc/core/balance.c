@@ -8,7 +8,7 @@
 #include "elementary_rows.h"
 #include "memory.h"
 
-enum { MOST_STRIPS = 16, SHORTEST_STRIP = 1 << 15 };
+enum { MOST_STRIPS = 16, SHORTEST_STRIP = 1 << 13 };
 
 /* --- strips ------------------------------------------------------------------------
  */

@@ -23,10 +23,21 @@ typedef void (*rtl_piece_fn)(void *data, size_t piece, size_t first, size_t last
 
 enum { RTL_PARALLEL_PIECES = 64 };
 
+/* Threads that stay from one loop to the next. */
+typedef struct rtl_crew rtl_crew_t;
+
+/* n_threads - 1 of them, fewer where the system has no more, none if n_threads is 1;
+ * NULL where memory is short. One loop after another may use them. */
+rtl_crew_t *rtl_parallel_hire(size_t n_threads);
+
+/* They end; NULL is allowed. */
+void rtl_parallel_dismiss(rtl_crew_t *crew);
+
 /* Who runs a loop, and whom it asks between pieces whether to go on. */
 typedef struct {
     size_t n_threads;       /* at most */
     rtl_monitor_t *monitor; /* borrowed; NULL for none */
+    rtl_crew_t *crew; /* borrowed; NULL: threads live for one loop, if it is long */
 } rtl_team_t;
 
 /* Run a loop over n elements in pieces, at most RTL_PARALLEL_PIECES, which depend on n

@@ -13,6 +13,8 @@
 #include "nested.h"
 #include "steady.h"
 
+enum { SHORTEST_SHARED = 1 << 14 }; /* states whose solution threads are hired for */
+
 static const rtl_generator_object_t *
 cast(PyObject *self)
 {
@@ -164,13 +166,18 @@ rtl_generator_steady(PyObject *self, PyObject *args)
         return NULL;
     }
     run.options.method = (rtl_steady_method_t) method;
-    run.options.team = (rtl_team_t) {(size_t) threads, &monitor};
+    run.options.team =
+        (rtl_team_t) {.n_threads = (size_t) threads, .monitor = &monitor};
     run.has_guess = initial != Py_None;
     run.log_mean = log_mean != 0;
     rtl_callbacks_monitor(&monitor, progress);
     double start = rtl_monitor_clock();
     Py_BEGIN_ALLOW_THREADS
+    if (threads > 1 && chain->n >= SHORTEST_SHARED) { /* NULL will do */
+        run.options.team.crew = rtl_parallel_hire((size_t) threads);
+    }
     status = solve(cast(self), &run, rtl_arrays_data(y));
+    rtl_parallel_dismiss(run.options.team.crew);
     Py_END_ALLOW_THREADS
     if (status != 0 && status != RTL_NOT_CONVERGED) {
         Py_DECREF(y);
@@ -226,7 +233,7 @@ rtl_generator_steady_residual(PyObject *self, PyObject *args)
         return NULL;
     }
     rtl_callbacks_monitor(&monitor, Py_None);
-    rtl_team_t team = {(size_t) threads, &monitor};
+    rtl_team_t team = {.n_threads = (size_t) threads, .monitor = &monitor};
     Py_BEGIN_ALLOW_THREADS
     residual =
         rtl_steady_residual(chain, rtl_arrays_data(y), escape_rate, team, &worst);
@@ -255,7 +262,7 @@ law_and_team(const rtl_generator_t *chain, PyObject *args, rtl_monitor_t *monito
         return NULL;
     }
     rtl_callbacks_monitor(monitor, Py_None);
-    *team = (rtl_team_t) {(size_t) threads, monitor};
+    *team = (rtl_team_t) {.n_threads = (size_t) threads, .monitor = monitor};
     return log_p_input(chain, value);
 }
 

@@ -134,7 +134,8 @@ test_strips(rtl_boundary_t side, size_t n_axis, size_t strip)
     CHECK(
         rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(rtl_balance_init(&one, &chain, (rtl_team_t) {.n_threads = 1}) == 0);
-    CHECK(rtl_balance_init(&three, &chain, (rtl_team_t) {.n_threads = 3}) == 0);
+    rtl_team_t team = {.n_threads = 3, .crew = rtl_parallel_hire(3)};
+    CHECK(rtl_balance_init(&three, &chain, team) == 0);
     CHECK(one.strip == strip);
     for (size_t parity = 0; parity < 2; parity++) {
         for (size_t i = 0; i < n; i++) {
@@ -183,6 +184,7 @@ test_strips(rtl_boundary_t side, size_t n_axis, size_t strip)
     }
     rtl_balance_free(&one);
     rtl_balance_free(&three);
+    rtl_parallel_dismiss(team.crew);
     rtl_generator_free(&chain);
     rtl_grid_free(&grid);
     free(place);
@@ -211,9 +213,10 @@ test_allocation(void)
 int
 main(void)
 {
-    test_strips(RTL_REFLECTING, 256, 256 * 128);
-    test_strips(RTL_PERIODIC, 256, 256 * 128);
-    test_strips(RTL_REFLECTING, 255, 255 * 255); /* too short to be cut */
+    test_strips(RTL_REFLECTING, 256, 256 * 32);
+    test_strips(RTL_PERIODIC, 256, 256 * 32);
+    test_strips(RTL_REFLECTING, 255, (255 * 255 + 5) / 6); /* within rows */
+    test_strips(RTL_REFLECTING, 127, 127 * 127);           /* too short to be cut */
     test_allocation();
     test_values_and_residual();
     test_sweeps();

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 199309L
 #include "parallel.h"
+
+#include <time.h>
+
+#include "memory.h"
 #include "test.h"
 
 enum { N = 1000 };
@@ -50,9 +55,45 @@ test_loops(void)
         CHECK(x[n] == 0.0);
         double dot = rtl_parallel_dot(x, x, n, (rtl_team_t) {.n_threads = 1});
         CHECK_CLOSE(dot, sum, 1e-13 * sum);
+        for (size_t hired = 1; hired <= 4; hired++) {
+            rtl_team_t team = {.n_threads = 3, .crew = rtl_parallel_hire(hired)};
+            CHECK(team.crew != NULL && rtl_parallel_dot(x, x, n, team) == dot);
+            rtl_parallel_dismiss(team.crew);
+        }
         CHECK(rtl_parallel_dot(x, x, n, (rtl_team_t) {.n_threads = 3}) == dot);
         free(x);
     }
+}
+
+/* One loop after another by the same threads: each sees what the one before left,
+ * whether they are awake or asleep. */
+static void
+test_crew(void)
+{
+    enum { LENGTH = 50000, LOOPS = 3000 };
+    rtl_monitor_t stopped = {.poll = stop_at_once};
+    rtl_team_t team = {.n_threads = 3, .crew = rtl_parallel_hire(3)};
+    double *x = calloc(LENGTH, sizeof *x);
+
+    CHECK(x != NULL && team.crew != NULL);
+    for (int k = 0; k < LOOPS; k++) {
+        if (k % 1000 == 999) {
+            nanosleep(&(struct timespec) {.tv_nsec = 5000000}, NULL);
+        }
+        rtl_parallel_loop(fill, x, LENGTH - (size_t) k, 1, team);
+    }
+    for (int i = 0; i < LENGTH; i++) {
+        CHECK(x[i] == (i <= LENGTH - LOOPS ? LOOPS : LENGTH - i));
+    }
+    team.monitor = &stopped;
+    rtl_parallel_loop(fill, x, LENGTH, 1, team);
+    CHECK(rtl_monitor_poll(&stopped, 0.0) == RTL_INTERRUPTED);
+    free(x);
+    rtl_parallel_dismiss(team.crew);
+    rtl_parallel_dismiss(NULL);
+    rtl_memory_fail_after(0);
+    CHECK(rtl_parallel_hire(2) == NULL);
+    rtl_memory_fail_after(-1);
 }
 
 int
@@ -76,5 +117,6 @@ main(void)
     CHECK(rtl_parallel_run(square, out, 0, 4, NULL) == 0);
     CHECK(rtl_parallel_cores() >= 1);
     test_loops();
+    test_crew();
     return 0;
 }
