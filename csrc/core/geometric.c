@@ -79,6 +79,9 @@ rtl_geometric_push(rtl_geometric_t *self, const rtl_generator_t *chain,
         level->top == NULL) {
         status = RTL_NO_MEMORY;
     }
+    if (status == 0) {
+        status = rtl_interpolate_parents(coarse, fine, level->parent);
+    }
     if (status != 0) {
         level_free(level);
         memset(level, 0, sizeof *level);
@@ -87,7 +90,6 @@ rtl_geometric_push(rtl_geometric_t *self, const rtl_generator_t *chain,
     level->n_slabs = coarse->shape[0];
     level->slab = coarse->stride[0];
     level->fine_slab = fine->stride[0] * (fine->shape[0] > coarse->shape[0] ? 2 : 1);
-    rtl_interpolate_parents(&level->interpolate, coarse, fine, level->parent);
     self->n_levels++;
     return 0;
 }

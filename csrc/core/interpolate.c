@@ -44,7 +44,7 @@ out:
 
 /* The coarse cell of an axis that holds the centre of fine cell i. */
 static size_t
-find_holder(const rtl_grid_t *coarse, const rtl_grid_t *fine, size_t axis, size_t i)
+holder(const rtl_grid_t *coarse, const rtl_grid_t *fine, size_t axis, size_t i)
 {
     size_t m = coarse->shape[axis], c = i * m / fine->shape[axis];
     double x = rtl_grid_centre(fine, axis, i);
@@ -64,7 +64,7 @@ static void
 locate(rtl_interpolate_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine,
     size_t axis, size_t i)
 {
-    size_t m = coarse->shape[axis], c = find_holder(coarse, fine, axis, i), low, high;
+    size_t m = coarse->shape[axis], c = holder(coarse, fine, axis, i), low, high;
     double x = rtl_grid_centre(fine, axis, i);
     double period = fine->edges[axis][fine->shape[axis]] - fine->edges[axis][0];
     bool wrap = fine->lower[axis] == RTL_PERIODIC;
@@ -86,7 +86,6 @@ locate(rtl_interpolate_t *self, const rtl_grid_t *coarse, const rtl_grid_t *fine
         b += period;
         x += x < a ? period : 0.0;
     }
-    self->holder[axis][i] = (int32_t) c;
     self->low[axis][i] = (int32_t) low;
     self->high[axis][i] = (int32_t) high;
     self->share[axis][i] = (x - a) / (b - a);
@@ -102,12 +101,10 @@ rtl_interpolate_init(rtl_interpolate_t *self, const rtl_grid_t *coarse,
         size_t n = fine->shape[k];
         self->fine_shape[k] = n;
         self->coarse_shape[k] = coarse->shape[k];
-        self->holder[k] = rtl_memory_alloc(n, sizeof(int32_t));
         self->low[k] = rtl_memory_alloc(n, sizeof(int32_t));
         self->high[k] = rtl_memory_alloc(n, sizeof(int32_t));
         self->share[k] = rtl_memory_alloc(n, sizeof(double));
-        if (self->holder[k] == NULL || self->low[k] == NULL || self->high[k] == NULL ||
-            self->share[k] == NULL) {
+        if (self->low[k] == NULL || self->high[k] == NULL || self->share[k] == NULL) {
             rtl_interpolate_free(self);
             return RTL_NO_MEMORY;
         }
@@ -125,7 +122,6 @@ void
 rtl_interpolate_free(rtl_interpolate_t *self)
 {
     for (size_t k = 0; k < RTL_MAX_DIM; k++) {
-        rtl_memory_free(self->holder[k]);
         rtl_memory_free(self->low[k]);
         rtl_memory_free(self->high[k]);
         rtl_memory_free(self->share[k]);
@@ -133,24 +129,36 @@ rtl_interpolate_free(rtl_interpolate_t *self)
     memset(self, 0, sizeof *self);
 }
 
-void
-rtl_interpolate_parents(const rtl_interpolate_t *self, const rtl_grid_t *coarse,
-    const rtl_grid_t *fine, int32_t *parent)
+int
+rtl_interpolate_parents(
+    const rtl_grid_t *coarse, const rtl_grid_t *fine, int32_t *parent)
 {
+    size_t longest = 0;
+
+    for (size_t k = 0; k < fine->dim; k++) {
+        longest = fine->shape[k] > longest ? fine->shape[k] : longest;
+    }
+    int32_t *step = rtl_memory_alloc(longest, sizeof *step);
+    if (step == NULL) {
+        return RTL_NO_MEMORY;
+    }
     memset(parent, 0, fine->n_cells * sizeof *parent);
-    for (size_t k = 0; k < self->dim; k++) {
+    for (size_t k = 0; k < fine->dim; k++) {
         size_t n = fine->shape[k], stride = fine->stride[k];
-        const int32_t *holder_of = self->holder[k];
+        for (size_t i = 0; i < n; i++) {
+            step[i] = (int32_t) (holder(coarse, fine, k, i) * coarse->stride[k]);
+        }
         for (size_t first = 0; first < fine->n_cells; first += n * stride) {
             for (size_t i = 0; i < n; i++) {
-                int32_t step = holder_of[i] * (int32_t) coarse->stride[k];
-                int32_t *of_slice = parent + first + i * stride;
+                int32_t *slice = parent + first + i * stride;
                 for (size_t s = 0; s < stride; s++) {
-                    of_slice[s] += step;
+                    slice[s] += step[i];
                 }
             }
         }
     }
+    rtl_memory_free(step);
+    return 0;
 }
 
 /* One axis: axes before it are fine already (outer), those after still coarse (inner).

@@ -12,9 +12,9 @@
 typedef struct {
     size_t dim;
     size_t fine_shape[RTL_MAX_DIM], coarse_shape[RTL_MAX_DIM];
-    int32_t *holder[RTL_MAX_DIM]; /* coarse cell around each fine centre; owned */
-    int32_t *low[RTL_MAX_DIM];    /* coarse centres on both sides of it; owned */
-    int32_t *high[RTL_MAX_DIM];   /* owned */
+    int32_t *low[RTL_MAX_DIM];  /* coarse centres on both sides of each fine one; owned
+                                 */
+    int32_t *high[RTL_MAX_DIM]; /* owned */
     double *
         share[RTL_MAX_DIM]; /* weight of the upper one, beyond [0, 1] at walls; owned */
 } rtl_interpolate_t;
@@ -31,8 +31,8 @@ int rtl_interpolate_init(rtl_interpolate_t *self, const rtl_grid_t *coarse,
 void rtl_interpolate_free(rtl_interpolate_t *self);
 
 /* The coarse cell that holds each fine cell, (n_fine,). */
-void rtl_interpolate_parents(const rtl_interpolate_t *self, const rtl_grid_t *coarse,
-    const rtl_grid_t *fine, int32_t *parent);
+int rtl_interpolate_parents(
+    const rtl_grid_t *coarse, const rtl_grid_t *fine, int32_t *parent) RTL_MUST_CHECK;
 
 /* fine += the interpolated coarse field. `work` is (2, n_fine). */
 void rtl_interpolate_add(const rtl_interpolate_t *self, const double *coarse,

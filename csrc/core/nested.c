@@ -34,6 +34,7 @@ typedef struct {
 } level_t;
 
 typedef struct {
+    rtl_direct_shape_t shape;
     bool line; /* solved in closed form: one coarser grid, for the error, is enough */
     size_t n_levels;
     level_t level[RTL_GEOMETRIC_MAX]; /* 0 is the finest */
@@ -306,16 +307,14 @@ estimate_error(
     const nest_t *self, const rtl_grid_t *grid, const double *y, double *error)
 {
     const rtl_grid_t *coarse = &self->level[1].grid;
-    rtl_interpolate_t interpolate = {0};
     double *p = rtl_memory_alloc(coarse->n_cells, sizeof *p);
     int32_t *parent = rtl_memory_alloc(grid->n_cells, sizeof *parent);
     int status = p == NULL || parent == NULL ? RTL_NO_MEMORY : 0;
 
     if (status == 0) {
-        status = rtl_interpolate_init(&interpolate, coarse, grid, false);
+        status = rtl_interpolate_parents(coarse, grid, parent);
     }
     if (status == 0) {
-        rtl_interpolate_parents(&interpolate, coarse, grid, parent);
         double part[BLOCK];
         for (size_t i = 0; i < grid->n_cells; i++) {
             if (i % BLOCK == 0) {
@@ -330,7 +329,6 @@ estimate_error(
             *error += fabs(p[c] - self->reference[c]) / 3.0;
         }
     }
-    rtl_interpolate_free(&interpolate);
     rtl_memory_free(p);
     rtl_memory_free(parent);
     return status;
@@ -371,7 +369,8 @@ nest_init(nest_t *self, const rtl_generator_t *chain, const rtl_grid_t *grid,
     bool closed =
         options->method == RTL_STEADY_AUTO || options->method == RTL_STEADY_CLOSED_FORM;
 
-    self->line = closed && rtl_direct_shape(chain) != RTL_DIRECT_OTHER;
+    self->shape = rtl_direct_shape(chain);
+    self->line = closed && self->shape != RTL_DIRECT_OTHER;
     int status = make_grids(self, grid);
     if (status != 0) {
         return status;
@@ -398,12 +397,12 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     if (reweighted != NULL) {
         memset(reweighted, 0, sizeof *reweighted);
     }
-    if (rtl_direct_shape(chain) == RTL_DIRECT_LINE && reweighted != NULL) {
-        *flux = (rtl_nested_flux_t) {.log_mean = true, .defect = NAN, .error = NAN};
-        reweighted = NULL; /* no current: factors of both rates change nothing */
-    }
     if (status != 0) {
         goto out;
+    }
+    if (self->shape == RTL_DIRECT_LINE && reweighted != NULL) {
+        *flux = (rtl_nested_flux_t) {.log_mean = true, .defect = NAN, .error = NAN};
+        reweighted = NULL; /* no current: factors of both rates change nothing */
     }
     own.room = &self->room;
     status = solve_coarse_levels(

@@ -77,22 +77,22 @@ static void
 test_parents(void)
 {
     rtl_grid_t fine, coarse;
-    rtl_interpolate_t self;
     int32_t parent[9 * 9 * 9];
     double volume[125] = {0.0};
     bool coarser;
 
     make_grid(&fine, 3, 9, 1.0, RTL_REFLECTING);
     CHECK(rtl_interpolate_coarsen(&fine, &coarse, &coarser) == 0 && coarser);
-    CHECK(rtl_interpolate_init(&self, &coarse, &fine, true) == 0);
-    rtl_interpolate_parents(&self, &coarse, &fine, parent);
+    CHECK(rtl_interpolate_parents(&coarse, &fine, parent) == 0);
+    rtl_memory_fail_after(0);
+    CHECK(rtl_interpolate_parents(&coarse, &fine, parent) == RTL_NO_MEMORY);
+    rtl_memory_fail_after(-1);
     for (size_t i = 0; i < fine.n_cells; i++) {
         volume[parent[i]] += rtl_grid_volume(&fine, i);
     }
     for (size_t c = 0; c < coarse.n_cells; c++) {
         CHECK_CLOSE(volume[c], rtl_grid_volume(&coarse, c), 1e-14);
     }
-    rtl_interpolate_free(&self);
     rtl_grid_free(&coarse);
     rtl_grid_free(&fine);
 }
@@ -122,7 +122,7 @@ main(void)
     test_periodic_interpolation();
     test_parents();
     make_grid(&grid, 2, 16, 2.2, RTL_REFLECTING);
-    CHECK(check_every_allocation_failure(coarsen_and_interpolate, &grid) == 12);
+    CHECK(check_every_allocation_failure(coarsen_and_interpolate, &grid) == 10);
     rtl_grid_free(&grid);
     return 0;
 }
