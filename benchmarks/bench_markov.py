@@ -57,7 +57,7 @@ def line(n):
     if not (error < 1e-8 and np.abs(np.exp(log_p) / exact - 1).max() < 1e-8):
         raise SystemExit(f"the answers differ by {error:.2g}")
     print(f"line of {n}: NumPy {peer:.3f} s; closed form with its check {core:.3f} s, {core / peer:.1f} x;")
-    print(f"  steady_state, with classes, currents and entropy production, {whole:.3f} s, {whole / peer:.1f} x")
+    print(f"  steady_state, with classes, {whole:.3f} s, {whole / peer:.1f} x")
 
 
 def graph(n, seed, degree=8):
