@@ -1,7 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "evolve.h"
 
+#include <cvode/cvode.h>
+
 #include "models.h"
+
+/* h |p' - W p| in units of 1e-8 |p| + 1e-12, of the two states. */
+static double
+defect_of(const rtl_evolve_t *evolve, double t)
+{
+    const double *p = N_VGetArrayPointer(evolve->p);
+    double *slope = N_VGetArrayPointer(evolve->slope), flow = p[1] - 2.0 * p[0], h;
+
+    CHECK(CVodeGetLastStep(evolve->cvode, &h) == 0);
+    CHECK(CVodeGetDky(evolve->cvode, t, 1, evolve->slope) == 0);
+    return h *
+           hypot((slope[0] - flow) / (1e-8 * fabs(p[0]) + 1e-12),
+               (slope[1] + flow) / (1e-8 * fabs(p[1]) + 1e-12)) /
+           sqrt(2.0);
+}
 
 /* Two states: p_0(t) = b/(a+b) + (p_0(0) - b/(a+b)) e^{-(a+b) t}. */
 static void
@@ -19,6 +36,10 @@ test_two_states(void)
     for (int k = 1; k <= 3; k++) {
         double t = 0.3 * k;
         CHECK(rtl_evolve_run(&evolve, t, NULL, p) == 0);
+        if (k == 1) {
+            double defect = evolve.info.defect;
+            CHECK_CLOSE(defect, defect_of(&evolve, t), 1e-5 * defect);
+        }
         CHECK_CLOSE(p[0], 1.0 / 3.0 + 2.0 / 3.0 * exp(-3.0 * t), 1e-6);
         CHECK_CLOSE(p[0] + p[1], 1.0, 1e-15);
     }
