@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ _METHODS = ("bins", "knn")
 _BLOCKS = 32
 _LEAST_STATES = 2.0  # independent ones behind an estimate of log p
 _NEIGHBOURS_AT_ONCE = 1 << 21
+_PLACES = 1 << 16  # between two looks at signals
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -168,10 +170,10 @@ def estimate_density(
     n = paths.n_starts(0)
     if method == "bins":
         assert grid is not None  # read_at saw to it
-        counts = np.array(
-            [_core.bin_counts(grid._core, np.concatenate(paths.pieces(*part))) for part in parts]
-        )
-        total = counts.sum(axis=0)
+        counts = np.empty((len(parts), grid.volumes.size))
+        for row, part in zip(counts, parts, strict=True):
+            row[:] = _core.bin_counts(grid._core, np.concatenate(paths.pieces(*part)))
+        total = _sum(counts)
         volume, bias = grid.volumes.ravel(), 0.5
     else:
         neighbours = max(int(n ** (4 / (paths.dim + 4)) / 4), 50) if neighbours is None else neighbours
@@ -203,18 +205,27 @@ def estimate_density(
 def _inefficiency(counts: np.ndarray, share: np.ndarray) -> Any:
     """g of each place from counts (n_blocks, n_places): Var n = g n (1 - share)."""
     n_blocks = len(counts)
-    scatter = ((counts - counts.mean(axis=0)) ** 2).sum(axis=0) * n_blocks / (n_blocks - 1)
-    expected = counts.sum(axis=0) * (1 - share)
+    total = _sum(counts)
+    scatter = _sum((row - total / n_blocks) ** 2 for row in counts) * n_blocks / (n_blocks - 1)
+    expected = total * (1 - share)
     with np.errstate(divide="ignore", invalid="ignore"):
         own, pooled = scatter / expected, scatter.sum() / expected.sum()
     return np.maximum(0.5 * (np.where(expected > 0, own, pooled) + pooled), 0.1)
 
 
+def _sum(rows: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
+    """Row by row, so that Ctrl-C comes through where there are many places."""
+    total = np.zeros(1)
+    for row in rows:
+        total = total + row
+    return total
+
+
 def _trigamma(n: np.ndarray) -> np.ndarray:
     from scipy.special import polygamma
 
-    values: np.ndarray = polygamma(1, n)
-    return values
+    parts = np.array_split(n, n.size // _PLACES + 1)  # for Ctrl-C
+    return np.concatenate([polygamma(1, part) for part in parts])
 
 
 def _neighbour_counts(paths: Paths, parts: Any, points: np.ndarray, k: int, n: int) -> Any:
