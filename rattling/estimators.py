@@ -61,7 +61,8 @@ class RattlingField(Result):
         C per unit time at the shortest lag (C = 2D for white noise); NaN below 2
         increments.
     drift : ndarray, shape (*grid.shape, dim)
-        Mean increment per unit time at the shortest lag; NaN in empty cells.
+        Mean increment per unit time at the shortest lag l, with ``noise="covariance"`` that from l to 2l
+        after the start; NaN in empty cells.
     n_eff : ndarray, shape ``grid.shape``
         Independent increments behind C: their number, less what overlap and unequal
         weights take off.
@@ -196,8 +197,8 @@ def estimate_rattling(
         their covariance S to the squares at every lag, are taken out: each C is made from the
         difference of the squares at 2l and l steps, and what drift does to the error of the
         start, ``∇f S + S ∇fᵀ``, is taken off with the slopes of the drift. "bins" has no
-        slopes and keeps it, and ``drift`` keeps what the error of the start adds to it,
-        about ``S ∇log p`` over the lag.
+        slopes and keeps it. ``drift`` is made from such a difference of mean increments, too: what an error of the
+        start adds to one of them, about ``S ∇log p``, is the same at 2l and l steps.
     bandwidth : float or array_like, shape (dim,), optional
         For "local-linear", radius of the kernel (1 - u²)₊ along each axis. If not given
         it is chosen at each point, see the notes.

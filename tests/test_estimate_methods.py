@@ -192,6 +192,24 @@ def test_measurement_noise_drops_out(model, method):
     assert np.sqrt(np.mean(z**2)) < 1.8 and field.stderr.max() < 0.25
 
 
+@pytest.mark.parametrize("method", ["bins", "local-linear", "basis"])
+def test_drift_without_the_error_of_the_start(method):
+    """dx = -x dt + dW seen with errors of variance S = .01: the exact regression on what was seen,
+    rho x e^-dt (e^-dt - 1)/dt with rho = Var x/(Var x + S). Uncorrected it is (rho e^-dt - 1)/dt x, twice that."""
+    dt, variance, noise = 0.02, 0.5, 0.01
+    rng, shrink = np.random.default_rng(1), np.exp(-0.02)
+    x = np.empty((2500, 400))
+    x[0] = np.sqrt(variance) * rng.normal(size=400)
+    for i in range(1, len(x)):
+        x[i] = shrink * x[i - 1] + np.sqrt(variance * (1 - shrink**2)) * rng.normal(size=400)
+    seen = (x + np.sqrt(noise) * rng.normal(size=x.shape)).T[..., None]
+    field = rt.estimate_rattling(seen, dt, at=rt.Grid((-1, 1), 8), method=method, noise="covariance")
+    exact = variance / (variance + noise) * shrink * (shrink - 1) / dt * field.points
+    assert np.abs(field.drift - exact).max() < 0.08  # four of its errors; the bias would be .9
+    slope = np.sum(field.drift * field.points) / np.sum(field.points**2)
+    assert slope == pytest.approx(variance / (variance + noise) * shrink * (shrink - 1) / dt, abs=0.05)
+
+
 @pytest.mark.parametrize("how", [{"method": "bins"}, {"method": "knn"}, {"method": "basis", "degree": 2}])
 def test_errors_from_blocks(model, how):
     """White noise: as large as the analytic ones. Increments that come in bursts: larger."""

@@ -378,15 +378,19 @@ void
 rtl_extrapolate_covariance(const rtl_extrapolate_t *self,
     const rtl_extrapolate_place_t *place, double *covariance, double *drift)
 {
-    double left;
+    size_t plus = self->plus[0], minus = self->minus[0];
+    double left, time = place->time[plus];
 
     if (!fill_covariance(self, place, 0, covariance, &left)) {
         for (size_t i = 0; i < self->dim * self->dim; i++) {
             covariance[i] = NAN;
         }
     }
-    for (size_t k = 0; k < self->dim; k++) {
-        drift[k] = place->increment[0][k] / place->time[0];
+    memcpy(drift, place->increment[plus], self->dim * sizeof *drift);
+    time -= minus == RTL_EXTRAPOLATE_NONE ? 0.0 : place->time[minus];
+    for (size_t k = 0; k < self->dim; k++) { /* both contain the error of the start */
+        drift[k] -= minus == RTL_EXTRAPOLATE_NONE ? 0.0 : place->increment[minus][k];
+        drift[k] /= time;
     }
 }
 

@@ -59,7 +59,11 @@ typedef struct {
 void rtl_extrapolate_diffuse(const rtl_extrapolate_t *self,
     rtl_extrapolate_place_t *place, const double *spread);
 
-/* The first C_j, (dim, dim), and the drift, (dim,); NaN where there is none. */
+/* The first C_j, (dim, dim), and the drift, (dim,), which is
+ *
+ *     (<dx(plus)> - <dx(minus)>)/(t(plus) - t(minus)),
+ *
+ * free of what an error of the start adds to both; NaN where there is none. */
 void rtl_extrapolate_covariance(const rtl_extrapolate_t *self,
     const rtl_extrapolate_place_t *place, double *covariance, double *drift);
 

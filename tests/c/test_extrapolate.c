@@ -168,10 +168,35 @@ test_nothing(void)
     CHECK(isnan(c[0]) && f[0] == 0.0);
 }
 
+/* What an error of the start adds is the same at each lag: drift of constant f without
+ * it. */
+static void
+test_drift(void)
+{
+    const double f[] = {0.7, -0.2}, offset[] = {3.0, 1.0};
+    const rtl_extrapolate_t *terms[] = {&plain, &noisy};
+    law_t law = {{2.0, 0.3, 1.0}, {0.0, 0.0, 0.0}, 0.0, 0.01, 1e-6};
+    double c[4], got[2];
+
+    for (size_t which = 0; which < 2; which++) {
+        rtl_extrapolate_place_t place = make_place(terms[which], &law);
+        for (size_t lag = 0; lag < terms[which]->n_lags; lag++) {
+            for (size_t k = 0; k < 2; k++) {
+                place.increment[lag][k] = f[k] * place.time[lag];
+                place.increment[lag][k] += which == 1 ? offset[k] : 0.0;
+            }
+        }
+        rtl_extrapolate_covariance(terms[which], &place, c, got);
+        CHECK_CLOSE(got[0], f[0], 1e-12);
+        CHECK_CLOSE(got[1], f[1], 1e-12);
+    }
+}
+
 int
 main(void)
 {
     test_limits();
+    test_drift();
     test_linear_drift();
     test_one_lag();
     test_variance();

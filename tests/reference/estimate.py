@@ -134,7 +134,7 @@ def conclude(place, terms, dim, unequal=1.0):
         nu = 1 / (share * spread(betas[-1], betas[-1], rho, noise))
         if len(betas) == 1:
             n_eff = nu
-        if not nu * left >= dim:
+        if not nu * left >= dim or not (np.linalg.eigvalsh(c) > 0).all():
             return np.nan, np.nan, n_eff, first
         bias, variance = log_det_law(dim, nu * left)
         if len(betas) == 1:
@@ -218,11 +218,13 @@ def one_cell(steps, where, dt, terms):
     )
     r, stderr, n_eff, c = conclude(place, terms, dim)
     known = n > dim
+    plus, minus = terms[0]
+    moved = place["mean"][plus] - (place["mean"][minus] if minus else 0.0)
     return {
         "count": n,
         "rattling": r if known else np.nan,
         "stderr": stderr if known else np.nan,
         "n_eff": n_eff,
-        "drift": place["mean"][lags[0]] / (lags[0] * dt),
+        "drift": moved / ((plus - (minus or 0)) * dt),
         "covariance": c,
     }
