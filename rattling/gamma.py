@@ -12,7 +12,7 @@ import numpy as np
 from rattling._checks import choice, number, read_threads, real_array
 from rattling._paths import read_lags, read_paths, terms
 from rattling._progress import progress_hook
-from rattling.estimators import BinSums, RattlingField, read_at
+from rattling.estimators import BinSums, RattlingField, choose_lags, read_at
 from rattling.grids import Grid
 from rattling.results import Result, table, with_error
 
@@ -112,7 +112,7 @@ def fit_gamma(
     at: Grid | None = None,
     method: str = "poisson",
     rattling: object = None,
-    lags: int | Sequence[int] = (1, 2),
+    lags: int | Sequence[int] | None = None,
     noise: str = "none",
     times: object = None,
     confidence: float = 0.95,
@@ -199,9 +199,10 @@ def fit_gamma(
         raise ValueError(f"confidence must be between 0 and 1; got {confidence!r}")
     if method == "split-halves" and rattling is not None:
         raise ValueError("rattling must be None for method 'split-halves', which needs two estimates")
-    lags = read_lags(lags)
+    known = None if lags is None else read_lags(lags)
     threads = read_threads(threads)
-    paths = read_paths(trajectories_or_array, dt, times, lags, noise)
+    paths = read_paths(trajectories_or_array, dt, times, known or (1, 2), noise)
+    lags = known or choose_lags(paths, noise)
     grid: Any = read_at(at, paths, "bins")[0]
     with progress_hook(progress, "fit") as hook:
         data = _Data(paths, grid, lags, noise, threads, rattling, hook)

@@ -84,7 +84,7 @@ def test_neighbours_go_round_a_ring():
 @pytest.mark.parametrize("degree", [0, 1, 3])
 def test_basis_twin(model, degree, noise):
     paths = sample(model, n_paths=20)
-    field = rt.estimate_rattling(paths, at=AT, method="basis", degree=degree, noise=noise)
+    field = rt.estimate_rattling(paths, at=AT, method="basis", degree=degree, noise=noise, lags=(1, 2))
     n = paths.x[..., 0].size
     width = paths.x.reshape(-1, 2).std(axis=0) * n ** (-1 / 6) / 4
     for k, point in enumerate(AT):
@@ -190,6 +190,26 @@ def test_measurement_noise_drops_out(model, method):
     assert np.all(naive.rattling - exact > 0.5)
     z = (field.rattling - exact) / field.stderr
     assert np.sqrt(np.mean(z**2)) < 1.8 and field.stderr.max() < 0.25
+
+
+def test_lags_are_further_apart_where_errors_of_measurement_are_taken_off():
+    """(1, 3) where steps are short, and then the error of R is less; (1, 2) where they are long, or segments short."""
+    rng = np.random.default_rng(1)
+
+    def observed(dt, n_times, n_paths=40):
+        model = rt.Model.from_sympy("-x", 0.5, variables="x")
+        start = np.sqrt(0.5) * rng.normal(size=(n_paths, 1))
+        x = rt.simulate(model, start, dt / 10, 10 * n_times, thin=10, rng=1).x
+        return x + 0.5 * np.sqrt(dt) * rng.normal(size=x.shape)
+
+    at = rt.Grid((-0.5, 0.5), 2)
+    short = observed(0.01, 1000)
+    fields = [rt.estimate_rattling(short, 0.01, at=at, noise="covariance", lags=lags) for lags in (None, (1, 2))]
+    assert fields[0].lags == (1, 3) and rt.estimate_rattling(short, 0.01, at=at).lags == (1, 2)
+    assert np.all(fields[0].stderr < 0.9 * fields[1].stderr) and np.all(abs(fields[0].rattling) < 4 * fields[0].stderr)
+    for dt, n_times in ((0.1, 1000), (0.01, 20)):
+        seen = observed(dt, n_times, 400 if n_times == 20 else 40)
+        assert rt.estimate_rattling(seen, dt, at=at, method="bins", noise="covariance").lags == (1, 2)
 
 
 @pytest.mark.parametrize("method", ["bins", "local-linear", "basis"])
