@@ -120,6 +120,8 @@ class SteadyState(Result):
         grid with one more along that axis. Their divergence is 0, or escape_rate times
         the density.
     exit_rates : ndarray, shape ``grid.shape`` or (n,)
+        Of the chain whose law this is: with the log-mean flux, whose rates depend on p, its
+        rates at the answer, else those of the generator.
     discretisation_error : float
         Estimate of the L1 distance to the law of the continuous model, from the same
         flux on the next coarser grid; nan where there is no such grid.
@@ -417,7 +419,7 @@ def _solve(
         entropy_production=np.nan,
         entropy_production_field=log_p,
         face_currents=None,
-        exit_rates=whole.exit_rates,
+        exit_rates=whole.exit_rates if reweighted is None else reweighted.exit_rates().reshape(whole.shape),
         discretisation_error=info["discretisation_error"],
         info=info,
         grid=whole.grid,

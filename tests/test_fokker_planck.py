@@ -14,7 +14,7 @@ from interruption import assert_ctrl_c_is_answered
 from reference import finite_volume as fv
 from reference import log_mean as log_mean_twin
 from reference import steady as twin
-from scipy import integrate, linalg
+from scipy import integrate, linalg, sparse
 
 import rattling as rt
 
@@ -410,6 +410,19 @@ def test_brownian_motion_on_a_metric():
 def well(circulation, diffusion=1, phi=2 * (X**2 - 1) ** 2 + 2 * Y**2 + X * Y / 2):
     """Exact p = exp(-phi) with a current of any strength."""
     return rt.Model.with_steady_state(phi, [diffusion, diffusion], circulation, variables=(X, Y))
+
+
+def test_log_mean_exit_rates_are_those_of_its_jump_chain():
+    """p is proportional to psi / q, psi the law of the jumps of the chain that was solved."""
+    grid = rt.Grid([(-2, 2)] * 2, (16, 16))
+    state = rt.steady_state(well(6), grid, flux="log-mean", threads=1)
+    chain = rt.generator(well(6), grid)._core
+    start, source, rate = chain.steady(1e-10, 0, None, True, 1, None)[3].rows()
+    W = sparse.csr_array((rate, source, start)).toarray()
+    psi = twin.gth(W / W.sum(axis=0))
+    law = psi / state.exit_rates.ravel()
+    np.testing.assert_allclose(state.probability.ravel(), law / law.sum(), rtol=1e-10)
+    np.testing.assert_allclose(rt.local_global(state).jump_chain.ravel(), psi, rtol=1e-10)
 
 
 @pytest.mark.parametrize("stretch", [0.0, 0.6])
