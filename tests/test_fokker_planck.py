@@ -425,6 +425,27 @@ def test_log_mean_exit_rates_are_those_of_its_jump_chain():
     np.testing.assert_allclose(rt.local_global(state).jump_chain.ravel(), psi, rtol=1e-10)
 
 
+def test_error_is_estimated_from_one_flux():
+    """Where the log-mean flux settles on the coarser grid alone, that grid's other answer is taken."""
+    steep = well(5, phi=16 * (X**2 - 1) ** 2 + 16 * Y**2 + 4 * X * Y)
+    grid = rt.Grid([(-2.2, 2.2)] * 2, (128, 128))
+    with pytest.warns(rt.AccuracyWarning, match="error is about 0.19"):
+        fallen_back, exponential = (rt.steady_state(steep, grid, flux=flux) for flux in ("auto", "exponential"))
+    assert rt.steady_state(steep, rt.Grid([(-2.2, 2.2)] * 2, (64, 64))).info["flux"] == "log-mean"
+    assert fallen_back.info["flux"] == "exponential"
+    assert fallen_back.discretisation_error == exponential.discretisation_error
+
+
+def test_error_of_a_flux_that_settles_on_the_finest_grid_alone():
+    grid = rt.Grid([(-2.2, 2.2)] * 2, (64, 64))
+    with pytest.warns(rt.AccuracyWarning, match="error is well below"):
+        state = rt.steady_state(well(50), grid)
+    assert state.info["flux"] == "log-mean"
+    assert state.info["settled_late"]
+    error = l1_error(state, well(50).exact_log_density(grid))
+    assert error < 0.1 * state.discretisation_error
+
+
 @pytest.mark.parametrize("stretch", [0.0, 0.6])
 def test_log_mean_twin(stretch):
     model = rt.Model.from_sympy([-X + 6 * Y, -Y - 6 * X], 1, variables=(X, Y))

@@ -17,6 +17,9 @@ enum { SMALLEST_GRID = 300, MOST_ROUNDS = 12, BLOCK = 512 };
 /* What is left to the finer grids: their own discretisation differs by more. */
 static const double coarse_rtol = 1e-3;
 
+/* What the estimate of the error compares with has to be nearer than the error. */
+static const double reference_rtol = 1e-4;
+
 /* Of the logarithmic-mean flux: cells less probable than this, compared with the
  * largest, keep the exponential flux; rounds are solved to round_rtol and end when one
  * changes less than `settled` of what all have changed (L1). */
@@ -41,6 +44,8 @@ typedef struct {
     rtl_geometric_t multigrid;
     double *y;         /* of the level last solved; owned */
     double *reference; /* answer on level 1, for the estimate of the error; owned */
+    double *improved;  /* that of the logarithmic-mean flux; NULL where it did not
+                        * settle; owned */
     rtl_steady_room_t room;
 } nest_t;
 
@@ -55,6 +60,7 @@ nest_free(nest_t *self)
     rtl_steady_room_free(&self->room);
     rtl_memory_free(self->y);
     rtl_memory_free(self->reference);
+    rtl_memory_free(self->improved);
     rtl_memory_free(self);
 }
 
@@ -267,49 +273,58 @@ out:
     return status;
 }
 
-/* Keep the answer on level 1, by the flux that the finest grid will try first. */
+/* Keep the answers on level 1, of both fluxes if the finest grid will try both. */
 static int
 keep_reference(nest_t *self, const rtl_model_t *model,
     const rtl_steady_options_t *options, bool log_mean, rtl_steady_info_t *work,
     rtl_fault_t *fault)
 {
     level_t *level = &self->level[1];
+    size_t n = level->chain.n;
     rtl_generator_t reweighted = {0};
     rtl_nested_flux_t flux = {0};
     rtl_steady_options_t loose = *options;
     /* one level is this grid's own: no coarser one gave it a guess */
     bool geometric = self->multigrid.n_levels > 1;
 
-    self->reference = rtl_memory_alloc(level->chain.n, sizeof(double));
-    if (self->reference == NULL) {
+    self->reference = rtl_memory_alloc(n, sizeof(double));
+    self->improved = log_mean ? rtl_memory_alloc(n, sizeof(double)) : NULL;
+    if (self->reference == NULL || (log_mean && self->improved == NULL)) {
         return RTL_NO_MEMORY;
     }
-    memcpy(self->reference, self->y, level->chain.n * sizeof(double));
+    memcpy(self->reference, self->y, n * sizeof(double));
     if (!log_mean) {
         return 0;
     }
-    loose.rtol = fmax(coarse_rtol, options->rtol);
+    memcpy(self->improved, self->y, n * sizeof(double));
+    loose.rtol = fmax(reference_rtol, options->rtol);
     loose.method = RTL_STEADY_AUTO;
     int status =
         improve(&level->chain, model, &level->grid, geometric ? &self->multigrid : NULL,
-            &loose, self->reference, &reweighted, &flux, work, fault);
+            &loose, self->improved, &reweighted, &flux, work, fault);
     rtl_generator_free(&reweighted);
+    if (!flux.log_mean) {
+        rtl_memory_free(self->improved);
+        self->improved = NULL;
+    }
     if (status == 0 && geometric) {
         rtl_geometric_update(&self->multigrid, self->y);
     }
     return status;
 }
 
-/* A third of the L1 distance to the reference: the error of a scheme of second order.
- */
+/* A third of the L1 distance to the answer on level 1, if it can be that of the same
+ * flux: the error of a scheme of second order. */
 static int
-estimate_error(
-    const nest_t *self, const rtl_grid_t *grid, const double *y, double *error)
+estimate_error(const nest_t *self, const rtl_grid_t *grid, const double *y,
+    rtl_nested_flux_t *flux)
 {
     const rtl_grid_t *coarse = &self->level[1].grid;
     double *p = rtl_memory_alloc(coarse->n_cells, sizeof *p);
     int32_t *parent = rtl_memory_alloc(grid->n_cells, sizeof *parent);
     int status = p == NULL || parent == NULL ? RTL_NO_MEMORY : 0;
+    bool improved = flux->log_mean && self->improved != NULL;
+    double *reference = improved ? self->improved : self->reference;
 
     if (status == 0) {
         status = rtl_interpolate_parents(coarse, grid, parent);
@@ -323,10 +338,10 @@ estimate_error(
             }
             p[parent[i]] += part[i % BLOCK];
         }
-        rtl_elementary_rows_exp(self->reference, coarse->n_cells, self->reference);
-        *error = 0.0;
+        rtl_elementary_rows_exp(reference, coarse->n_cells, reference);
+        flux->error = 0.0;
         for (size_t c = 0; c < coarse->n_cells; c++) {
-            *error += fabs(p[c] - self->reference[c]) / 3.0;
+            flux->error += fabs(p[c] - reference[c]) / 3.0;
         }
     }
     rtl_memory_free(p);
@@ -430,7 +445,9 @@ rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
         }
     }
     if (status == 0 && self->reference != NULL) {
-        status = estimate_error(self, grid, y, &flux->error);
+        status = estimate_error(self, grid, y, flux);
+        flux->settled_late =
+            reweighted != NULL && flux->log_mean && self->improved == NULL;
     }
     rtl_steady_add_work(info, &work);
 out:

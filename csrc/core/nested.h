@@ -17,6 +17,8 @@ typedef struct {
         gain; /* L1 distance between the answers of the two fluxes; NaN if one only */
     double defect; /* of its balance, see rtl_log_mean_defect; NaN if exponential */
     double error;  /* estimated L1 error of the answer; NaN without a coarser grid */
+    bool settled_late; /* the coarser grid's answer is the exponential flux's: error is
+                        * then far above that of the logarithmic-mean flux */
 } rtl_nested_flux_t;
 
 /* log p of the model's generator `chain` on `grid` (irreducible), through coarser grids
@@ -27,8 +29,8 @@ typedef struct {
  * `chain` too; else y is the exponential flux's and *reweighted is empty. The caller
  * frees it.
  *
- * flux->error compares with the same flux on the next coarser grid, as for a scheme of
- * second order. */
+ * flux->error compares with the same flux on the next coarser grid, if it settled
+ * there, as for a scheme of second order. */
 int rtl_nested_solve(const rtl_generator_t *chain, const rtl_model_t *model,
     const rtl_grid_t *grid, const rtl_steady_options_t *options, double *y,
     rtl_generator_t *reweighted, rtl_steady_info_t *info, rtl_nested_flux_t *flux,

@@ -35,8 +35,8 @@ info_dictionary(const rtl_steady_info_t *info, const rtl_nested_flux_t *flux,
     }
     memcpy(PyArray_DATA((PyArrayObject *) history), info->history,
         info->n_history * sizeof *info->history);
-    return Py_BuildValue(
-        "{s:N,s:s,s:s,s:s,s:i,s:d,s:d,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,s:n,s:d,s:n,s:s}",
+    return Py_BuildValue("{s:N,s:s,s:s,s:s,s:i,s:d,s:d,s:d,s:d,s:d,s:n,s:l,s:l,s:l,s:l,"
+                         "s:n,s:d,s:n,s:s,s:O}",
         "history", history, "method", methods[info->method], "why", info->why, "flux",
         flux->log_mean ? "log-mean" : "exponential", "flux_rounds", flux->rounds,
         "flux_gain", flux->gain, "flux_defect", flux->defect, "discretisation_error",
@@ -45,7 +45,8 @@ info_dictionary(const rtl_steady_info_t *info, const rtl_nested_flux_t *flux,
         "newton_steps", info->newton_steps, "krylov_iterations",
         info->krylov_iterations, "matrix_products", info->products, "levels",
         (Py_ssize_t) info->levels, "seconds", seconds, "peak_bytes",
-        (Py_ssize_t) info->bytes, "message", info->message);
+        (Py_ssize_t) info->bytes, "message", info->message, "settled_late",
+        flux->settled_late ? Py_True : Py_False);
 }
 
 /* What a solver is given and gives. */
