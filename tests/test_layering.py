@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "sum": ["status"],
     "memory": ["status"],
     "monitor": ["status"],
-    "parallel": ["memory", "monitor"],
+    "parallel": ["memory", "monitor", "sum"],
     "sun": ["parallel", "sum"],
     "vector": ["memory", "sun"],
     "processor": ["status"],

@@ -20,22 +20,21 @@
 #include <math.h>
 #include <string.h>
 
+#include "finite_volume_face.h"
 #include "finite_volume_tensor.h"
 #include "memory.h"
 #include "parallel.h"
 
-enum { BLOCK = 512, GAUSS = 3 };
+enum { BLOCK = 512, GAUSS = RTL_FACE_GAUSS };
 
-/* Gauss-Legendre on [0, 1]. */
-static const double gauss_node[GAUSS] = {
+const double rtl_finite_volume_node[GAUSS] = {
     0.11270166537925831148, 0.5, 0.88729833462074168852};
-static const double gauss_weight[GAUSS] = {5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0};
+const double rtl_finite_volume_weight[GAUSS] = {5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0};
+const double rtl_finite_volume_largest_z = 1e8;
 
 /* Ratio of the largest to the smallest D of a face beyond which each cell has its own.
  */
 static const double largest_jump = 10.0;
-/* Beyond this |z| the exponential no longer matters and f/D may overflow. */
-static const double largest_z = 1e8;
 
 double
 rtl_finite_volume_bernoulli(double z)
@@ -52,11 +51,7 @@ rtl_finite_volume_bernoulli(double z)
 
 /* --- one face ------------------------------------------------------------------- */
 
-typedef struct {
-    double drift[GAUSS], diffusion[GAUSS]; /* at the Gauss points */
-    double d_low, d_high;                  /* diffusion at the two centres */
-    double distance, width_low, width_high;
-} face_t;
+typedef rtl_finite_volume_face_t face_t;
 
 /* D B(-e / D), the rate at which a cell of diffusion D is left along e = f h, times h
  * width; its limit at D = 0. Raises *z to |e / D|. */
@@ -64,26 +59,38 @@ static double
 own_rate(double e, double d, double *z)
 {
     double ratio = e == 0.0 ? 0.0 : e / d;
-    bool upwind = !(fabs(ratio) < largest_z);
+    bool upwind = !(fabs(ratio) < rtl_finite_volume_largest_z);
 
     *z = fmax(*z, upwind ? INFINITY : fabs(ratio));
     return upwind ? fmax(e, 0.0) : d * rtl_finite_volume_bernoulli(-ratio);
 }
 
-/* Rates where D jumps or nearly vanishes; returns |z|. */
-static double
-rough_rates(const face_t *face, double *up, double *down)
+double
+rtl_finite_volume_face_push(const face_t *self)
 {
-    double h = face->distance, f = 0.0, size = 0.0, z = 0.0;
+    double f = 0.0, size = 0.0;
 
     for (int g = 0; g < GAUSS; g++) {
-        f += gauss_weight[g] * face->drift[g];
-        size = fmax(size, fabs(face->drift[g]));
+        f += rtl_finite_volume_weight[g] * self->drift[g];
+        size = fmax(size, fabs(self->drift[g]));
     }
-    /* beside D = 0 its sign decides, which must not be that of a rounding error */
-    double e = fabs(f) > 8.0 * DBL_EPSILON * size ? h * f : 0.0;
-    *up = own_rate(e, face->d_low, &z) / (h * face->width_low);
-    *down = own_rate(-e, face->d_high, &z) / (h * face->width_high);
+    return fabs(f) > 8.0 * DBL_EPSILON * size ? self->distance * f : 0.0;
+}
+
+double
+rtl_finite_volume_face_z(const face_t *self, bool *smooth)
+{
+    double h = self->distance, z = 0.0;
+    double smallest = fmin(self->d[RTL_FACE_LOW], self->d[RTL_FACE_HIGH]);
+    double largest = fmax(self->d[RTL_FACE_LOW], self->d[RTL_FACE_HIGH]);
+
+    for (int g = 0; g < GAUSS; g++) {
+        smallest = fmin(smallest, self->diffusion[g]);
+        largest = fmax(largest, self->diffusion[g]);
+        z += rtl_finite_volume_weight[g] * self->drift[g] / self->diffusion[g] * h;
+    }
+    *smooth =
+        largest <= largest_jump * smallest && fabs(z) < rtl_finite_volume_largest_z;
     return z;
 }
 
@@ -91,22 +98,23 @@ rough_rates(const face_t *face, double *up, double *down)
 static double
 face_rates(const face_t *face, double *up, double *down)
 {
-    double h = face->distance;
-    double smallest = fmin(face->d_low, face->d_high);
-    double largest = fmax(face->d_low, face->d_high);
-    double z = 0.0;
+    bool smooth;
+    double z = rtl_finite_volume_face_z(face, &smooth);
+    double d_low = face->d[RTL_FACE_LOW], d_high = face->d[RTL_FACE_HIGH];
 
-    for (int g = 0; g < GAUSS; g++) {
-        smallest = fmin(smallest, face->diffusion[g]);
-        largest = fmax(largest, face->diffusion[g]);
-        z += gauss_weight[g] * face->drift[g] / face->diffusion[g] * h;
+    if (smooth) {
+        *up = d_low * rtl_finite_volume_bernoulli(-z);
+        *down = d_high * rtl_finite_volume_bernoulli(z);
+        z = fabs(z);
+    } else {
+        double e = rtl_finite_volume_face_push(face);
+        z = 0.0;
+        *up = own_rate(e, d_low, &z);
+        *down = own_rate(-e, d_high, &z);
     }
-    if (!(largest <= largest_jump * smallest) || !(fabs(z) < largest_z)) {
-        return rough_rates(face, up, down);
-    }
-    *up = face->d_low * rtl_finite_volume_bernoulli(-z) / (h * face->width_low);
-    *down = face->d_high * rtl_finite_volume_bernoulli(z) / (h * face->width_high);
-    return fabs(z);
+    *up /= face->distance * face->width[RTL_FACE_LOW];
+    *down /= face->distance * face->width[RTL_FACE_HIGH];
+    return z;
 }
 
 /* --- assembly ------------------------------------------------------------------- */
@@ -235,7 +243,7 @@ face_points(const rtl_grid_t *grid, size_t axis, size_t first, size_t n, work_t 
         const double *centre = work->d + k * n;
         for (size_t g = 0; g < GAUSS; g++) {
             double *x = work->x + k * n_points + g * n;
-            double share = k == axis ? gauss_node[g] : 0.0;
+            double share = k == axis ? rtl_finite_volume_node[g] : 0.0;
             for (size_t i = 0; i < n; i++) {
                 x[i] = centre[i] + share * distance[i];
                 x[i] -= x[i] > upper && k == axis ? upper - lower : 0.0;
@@ -269,11 +277,11 @@ axis_faces(
             face.drift[g] = f[g * n + i];
             face.diffusion[g] = d[g * n + i];
         }
-        face.d_low = self->diagonal[offset + i];
-        face.d_high = self->diagonal[axis * grid->n_cells + next[i]];
-        face.width_low =
+        face.d[RTL_FACE_LOW] = self->diagonal[offset + i];
+        face.d[RTL_FACE_HIGH] = self->diagonal[axis * grid->n_cells + next[i]];
+        face.width[RTL_FACE_LOW] =
             rtl_grid_width(grid, axis, rtl_grid_index(grid, first + i, axis));
-        face.width_high =
+        face.width[RTL_FACE_HIGH] =
             rtl_grid_width(grid, axis, rtl_grid_index(grid, next[i], axis));
         double z = face_rates(&face, self->up + offset + i, self->down + offset + i);
         chunk->peclet = isfinite(z) ? fmax(chunk->peclet, z) : chunk->peclet;
@@ -339,7 +347,8 @@ wall_rates(assembly_t *self, work_t *work, size_t axis, bool upper, size_t first
     for (size_t g = 0; g < POINTS; g++) {
         double x = wall;
         if (g < GAUSS) {
-            x = rtl_grid_centre(grid, axis, index) + sign * gauss_node[g] * 0.5 * width;
+            x = rtl_grid_centre(grid, axis, index) +
+                sign * rtl_finite_volume_node[g] * 0.5 * width;
         }
         for (size_t i = 0; i < n; i++) {
             size_t cell = wall_cell(grid, axis, upper, first + i);
@@ -357,15 +366,14 @@ wall_rates(assembly_t *self, work_t *work, size_t axis, bool upper, size_t first
     const double *f = work->f + axis * n_points, *d = work->d + axis * n_points;
     for (size_t i = 0; i < n; i++) {
         size_t cell = wall_cell(grid, axis, upper, first + i);
-        face_t face = {
-            .distance = 0.5 * width, .width_low = width, .width_high = width};
+        face_t face = {.distance = 0.5 * width, .width = {width, width}};
         double out, back;
         for (size_t g = 0; g < GAUSS; g++) {
             face.drift[g] = sign * f[g * n + i];
             face.diffusion[g] = d[g * n + i];
         }
-        face.d_low = self->diagonal[axis * grid->n_cells + cell];
-        face.d_high = d[GAUSS * n + i];
+        face.d[RTL_FACE_LOW] = self->diagonal[axis * grid->n_cells + cell];
+        face.d[RTL_FACE_HIGH] = d[GAUSS * n + i];
         face_rates(&face, &out, &back);
         self->killing[cell] += out;
     }

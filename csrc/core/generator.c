@@ -428,18 +428,6 @@ rtl_generator_apply(const rtl_generator_t *self, const double *p, double *out)
 }
 
 void
-rtl_generator_balance(const rtl_generator_t *self, const double *y, double *r)
-{
-    for (size_t i = 0; i < self->n; i++) {
-        double sum = 0.0;
-        for (size_t e = self->start[i]; e < self->start[i + 1]; e++) {
-            sum += self->rate[e] * exp(y[self->source[e]] - y[i]);
-        }
-        r[i] = sum - self->exit_rate[i];
-    }
-}
-
-void
 rtl_generator_sweep(const rtl_generator_t *self, double *y)
 {
     for (size_t step = 0; step < 2 * self->n; step++) {

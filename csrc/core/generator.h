@@ -51,10 +51,6 @@ void rtl_generator_kill(rtl_generator_t *self, double *killing);
 /* out = W p */
 void rtl_generator_apply(const rtl_generator_t *self, const double *p, double *out);
 
-/* r_i = sum_j w(j -> i) exp(y_j - y_i) - q_i: the balance of state i divided by its
- * probability, y = log p. */
-void rtl_generator_balance(const rtl_generator_t *self, const double *y, double *r);
-
 /* One Gauss-Seidel sweep there and one back for y = log p:
  * y_i = log(sum_j w(j -> i) e^{y_j} / q_i). Repairs what is far off locally. */
 void rtl_generator_sweep(const rtl_generator_t *self, double *y);

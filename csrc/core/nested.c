@@ -12,7 +12,7 @@
 #include "steady_room.h"
 #include "steady_step.h"
 
-enum { SMALLEST_GRID = 300, MOST_ROUNDS = 12, BLOCK = 512 };
+enum { MOST_ROUNDS = 12, BLOCK = 512 };
 
 /* What is left to the finer grids: their own discretisation differs by more. */
 static const double coarse_rtol = 1e-3;
@@ -89,7 +89,7 @@ make_grids(nest_t *self, const rtl_grid_t *grid)
     size_t most = self->line ? 2 : RTL_GEOMETRIC_MAX;
 
     self->n_levels = 1;
-    while (coarser && grid->n_cells > SMALLEST_GRID && self->n_levels < most) {
+    while (coarser && grid->n_cells > RTL_NESTED_SMALLEST && self->n_levels < most) {
         level_t *next = &self->level[self->n_levels];
         int status = rtl_interpolate_coarsen(grid, &next->grid, &coarser);
         if (status != 0) {

@@ -9,6 +9,9 @@
 #include "finite_volume.h"
 #include "steady.h"
 
+/* Grids of so many cells or fewer are solved without a coarser one. */
+enum { RTL_NESTED_SMALLEST = 300 };
+
 typedef struct {
     bool log_mean; /* the answer is that of the logarithmic-mean flux (log_mean.h), on a
                     * line without current that of both */

@@ -7,8 +7,6 @@
 #include "memory.h"
 #include "nested.h"
 
-enum { SMALLEST_GRID = 300 };
-
 static const double coarse_rtol = 1e-4;
 
 /* A guess for `grid` from the law on the next coarser one, which is asked likewise;
@@ -27,7 +25,7 @@ guess(const rtl_model_t *model, const rtl_grid_t *grid,
     int status = 0;
 
     *has_guess = false;
-    if (grid->n_cells <= SMALLEST_GRID) {
+    if (grid->n_cells <= RTL_NESTED_SMALLEST) {
         return 0;
     }
     status = rtl_interpolate_coarsen(grid, &coarse, &coarser);

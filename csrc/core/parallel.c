@@ -15,6 +15,7 @@
 #endif
 
 #include "memory.h"
+#include "sum.h"
 
 enum { MAX_THREADS = 64, SHORTEST_PIECE = 2048 };
 
@@ -287,24 +288,12 @@ typedef struct {
     double sum[RTL_PARALLEL_PIECES];
 } dot_t;
 
-/* Four sums hide the latency of adding. */
 static void
 dot_piece(void *data, size_t piece, size_t first, size_t last)
 {
     dot_t *dot = data;
-    const double *x = dot->x, *y = dot->y;
-    double sum[4] = {0.0, 0.0, 0.0, 0.0};
-    size_t i = first;
 
-    for (; i + 4 <= last; i += 4) {
-        for (size_t k = 0; k < 4; k++) {
-            sum[k] += x[i + k] * y[i + k];
-        }
-    }
-    for (; i < last; i++) {
-        sum[0] += x[i] * y[i];
-    }
-    dot->sum[piece] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    dot->sum[piece] = rtl_sum_dot(last - first, dot->x + first, dot->y + first);
 }
 
 double

@@ -294,23 +294,6 @@ apply(const rtl_resolvent_level_t *level, double gamma, const double *x, double 
     }
 }
 
-static double
-dot(size_t n, const double *a, const double *b)
-{
-    double sum[4] = {0.0, 0.0, 0.0, 0.0}; /* four chains hide the latency of adding */
-    size_t i = 0;
-
-    for (; i + 4 <= n; i += 4) {
-        for (size_t k = 0; k < 4; k++) {
-            sum[k] += a[i + k] * b[i + k];
-        }
-    }
-    for (; i < n; i++) {
-        sum[0] += a[i] * b[i];
-    }
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
 static void
 solve_dense(const rtl_resolvent_t *self, const double *b, double *x)
 {
@@ -382,18 +365,18 @@ correct(rtl_resolvent_t *self, size_t l)
     if (status != 0 || l + 1 >= self->n_active) {
         return status;
     }
-    double before = dot(n, b, b);
+    double before = rtl_sum_dot(n, b, b);
     apply(level, self->gamma, x, image_1);
-    double norm_1 = dot(n, image_1, image_1);
+    double norm_1 = rtl_sum_dot(n, image_1, image_1);
     if (!(norm_1 > 0.0)) {
         return 0;
     }
-    double step_1 = dot(n, image_1, b) / norm_1;
+    double step_1 = rtl_sum_dot(n, image_1, b) / norm_1;
     for (size_t i = 0; i < n; i++) {
         b[i] -= step_1 * image_1[i];
         x[i] *= step_1;
     }
-    if (dot(n, b, b) <= good_enough * good_enough * before) {
+    if (rtl_sum_dot(n, b, b) <= good_enough * good_enough * before) {
         return 0;
     }
     status = cycle(self, l, b, second);
@@ -401,12 +384,12 @@ correct(rtl_resolvent_t *self, size_t l)
         return status;
     }
     apply(level, self->gamma, second, image_2);
-    double overlap = dot(n, image_2, image_1) / norm_1;
-    double norm_2 = dot(n, image_2, image_2) - overlap * overlap * norm_1;
+    double overlap = rtl_sum_dot(n, image_2, image_1) / norm_1;
+    double norm_2 = rtl_sum_dot(n, image_2, image_2) - overlap * overlap * norm_1;
     if (!(norm_2 > 0.0)) {
         return 0;
     }
-    double step_2 = dot(n, image_2, b) / norm_2;
+    double step_2 = rtl_sum_dot(n, image_2, b) / norm_2;
     double back = overlap * step_2 / (step_1 != 0.0 ? step_1 : 1.0);
     for (size_t i = 0; i < n; i++) { /* x holds step_1 times the first direction */
         x[i] += step_2 * second[i] - back * x[i];

@@ -4,30 +4,19 @@
  *     rate(a -> b) = D_a B(-z) / (h width_a),   rate(b -> a) = D_b B(z) / (h width_b),
  *
  * or, where D jumps, those of each cell's own D, see rough_slopes. The Gauss point at
- * the share g of the way sees (1 - g) of a change at a and g of one at b. The branches
- * and points are those of finite_volume.c; a test compares with differences of its
- * rates. */
+ * the share g of the way sees (1 - g) of a change at a and g of one at b. A test
+ * compares with differences of the rates. */
 #include "response.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
+#include "finite_volume_face.h"
 #include "memory.h"
 
-enum { BLOCK = 512, GAUSS = 3, LOW = 0, HIGH = 1 };
+enum { BLOCK = 512, GAUSS = RTL_FACE_GAUSS, LOW = RTL_FACE_LOW, HIGH = RTL_FACE_HIGH };
 
-static const double gauss_node[GAUSS] = {
-    0.11270166537925831148, 0.5, 0.88729833462074168852};
-static const double gauss_weight[GAUSS] = {5.0 / 18.0, 8.0 / 18.0, 5.0 / 18.0};
-
-static const double largest_jump = 10.0, largest_z = 1e8;
-
-typedef struct {
-    double drift[GAUSS], diffusion[GAUSS]; /* at the Gauss points */
-    double d[2];                           /* diffusion at the two centres */
-    double distance, width[2];
-} face_t;
+typedef rtl_finite_volume_face_t face_t;
 
 /* Changes of the rates up and down with log D, and with f, at either centre. */
 typedef struct {
@@ -54,7 +43,7 @@ bernoulli_slope(double z)
 static double
 share(int side, int g)
 {
-    return side == LOW ? 1.0 - gauss_node[g] : gauss_node[g];
+    return side == LOW ? 1.0 - rtl_finite_volume_node[g] : rtl_finite_volume_node[g];
 }
 
 /* The flux written for D p: smooth D. */
@@ -71,7 +60,8 @@ smooth_slopes(const face_t *face, double z, slopes_t *out)
     for (int side = LOW; side <= HIGH; side++) {
         double by_diffusion = 0.0, by_drift = 0.0;
         for (int g = 0; g < GAUSS; g++) {
-            double part = gauss_weight[g] * share(side, g) * h / face->diffusion[g];
+            double part =
+                rtl_finite_volume_weight[g] * share(side, g) * h / face->diffusion[g];
             by_drift += part;
             by_diffusion -= part * face->drift[g];
         }
@@ -89,19 +79,14 @@ smooth_slopes(const face_t *face, double z, slopes_t *out)
 static void
 rough_slopes(const face_t *face, slopes_t *out)
 {
-    double h = face->distance, f = 0.0, size = 0.0;
+    double h = face->distance, e = rtl_finite_volume_face_push(face);
 
     memset(out, 0, sizeof *out);
-    for (int g = 0; g < GAUSS; g++) {
-        f += gauss_weight[g] * face->drift[g];
-        size = fmax(size, fabs(face->drift[g]));
-    }
-    double e = fabs(f) > 8.0 * DBL_EPSILON * size ? h * f : 0.0;
     for (int side = LOW; side <= HIGH; side++) {
         double scale = 1.0 / (h * face->width[side]), d = face->d[side];
         double along = side == LOW ? e : -e, sign = side == LOW ? 1.0 : -1.0;
         double z = along == 0.0 ? 0.0 : along / d, by_diffusion = 0.0, by_drift;
-        if (fabs(z) < largest_z) {
+        if (fabs(z) < rtl_finite_volume_largest_z) {
             double b = rtl_finite_volume_bernoulli(-z), slope = bernoulli_slope(-z);
             by_diffusion = scale * d * (b + z * slope);
             by_drift = -scale * h * sign * slope;
@@ -112,7 +97,7 @@ rough_slopes(const face_t *face, slopes_t *out)
         for (int other = LOW; other <= HIGH; other++) { /* f is the mean */
             double part = 0.0;
             for (int g = 0; g < GAUSS; g++) {
-                part += gauss_weight[g] * share(other, g);
+                part += rtl_finite_volume_weight[g] * share(other, g);
             }
             (side == LOW ? out->up_drift : out->down_drift)[other] = part * by_drift;
         }
@@ -122,16 +107,10 @@ rough_slopes(const face_t *face, slopes_t *out)
 static void
 face_slopes(const face_t *face, slopes_t *out)
 {
-    double smallest = fmin(face->d[LOW], face->d[HIGH]);
-    double largest = fmax(face->d[LOW], face->d[HIGH]);
-    double z = 0.0;
+    bool smooth;
+    double z = rtl_finite_volume_face_z(face, &smooth);
 
-    for (int g = 0; g < GAUSS; g++) {
-        smallest = fmin(smallest, face->diffusion[g]);
-        largest = fmax(largest, face->diffusion[g]);
-        z += gauss_weight[g] * face->drift[g] / face->diffusion[g] * face->distance;
-    }
-    if (largest <= largest_jump * smallest && fabs(z) < largest_z) {
+    if (smooth) {
         smooth_slopes(face, z, out);
     } else {
         rough_slopes(face, out);
@@ -158,7 +137,7 @@ face_points(const response_t *self, size_t axis, size_t first, size_t n)
     double length = upper - grid->edges[axis][0], h = 0.0;
 
     for (size_t g = 0; g < GAUSS + 2; g++) {
-        double part = g < GAUSS ? gauss_node[g] : (double) (g - GAUSS);
+        double part = g < GAUSS ? rtl_finite_volume_node[g] : (double) (g - GAUSS);
         for (size_t k = 0; k < grid->dim; k++) {
             double *x = self->x + k * n_points + g * n;
             for (size_t i = 0; i < n; i++) {

@@ -28,6 +28,24 @@ rtl_sum_total(const rtl_sum_t *self)
     return self->value + self->lost;
 }
 
+/* sum of x y over n numbers, not compensated; four sums hide the latency of adding */
+static inline double
+rtl_sum_dot(size_t n, const double *x, const double *y)
+{
+    double sum[4] = {0.0, 0.0, 0.0, 0.0};
+    size_t i = 0;
+
+    for (; i + 4 <= n; i += 4) {
+        for (size_t k = 0; k < 4; k++) {
+            sum[k] += x[i + k] * y[i + k];
+        }
+    }
+    for (; i < n; i++) {
+        sum[0] += x[i] * y[i];
+    }
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
 /* log(exp(a) + exp(b)) */
 static inline double
 rtl_sum_logs(double a, double b)

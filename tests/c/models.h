@@ -6,6 +6,20 @@
 #include "finite_volume.h"
 #include "test.h"
 
+/* r_i = sum_j w(j -> i) exp(y_j - y_i) - q_i: the balance of state i divided by its
+ * probability, y = log p. */
+static inline void
+balance_of(const rtl_generator_t *chain, const double *y, double *r)
+{
+    for (size_t i = 0; i < chain->n; i++) {
+        double sum = 0.0;
+        for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
+            sum += chain->rate[e] * exp(y[chain->source[e]] - y[i]);
+        }
+        r[i] = sum - chain->exit_rate[i];
+    }
+}
+
 /* Double well with circulation, log p = -2 (x^2 - 1)^2 - 2 y^2 - x y / 2 + const for
  * any strength c: f = -grad phi + c (-d_y phi, d_x phi), D = 1. data: double c. */
 static inline int

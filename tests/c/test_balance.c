@@ -29,7 +29,7 @@ test_values_and_residual(void)
         }
     }
     double largest = rtl_balance_residual(&balance, r), seen = 0.0;
-    rtl_generator_balance(&chain, y, plain);
+    balance_of(&chain, y, plain);
     for (int i = 0; i < N; i++) {
         plain[i] /= chain.exit_rate[i];
         CHECK_CLOSE(r[i], plain[i], 1e-13 * (1.0 + fabs(plain[i])));

@@ -44,7 +44,7 @@ test_steep(double steepness, double last_up, double last_down)
     }
     CHECK(rtl_direct_dense(&chain, NULL, dense) == 0);
     CHECK(rtl_direct_ring(&chain, shape, NULL, ring) == 0);
-    rtl_generator_balance(&chain, ring, r);
+    balance_of(&chain, ring, r);
     for (int i = 0; i < N; i++) {
         CHECK_CLOSE(r[i], 0.0, 1e-12 * chain.exit_rate[i]);
         if (steepness <

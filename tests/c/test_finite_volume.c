@@ -43,7 +43,7 @@ test_equilibrium(void)
                 y[i] -= x[k] * x[k] / (2.0 * d);
             }
         }
-        rtl_generator_balance(&chain, y, r);
+        balance_of(&chain, y, r);
         for (size_t i = 0; i < grid.n_cells; i++) {
             CHECK_CLOSE(r[i], 0.0, 1e-13 * chain.exit_rate[i]);
         }
@@ -164,7 +164,7 @@ test_periodic(void)
         rtl_finite_volume_assemble(&chain, &model, &grid, &peclet, 1, NULL, NULL) == 0);
     CHECK(chain.n_entries == 14);
     CHECK(chain.source[0] == 6 && chain.source[1] == 1);
-    rtl_generator_balance(&chain, y, r);
+    balance_of(&chain, y, r);
     for (int i = 0; i < 7; i++) {
         CHECK_CLOSE(r[i], 0.0, 1e-13);
     }

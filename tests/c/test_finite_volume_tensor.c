@@ -65,7 +65,7 @@ test_generator(double c, rtl_boundary_t side)
             out[chain.source[e]] += chain.rate[e];
         }
     }
-    rtl_generator_balance(&chain, y, r);
+    balance_of(&chain, y, r);
     for (size_t i = 0; i < N * N; i++) {
         double killed = chain.killing != NULL ? chain.killing[i] : 0.0;
         CHECK_CLOSE(out[i] + killed, chain.exit_rate[i], 1e-13 * chain.exit_rate[i]);

@@ -22,7 +22,7 @@ test_from_rates(void)
     rtl_generator_apply(&chain, p, out);
     CHECK(out[0] == -1.0 && out[1] == 1.5 && out[2] == -0.5);
     double y[] = {log(0.5), log(0.25), log(0.25)}, r[3];
-    rtl_generator_balance(&chain, y, r);
+    balance_of(&chain, y, r);
     for (int i = 0; i < 3; i++) {
         CHECK_CLOSE(r[i], out[i] / p[i], 1e-14);
     }

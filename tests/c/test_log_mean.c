@@ -43,7 +43,7 @@ test_equilibrium_is_kept(void)
             changed || fabs(log_mean.reweighted.rate[e] / chain.rate[e] - 1.0) > 0.01;
     }
     CHECK(changed);
-    rtl_generator_balance(&log_mean.reweighted, y, r);
+    balance_of(&log_mean.reweighted, y, r);
     for (size_t i = 0; i < N * N; i++) {
         CHECK_CLOSE(r[i], 0.0, 1e-11 * log_mean.reweighted.exit_rate[i]);
     }

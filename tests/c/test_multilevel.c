@@ -53,7 +53,7 @@ test_cycle_contracts(void)
     CHECK(rtl_multilevel_init(&levels, &chain, y, (rtl_team_t) {.n_threads = 1}) == 0);
     CHECK(levels.n_levels >= 3);
     CHECK(rtl_multilevel_bytes(&levels) > n * sizeof(double));
-    rtl_generator_balance(&chain, y, b);
+    balance_of(&chain, y, b);
     for (size_t i = 0; i < n; i++) {
         b[i] = -b[i] / chain.exit_rate[i];
         r[i] = b[i];
