@@ -459,16 +459,17 @@ def _warn_if_coarse(state: SteadyState) -> None:
 def _not_converged(log_density: np.ndarray, info: Info, rtol: float, whole: Generator) -> _core.ConvergenceError:
     """The exception that says where the solver is stuck and what to try."""
     state = info["worst_state"]
-    where = f"state {state}"
+    where, cure = f"state {state}", "a larger rtol, or method='direct'"
     if whole.grid is not None:
         point = ", ".join(f"{x:.6g}" for x in whole.grid.points()[state])
-        where = f"the cell at ({point})"
+        where, cure = f"the cell at ({point})", f"a finer grid, a smaller box, {cure}"
+    elif np.isnan(info["residual"]):
+        cure = f"rates that span less than the {np.ptp(np.log10(whole.exit_rates)):.0f} decades of these exit rates"
     what = f"the largest relative residual is {info['residual']:.3g}, above rtol = {rtol:.3g}, at {where}"
     if info["residual"] <= rtol:
         what = f"the probabilities miss a sum of 1 by {info['mass_error']:.3g}"
     error = _core.ConvergenceError(
-        f"{what} after {info['warm_steps'] + info['newton_steps']} steps; try a finer grid, a smaller box,"
-        " a larger rtol, or method='direct'"
+        f"{what} after {info['warm_steps'] + info['newton_steps']} steps; try {cure}"
         + (f" (SUNDIALS: {info['message']})" if info["message"] else "")
     )
     error.log_density = log_density

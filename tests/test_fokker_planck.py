@@ -735,3 +735,12 @@ def test_currents_and_entropy_production_are_computed_when_asked_for():
     ring = rt.steady_state(rt.Generator.from_rates([[0, 1, 2], [2, 0, 1], [1, 2, 0]]))
     assert ring.face_currents is None
     assert ring.entropy_production == pytest.approx(np.log(2))
+
+
+def test_rates_beyond_floating_point_numbers_are_named():
+    rng = np.random.default_rng(0)
+    rates = np.zeros((200, 200))
+    for jump in (1, 7, 50):
+        rates[np.arange(200), (np.arange(200) + jump) % 200] = np.exp(rng.uniform(-690, 690, 200))
+    with pytest.raises(rt.ConvergenceError, match=r"residual is nan.* try rates that span less than the \d{3} decades"):
+        rt.steady_state(rt.Generator.from_rates(rates))
