@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Certificate", "Comparison", "WeakDisorder", "certificate", "compare", "moment_closure", "weak_disorder"]
 
 _ALPHA = {"ito": 0.0, "stratonovich": 0.5, "anti-ito": 1.0}
+_BLOCK = 1 << 17  # points
 _REACH, _STEP = 20.0, 0.125
 _DERIVATIVES = ("auto", "generator", "symbolic")
 
@@ -118,7 +119,7 @@ def moment_closure(
         change = _symbolic_change(own, where)
     else:
         chain = make_generator(own, where) if chain is None else chain
-        change = chain.matrix.T @ r.ravel()
+        change = chain._adjoint(r.ravel())
     volume = np.ones(shape) if where is None else where.volumes
     guess = 1.0 if where is None else 2.0 / where.dim
     if np.ptp(r) <= 1e-12 * (1 + np.abs(r).max()):
@@ -230,14 +231,14 @@ def weak_disorder(model: Model, grid: Grid) -> WeakDisorder:
     if not np.isfinite(r).all():
         raise ValueError("weak_disorder: D is singular")
     points = np.ascontiguousarray(grid.points().T)
-    tensor = model.diffusion(points).reshape(dim, dim, *grid.shape)
+    tensor = model.diffusion(points)
     drift = model.drift(points).reshape(dim, *grid.shape)
     alpha = _ALPHA[model.interpretation]
     s = 2 / dim * (r - r.mean())
     d0 = math.exp(2 / dim * r.mean()) / 2
-    values, vectors = np.linalg.eigh(np.moveaxis(tensor, (0, 1), (-2, -1)))
-    logs = np.log(values / d0) - s[..., None]
-    traceless = np.einsum("...ik,...k,...jk->ij...", vectors, logs, vectors)
+    blocks = np.array_split(tensor, -(-tensor.shape[-1] // _BLOCK), axis=-1)  # Ctrl-C is answered in between
+    traceless = np.concatenate([_log(block / d0) for block in blocks], axis=-1).reshape(dim, dim, *grid.shape)
+    traceless -= np.eye(dim).reshape(dim, dim, *(1,) * dim) * s
     u, parts = _first_order(grid, s, traceless, drift, d0, alpha)
     v_iso, v_aniso, v_drift, total, kept, peclet = parts
     sd = math.sqrt(v_iso)
@@ -274,8 +275,8 @@ def _first_order(
     size.flat[0] = np.inf  # the mean of each field drops out
     n = k / size
     iso = np.fft.fftn(s)
-    along = np.einsum("i...,ij...,j...->...", n, np.fft.fftn(traceless, axes=axes), n)
-    waves = np.fft.fftn(drift, axes=axes) / (d0 * size)
+    along = np.einsum("i...,ij...,j...->...", n, _waves(traceless, dim), n)
+    waves = _waves(drift, dim) / (d0 * size)
     mean = drift.mean(axis=axes)
     moved = 1 / (1 + 1j * np.einsum("i...,i->...", n, mean) / (d0 * size))
     # what conversion to Itô added is α div D, and div D is s and S₀ again
@@ -297,6 +298,19 @@ def _first_order(
     power = np.abs(iso) ** 2
     kept = float(np.sum(moved.real * power) / np.sum(power)) if v_iso > 0 else 1.0
     return u, (v_iso, variance(along), by_drift, whole, kept, math.sqrt(variance(waves)))
+
+
+def _log(tensor: np.ndarray) -> np.ndarray:
+    """Logarithm of positive definite matrices, (dim, dim, n)."""
+    values, vectors = np.linalg.eigh(np.moveaxis(tensor, -1, 0))
+    logarithm: np.ndarray = np.einsum("nik,nk,njk->ijn", vectors, np.log(values), vectors)
+    return logarithm
+
+
+def _waves(fields: np.ndarray, dim: int) -> np.ndarray:
+    """Transforms over the last axes, one at a time so that Ctrl-C is answered in between."""
+    shape = fields.shape[fields.ndim - dim :]
+    return np.stack([np.fft.fftn(field) for field in fields.reshape(-1, *shape)]).reshape(fields.shape)
 
 
 # --- chains -------------------------------------------------------------------------------------

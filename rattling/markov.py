@@ -145,9 +145,19 @@ class Generator:
     def matrix(self) -> sparse.csc_array:
         from scipy import sparse
 
+        return (self._inflows() - sparse.diags_array(self._core.exit_rates(), format="csr")).tocsc()
+
+    def _inflows(self) -> sparse.csr_array:
+        """W without its diagonal."""
+        from scipy import sparse
+
         start, source, rate = self._core.rows()
-        flow = sparse.csr_array((rate, source, start), shape=(self.n, self.n))
-        return (flow - sparse.diags_array(self._core.exit_rates(), format="csr")).tocsc()
+        return sparse.csr_array((rate, source, start), shape=(self.n, self.n))
+
+    def _adjoint(self, values: np.ndarray) -> np.ndarray:
+        """Wᵀ times values, (n,): their mean rate of change when a state has been left."""
+        change: np.ndarray = self._inflows().T @ values - self._core.exit_rates() * values
+        return change
 
     def recurrent_classes(self) -> tuple[list[np.ndarray], np.ndarray]:
         """States of each recurrent class, as a list of index arrays, and the transient ones.
