@@ -43,9 +43,9 @@ def count(name: str, value: int, least: int, *, bits: int | None = None) -> int:
     return int(value)
 
 
-def read_threads(threads: int | None) -> int:
+def read_threads(threads: int | None, *, bits: int | None = None) -> int:
     """As many as the process may use, where None is given."""
-    return _core.cores() if threads is None else count("threads", threads, 1)
+    return _core.cores() if threads is None else count("threads", threads, 1, bits=bits)
 
 
 def _check_kind(name: str, value: object, kind: type, word: str) -> None:

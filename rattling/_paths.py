@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from scipy.spatial import cKDTree
 
+NOISE = ("none", "covariance")  # errors of measurement
+BLOCKS = 32  # of the data, for what their scatter says
 LARGEST_LAG = 64
 _NO_LAG = 99  # RTL_EXTRAPOLATE_NONE
 _UNEVEN = 1e-6  # of a step: times are used as they are beyond
@@ -98,6 +100,27 @@ def read_lags(lags: int | Iterable[int]) -> tuple[int, ...]:
     if lags[-1] > LARGEST_LAG or any(a >= b for a, b in pairwise(lags)):
         raise ValueError(f"lags must increase and be at most {LARGEST_LAG}; got {lags}")
     return lags
+
+
+def read_paths_and_lags(
+    source: Any, dt: float | None, times: Any, lags: int | Iterable[int] | None, noise: str
+) -> tuple[Paths, tuple[int, ...]]:
+    """`Paths` for these lags, which are chosen where None is given."""
+    known = None if lags is None else read_lags(lags)
+    paths = read_paths(source, dt, times, known or (1, 2), noise)
+    return paths, known or _choose_lags(paths, noise)
+
+
+def _choose_lags(paths: Paths, noise: str) -> tuple[int, ...]:
+    """(1, 2); with errors of measurement (1, 3), whose extrapolation makes these grow less, where six steps
+    are short: along each axis a quarter, on mean square, of the variance of the states."""
+    reach = 6
+    if noise == "none" or paths.n_starts(reach) < 0.9 * paths.n_starts(4):
+        return 1, 2
+    moved = np.concatenate([x[reach:] - x[:-reach] for x in paths.pieces(paths.begin, paths.end) if len(x) > reach])
+    around = paths.period > 0
+    moved[:, around] -= paths.period[around] * np.rint(moved[:, around] / paths.period[around])
+    return (1, 3) if (np.mean(moved**2, axis=0) < 0.25 * paths.starts(0).var(axis=0)).all() else (1, 2)
 
 
 def read_paths(source: Any, dt: float | None, times: Any, lags: tuple[int, ...], noise: str = "none") -> Paths:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rattling import _core
 from rattling._checks import choice, count
-from rattling._paths import read_paths, search_tree
+from rattling._paths import BLOCKS, read_paths, search_tree
 from rattling._progress import aside
 from rattling.estimators import read_at
 from rattling.results import Result
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rattling.grids import Grid
 
 _METHODS = ("bins", "knn")
-_BLOCKS = 32
 _LEAST_STATES = 2.0  # independent ones behind an estimate of log p
 _NEIGHBOURS_AT_ONCE = 1 << 21
 _PLACES = 1 << 16  # between two looks at signals
@@ -166,7 +165,7 @@ def estimate_density(
         dt = 1.0  # of no account here
     paths = read_paths(trajectories_or_array, dt, times, (1,))
     grid, shape, points = read_at(at, paths, method)
-    parts = paths.blocks(_BLOCKS, 0)
+    parts = paths.blocks(BLOCKS, 0)
     n = paths.n_starts(0)
     if method == "bins":
         assert grid is not None  # read_at saw to it

@@ -12,7 +12,7 @@ import numpy as np
 
 from rattling import _core
 from rattling._checks import choice, count, read_threads, real_array
-from rattling._paths import nearest_distance, read_lags, read_paths, terms
+from rattling._paths import BLOCKS, NOISE, nearest_distance, read_lags, read_paths_and_lags, terms
 from rattling._progress import progress_hook
 from rattling.grids import Grid
 from rattling.results import Result
@@ -27,14 +27,12 @@ if TYPE_CHECKING:
     from rattling._typing import Hook, Progress
 
 _METHODS = ("local-linear", "bins", "knn", "basis")
-_NOISE = ("none", "covariance")
 _STDERR = ("analytic", "blocks")
 _MEANT_FOR = {
     "bandwidth": ("local-linear",),
     "degree": ("local-linear", "knn", "basis"),
     "neighbours": ("knn",),
 }
-_BLOCKS = 32
 _MOST_RUNGS = 24
 _MOST_TERMS = 128
 _AGREEMENT = 3.5
@@ -303,7 +301,7 @@ def estimate_rattling(
         method = "bins" if observed else "local-linear"
     for value, name, allowed in (
         (method, "method", _METHODS),
-        (noise, "noise", _NOISE),
+        (noise, "noise", NOISE),
         (stderr, "stderr", _STDERR),
     ):
         choice(name, value, allowed)
@@ -314,10 +312,8 @@ def estimate_rattling(
         _check_observed(trajectories_or_array, dt, at, method, lags, noise, stderr, times)
         field: RattlingField = trajectories_or_array.estimate_rattling()
         return field
-    known = None if lags is None else read_lags(lags)
     threads = read_threads(threads)
-    paths = read_paths(trajectories_or_array, dt, times, known or (1, 2), noise)
-    lags = known or choose_lags(paths, noise)
+    paths, lags = read_paths_and_lags(trajectories_or_array, dt, times, lags, noise)
     grid, shape, points = read_at(at, paths, method)
     estimate = _Estimate(paths, lags, noise, threads, grid, points)
     degree = _degree(degree, method, paths)
@@ -355,18 +351,6 @@ def estimate_rattling(
         variables=paths.names,
         noise=noise,
     )
-
-
-def choose_lags(paths: Paths, noise: str) -> tuple[int, ...]:
-    """(1, 2); with errors of measurement (1, 3), whose extrapolation makes these grow less, where six steps
-    are short: along each axis a quarter, on mean square, of the variance of the states."""
-    reach = 6
-    if noise == "none" or paths.n_starts(reach) < 0.9 * paths.n_starts(4):
-        return 1, 2
-    moved = np.concatenate([x[reach:] - x[:-reach] for x in paths.pieces(paths.begin, paths.end) if len(x) > reach])
-    around = paths.period > 0
-    moved[:, around] -= paths.period[around] * np.rint(moved[:, around] / paths.period[around])
-    return (1, 3) if (np.mean(moved**2, axis=0) < 0.25 * paths.starts(0).var(axis=0)).all() else (1, 2)
 
 
 def _check_observed(
@@ -501,7 +485,7 @@ class _Estimate:
     def block_errors(self, outputs: tuple[np.ndarray, ...]) -> np.ndarray:
         """Jackknife over blocks (Künsch 1989): NaN where a block leaves too little."""
         longest = terms(self.lags, self.noise)[0][-1]
-        parts = [part for part in self.paths.blocks(_BLOCKS, longest) if len(part[0])]
+        parts = [part for part in self.paths.blocks(BLOCKS, longest) if len(part[0])]
         if self.sums is not None:
             sums = [self.sums.sum(*part, None) for part in parts]
             total = np.sum(sums, axis=0)

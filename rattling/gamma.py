@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rattling._checks import choice, number, read_threads, real_array
-from rattling._paths import read_lags, read_paths, terms
+from rattling._paths import BLOCKS, NOISE, read_paths_and_lags, terms
 from rattling._progress import progress_hook
-from rattling.estimators import BinSums, RattlingField, choose_lags, read_at
+from rattling.estimators import BinSums, RattlingField, read_at
 from rattling.grids import Grid
 from rattling.results import Result, table, with_error
 
@@ -24,13 +24,9 @@ if TYPE_CHECKING:
     from rattling._paths import Paths
     from rattling._typing import Hook, Progress, Seed
 
-_NOISE = ("none", "covariance")
-_BLOCKS = 32
 _LEAST_INCREMENTS = 2  # a dimension, and 2 more, behind an R that is used
 _MORE = 1e-3  # of a block: by what its weight grows to see how it moves the score
 _DOUBLINGS = 40  # of a step that has not reached the end of the interval: there is none
-
-
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -194,15 +190,13 @@ def fit_gamma(
         if given is not None:
             warnings.warn(f"{name} has no effect: nothing is drawn any more; leave it out", DeprecationWarning, 2)
     choice("method", method, tuple(_FITS))
-    choice("noise", noise, _NOISE)
+    choice("noise", noise, NOISE)
     if not 0 < number("confidence", confidence) < 1:
         raise ValueError(f"confidence must be between 0 and 1; got {confidence!r}")
     if method == "split-halves" and rattling is not None:
         raise ValueError("rattling must be None for method 'split-halves', which needs two estimates")
-    known = None if lags is None else read_lags(lags)
     threads = read_threads(threads)
-    paths = read_paths(trajectories_or_array, dt, times, known or (1, 2), noise)
-    lags = known or choose_lags(paths, noise)
+    paths, lags = read_paths_and_lags(trajectories_or_array, dt, times, lags, noise)
     grid: Any = read_at(at, paths, "bins")[0]
     with progress_hook(progress, "fit") as hook:
         data = _Data(paths, grid, lags, noise, threads, rattling, hook)
@@ -261,10 +255,10 @@ class _Data:
     ) -> None:
         self.volume = grid.volumes.ravel()
         self.bins = BinSums(paths, lags, noise, threads, grid)
-        parts = paths.blocks(_BLOCKS, terms(lags, noise)[0][-1])
+        parts = paths.blocks(BLOCKS, terms(lags, noise)[0][-1])
         self.sums = np.array([self.bins.sum(*part, None) for part in parts if len(part[0])])
         if len(self.sums) < 8:
-            raise ValueError(f"paths have too few increments for {_BLOCKS} blocks")
+            raise ValueError(f"paths have too few increments for {BLOCKS} blocks")
         self.total = self.sums.sum(axis=0)
         self.counts = self.total[:, 0]
         self.given = rattling is not None
@@ -343,11 +337,17 @@ def _moved(values: np.ndarray) -> np.ndarray:
     return squares
 
 
+def _law(r: np.ndarray, variance: np.ndarray, volume: np.ndarray, gamma: float) -> np.ndarray:
+    """V exp(-gamma R - gamma^2 s^2/2)/Z over the last axis."""
+    log_q = np.log(volume) - gamma * r - 0.5 * gamma**2 * variance
+    q: np.ndarray = np.exp(log_q - log_q.max(axis=-1, keepdims=True))
+    q /= q.sum(axis=-1, keepdims=True)
+    return q
+
+
 def _poisson_score(sample: _Sample, gamma: float) -> _Score:
     counts, r, variance, _, volume, given = sample
-    log_q = np.log(volume) - gamma * r - 0.5 * gamma**2 * variance
-    q = np.exp(log_q - log_q.max(axis=1, keepdims=True))
-    q /= q.sum(axis=1, keepdims=True)
+    q = _law(r, variance, volume, gamma)
     share = counts / counts.sum(axis=1, keepdims=True)
     value = r + gamma * variance
     mean = (q * value).sum(axis=1)
@@ -427,9 +427,7 @@ def _corrected_score(r: np.ndarray, variance: np.ndarray, volume: np.ndarray, me
     gamma, step, slope, unit = 0.0, math.inf, 0.0, 1 / max(r.std(), 1e-300)
     r = r - mean  # R may be large beside its scatter
     for _ in range(100):
-        log_q = np.log(volume) - gamma * r - 0.5 * gamma**2 * variance
-        q = np.exp(log_q - log_q.max())
-        q /= q.sum()
+        q = _law(r, variance, volume, gamma)
         value = r + gamma * variance
         slope = q @ variance - q @ (value - q @ value) ** 2
         reach = max(unit, abs(gamma))

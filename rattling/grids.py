@@ -240,7 +240,7 @@ def _sides(boundary: str | Sequence[str | Sequence[str]], dim: int) -> tuple[tup
     axes = (boundary,) * dim if isinstance(boundary, str) else tuple(boundary)
     if len(axes) != dim:
         raise ValueError(f"boundary must be one name or one entry for each of the {dim} axes; got {boundary!r}")
-    pairs: Any = tuple((side, side) if isinstance(side, str) or not hasattr(side, "__len__") else tuple(side) for side in axes)
+    pairs: Any = tuple(side_pair(side) for side in axes)
     for axis, pair in enumerate(pairs):
         if len(pair) != 2 or not all(isinstance(side, str) and side in _BOUNDARIES for side in pair):
             raise ValueError(
@@ -251,6 +251,11 @@ def _sides(boundary: str | Sequence[str | Sequence[str]], dim: int) -> tuple[tup
             raise ValueError(f"boundary of axis {axis}: both sides are periodic or none; got {pair!r}")
     result: tuple[tuple[str, str], ...] = pairs
     return result
+
+
+def side_pair(side: Any) -> tuple[Any, ...]:
+    """One side stands for both."""
+    return (side, side) if isinstance(side, str) or not hasattr(side, "__len__") else tuple(side)
 
 
 def refuse_double_links(what: str, grid: Grid | None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from rattling import _core
 from rattling._checks import choice, count, positive, read_threads, real_array
 from rattling._progress import progress_hook
-from rattling.grids import Grid
+from rattling.grids import Grid, side_pair
 from rattling.models import Model
 from rattling.results import Result
 
@@ -240,7 +240,7 @@ class Setup:
             raise TypeError(f"model must be a rattling.Model, not {name}{hint.get(name, '')}")
         choice("method", method, _METHODS)
         dt = float(positive("dt", dt))
-        threads = read_threads(threads)
+        threads = read_threads(threads, bits=_COUNTER_BITS)
         x0 = _starts(x0, n_paths, model.dim)
         walls = read_walls(boundary, x0.shape[1])
         if walls is not None and method != "heun":
@@ -374,7 +374,7 @@ def _wall(entry: Any, axis: int) -> Any:
         raise ValueError(
             f"boundary of axis {axis} must be None or (lower, upper, side); got {entry!r}"
         ) from None
-    pair = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
+    pair = side_pair(side)
     if len(pair) != 2 or not all(s in _SIDES for s in pair) or (pair[0] != pair[1] and "periodic" in pair):
         raise ValueError(
             f"boundary of axis {axis} must be one of {', '.join(map(repr, _SIDES))}, or a pair of sides of which"

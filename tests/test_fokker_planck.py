@@ -731,7 +731,7 @@ def test_currents_and_entropy_production_are_computed_when_asked_for():
         assert copied.entropy_production == state.entropy_production
         assert all(map(np.array_equal, copied.face_currents, state.face_currents))
     with pytest.raises(AttributeError, match="'SteadyState' object has no attribute 'entropy'"):
-        rt.steady_state(W).entropy  # noqa: B018
+        rt.steady_state(W).entropy  # noqa: B018  looking at it is what raises
     ring = rt.steady_state(rt.Generator.from_rates([[0, 1, 2], [2, 0, 1], [1, 2, 0]]))
     assert ring.face_currents is None
     assert ring.entropy_production == pytest.approx(np.log(2))

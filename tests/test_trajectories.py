@@ -473,3 +473,15 @@ def test_core_object_after_a_failure():
         simulation.run(100, 1, 1, None)
     with pytest.raises(RuntimeError, match="failed before"):
         simulation.run(1, 1, 1, None)
+
+
+def test_sides_and_threads_are_read_as_elsewhere():
+    """A pair of sides in an array, as for a Grid; more threads than any machine has."""
+    model = Model(lambda x: -x, 1.0, dim=1)
+    arguments = {"x0": [0.0], "dt": 0.1, "n_steps": 3, "rng": 1}
+    pair = [simulate(model, **arguments, boundary=[(-1, 1, kind(["absorbing", "reflecting"]))]).x for kind in (tuple, np.array)]
+    np.testing.assert_array_equal(*pair)
+    with pytest.raises(ValueError, match="boundary of axis 0 must be one of .*; got None"):
+        simulate(model, **arguments, boundary=[(-1, 1, None)])
+    with pytest.raises(ValueError, match=r"threads must be at least 1 and below 2\*\*48"):
+        simulate(model, **arguments, threads=2**70)
