@@ -58,8 +58,8 @@ def swirl():
 def of_rattling(n):
     """estimate_rattling by each method, and what a Simulation observed; R exact at 40 places."""
     model, box = swirl(), rt.Grid([(-1.2, 1.2)] * 2, (12, 12))
-    for seed in range(n):
-        paths = rt.simulate(model, [0.0, 0.0], 0.01, 20_000, rng=seed)
+    for seed in range(n):  # ten steps a state: Euler-Maruyama's every step would be biased by .01
+        paths = rt.simulate(model, [0.0, 0.0], 0.001, 200_000, thin=10, method="platen", rng=seed)
         places = paths.x[0, 500:: len(paths.t) // 40]
         exact = rt.exact_rattling(model, places.T)
         for method in ("local-linear", "knn", "basis"):

@@ -44,6 +44,28 @@ def test_coverage_with_errors_of_rattling():
     assert share_that_covers(naive) < 0.5
 
 
+def test_errors_are_as_large_as_they_are_with_the_seed_of_the_data():
+    """Standard errors beside the scatter about the scores of the exact R, which for gamma is
+    [s²(v + γ²) + 2γ²s⁴]/n, v the variance about the line and R's being 1. Draws with the numbers
+    of the data would be errors in proportion to R: twice what they are."""
+    n, s, found, off = 300, 0.2, [], []
+    names = ("gamma", "correlation", "kl_explained")
+    for k in range(60):
+        rng = np.random.default_rng(k)
+        r = rng.normal(size=n)
+        log_p = -1.5 * r + 0.5 * rng.normal(size=n)
+        truth = rt.typicality(log_p, r)
+        of = rt.typicality(log_p, r + s * rng.normal(size=n), stderr=s).intervals(source="errors", n=49, rng=k)
+        at = [of.names.index(name) for name in names]
+        found.append(of.stderr[at])
+        off.append(of.estimate[at] - [getattr(truth, name) for name in names])
+    expected = np.sqrt((s**2 * (0.5**2 + 1.5**2) + 2 * 1.5**2 * s**4) / n)
+    stated = np.sqrt(np.mean(np.square(found), axis=0))
+    assert stated[0] == pytest.approx(expected, rel=0.1)
+    scatter = np.sqrt(np.mean(np.square(off), axis=0))
+    np.testing.assert_allclose(stated, scatter, rtol=3 / np.sqrt(2 * 60))
+
+
 def test_blocks_widen_intervals_of_smooth_fields():
     """Neighbouring cells of a smooth field are no independent witnesses."""
     model = rt.systems.random_force(2, force=0.5, correlation_length=0.3, rng=3)
