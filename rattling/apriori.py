@@ -136,7 +136,7 @@ def _symbolic_change(model: Model, grid: Grid) -> np.ndarray:
     r = sympy.log(tensor.det(method="berkowitz")) / 2
     change = sum(drift[i] * sympy.diff(r, x[i]) for i in range(len(x)))
     change += sum(tensor[i, j] * sympy.diff(r, x[i], x[j]) for i in range(len(x)) for j in range(len(x)))
-    values: np.ndarray = parts._tape([change], "drift").evaluate(np.ascontiguousarray(grid.points().T))[0]
+    values: np.ndarray = parts._tape([change], "drift").evaluate(grid._columns())[0]
     return values
 
 
@@ -230,7 +230,7 @@ def weak_disorder(model: Model, grid: Grid) -> WeakDisorder:
     r = exact_rattling(model, grid)
     if not np.isfinite(r).all():
         raise ValueError("weak_disorder: D is singular")
-    points = np.ascontiguousarray(grid.points().T)
+    points = grid._columns()
     tensor = model.diffusion(points)
     drift = model.drift(points).reshape(dim, *grid.shape)
     alpha = _ALPHA[model.interpretation]
@@ -309,8 +309,10 @@ def _log(tensor: np.ndarray) -> np.ndarray:
 
 def _waves(fields: np.ndarray, dim: int) -> np.ndarray:
     """Transforms over the last axes, one at a time so that Ctrl-C is answered in between."""
-    shape = fields.shape[fields.ndim - dim :]
-    return np.stack([np.fft.fftn(field) for field in fields.reshape(-1, *shape)]).reshape(fields.shape)
+    waves = np.empty(fields.shape, complex)
+    for index in np.ndindex(fields.shape[: fields.ndim - dim]):
+        waves[index] = np.fft.fftn(fields[index])
+    return waves
 
 
 # --- chains -------------------------------------------------------------------------------------

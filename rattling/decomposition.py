@@ -256,7 +256,7 @@ def _clock_rates(clock: str | ArrayLike, state: SteadyState, model: Model | None
     dim = state.grid.dim
     if clock == "determinant":
         return 0.5 * np.exp(2.0 / dim * exact_rattling(model, state.grid)), clock
-    tensor = model.diffusion(np.ascontiguousarray(state.grid.points().T))
+    tensor = model.diffusion(state.grid._columns())
     return np.trace(tensor).reshape(shape), clock
 
 

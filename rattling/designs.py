@@ -290,7 +290,7 @@ class _Drives(_Problem):
         if self.chains:
             self.parts = np.array([drive.exit_rates.ravel() for drive in drives])
         else:
-            points = np.ascontiguousarray(self.solve_on.points().T)
+            points = self.solve_on._columns()
             self.parts = np.array([np.moveaxis(drive.diffusion(points), -1, 0) for drive in drives])
 
     def system(self, weights: np.ndarray) -> Model | Generator:
@@ -324,7 +324,7 @@ class _Noise(_Problem):
         _, self.start, self.volume = setting(model, grid)
         self.region = read_region(region, self.start.shape)
         self.gamma = read_gamma(model, grid, gamma)
-        self.slopes = pattern_values(patterns, np.ascontiguousarray(grid.points().T)).reshape(-1, *self.start.shape)
+        self.slopes = pattern_values(patterns, grid._columns()).reshape(-1, *self.start.shape)
         if not np.isfinite(self.slopes).all():
             raise ValueError("patterns must be finite on the grid")
 

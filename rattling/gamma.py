@@ -256,10 +256,10 @@ class _Data:
         self.volume = grid.volumes.ravel()
         self.bins = BinSums(paths, lags, noise, threads, grid)
         parts = paths.blocks(BLOCKS, terms(lags, noise)[0][-1])
-        self.sums = np.array([self.bins.sum(*part, None) for part in parts if len(part[0])])
+        self.sums = [self.bins.sum(*part, None) for part in parts if len(part[0])]
         if len(self.sums) < 8:
             raise ValueError(f"paths have too few increments for {BLOCKS} blocks")
-        self.total = self.sums.sum(axis=0)
+        self.total = self._all_of(range(len(self.sums)))
         self.counts = self.total[:, 0]
         self.given = rattling is not None
         if self.given:
@@ -275,7 +275,7 @@ class _Data:
 
     def sample(self, method: str) -> _Sample:
         n = len(self.sums)
-        counts = self.counts + _MORE * np.vstack([np.zeros_like(self.counts), self.sums[..., 0]])
+        counts = self.counts + _MORE * np.vstack([np.zeros_like(self.counts), *(sums[:, 0] for sums in self.sums)])
         if self.given:
             r, error = (np.broadcast_to(a, (n + 1, len(a))) for a in (self.r, self.error))
         else:
@@ -287,7 +287,7 @@ class _Data:
             both = np.empty((2, *r.shape))
             for half in (0, 1):
                 own = range(half, n, 2)
-                both[half, [0, *(k + 1 for k in own)]] = self._with_more_of_each(self.sums[own].sum(axis=0), own)[0]
+                both[half, [0, *(k + 1 for k in own)]] = self._with_more_of_each(self._all_of(own), own)[0]
                 both[half, [k + 1 for k in range(1 - half, n, 2)]] = both[half, 0]
             used = used & np.isfinite(both[:, 0]).all(axis=0)
         return _Sample(
@@ -298,6 +298,13 @@ class _Data:
             self.volume[used],
             self.given,
         )
+
+    def _all_of(self, blocks: Sequence[int]) -> np.ndarray:
+        """Sums over these blocks, added one by one: arrays of all of them are hundreds of megabytes."""
+        total = self.sums[blocks[0]].copy()
+        for k in blocks[1:]:
+            total += self.sums[k]
+        return total
 
     def _with_more_of_each(self, total: np.ndarray, blocks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """R and its error from the sums `total`, and from these with a little more of each block."""

@@ -134,6 +134,13 @@ class Grid:
         """Cell centres, ``(n, dim)``, in C order of the cells."""
         return self._core.points()
 
+    def _columns(self) -> np.ndarray:
+        """Cell centres, ``(dim, n)``: one axis after the other, so that Ctrl-C is answered in between."""
+        x = np.empty((self.dim, *self.shape))
+        for k in range(self.dim):
+            x[k] = self.centres(k).reshape(-1, *(1,) * (self.dim - 1 - k))
+        return x.reshape(self.dim, -1)
+
     @property
     def volumes(self) -> np.ndarray:
         return self._core.volumes().reshape(self.shape)

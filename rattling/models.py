@@ -421,7 +421,7 @@ def exact_rattling(model: Model, x_or_grid: ArrayLike | Grid) -> np.ndarray:
 def _points(model: Model, x_or_grid: ArrayLike | Grid) -> tuple[np.ndarray, tuple[int, ...]]:
     """Points as a contiguous (dim, n) and the trailing shape of what was given."""
     if isinstance(x_or_grid, Grid):
-        x, tail = np.ascontiguousarray(x_or_grid.points().T), x_or_grid.shape
+        x, tail = x_or_grid._columns(), x_or_grid.shape
     else:
         x = np.asarray(x_or_grid)
         if not (np.issubdtype(x.dtype, np.floating) or np.issubdtype(x.dtype, np.integer)):

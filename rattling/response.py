@@ -215,7 +215,7 @@ def susceptibility(
     }
     fields: dict[str, Any] = {"diffusion": None, "drift": None}
     if chain.grid is not None and chain.model is not None:
-        points = np.ascontiguousarray(chain.grid.points().T)
+        points = chain.grid._columns()
         compiled = chain.model._compiled(points)
         if compiled.is_diagonal:
             answers = _core.response_fields(compiled, chain.grid._core, p.ravel(), known)

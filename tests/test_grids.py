@@ -17,6 +17,7 @@ def test_geometry():
     assert grid.volumes.shape == (4, 3)
     assert grid.volumes.sum() == pytest.approx(6)
     points = grid.points()
+    np.testing.assert_array_equal(grid._columns(), points.T)
     assert points.shape == (12, 2)
     np.testing.assert_allclose(points[4], [grid.centres(0)[1], grid.centres(1)[1]])
 

@@ -14,6 +14,7 @@ import time
 
 import numpy as np
 import pytest
+import scipy.sparse
 from interruption import answered_after, assert_ctrl_c_is_answered
 from test_leaks import resident
 
@@ -64,6 +65,23 @@ def dense(n):
 
 
 @cached
+def random_graph(n):
+    """Four neighbours each, on average: elimination fills it in."""
+    rng = np.random.default_rng(1)
+    i, j = np.repeat(np.arange(n), 2), rng.integers(0, n, 2 * n)
+    i, j = np.concatenate([i, j]), np.concatenate([j, i])
+    rates = scipy.sparse.coo_array((np.exp(rng.normal(size=4 * n)) * (i != j), (i, j)), shape=(n, n))
+    return rt.Generator.from_rates(rates.tocsr())
+
+
+@cached
+def without_grid(n):
+    """A chain like another, about which nothing but its rates is known."""
+    inflow = on_grid(swirl, n).matrix.T.tocsr()
+    return rt.Generator.from_rates(inflow - scipy.sparse.diags_array(inflow.diagonal()))
+
+
+@cached
 def wandering():
     return rt.simulate(swirl(), np.zeros((60, 2)), 0.01, 20_000, rng=1)
 
@@ -107,6 +125,10 @@ LONG = {
     "steady_state, 16384 spin states": lambda: rt.steady_state(spins()),
     "steady_state, direct, 1500 states": lambda: rt.steady_state(dense(1500), method="direct"),
     "steady_state, direct, 150 x 150": lambda: rt.steady_state(on_grid(swirl, 150), method="direct"),
+    "steady_state, direct, 1000 x 1000": lambda: rt.steady_state(on_grid(swirl, 1000), method="direct"),
+    "steady_state, direct, a random graph": lambda: rt.steady_state(random_graph(10_000), method="direct"),
+    "steady_state, a random graph": lambda: rt.steady_state(random_graph(300_000), method="krylov"),
+    "steady_state, 1000000 states": lambda: rt.steady_state(without_grid(1000), method="krylov"),
     "steady_state, a line": lambda: rt.steady_state(systems.double_well(), rt.Grid([(-2, 2)], 1_000_000)),
     "evolve": lambda: rt.evolve(on_grid(swirl, 200), uniform(on_grid(swirl, 200)), 10.0),
     "relaxation_times, dense": lambda: rt.relaxation_times(dense(600)),

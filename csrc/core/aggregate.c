@@ -7,7 +7,7 @@
 
 #include "memory.h"
 
-enum { LARGEST_GROUP = 3, LONGEST_SEARCH = 64 };
+enum { LARGEST_GROUP = 3, LONGEST_SEARCH = 64, TURNS = 4096 };
 
 /* A partner must be this strong compared with the state's strongest neighbour. */
 static const double threshold = 0.25;
@@ -34,18 +34,20 @@ rate_back(const rtl_generator_t *chain, size_t i, size_t j)
 /* Each state in turn takes its strongest free neighbour; one without joins the group of
  * its strongest neighbour. Weak flows join nothing: groups that lie in two metastable
  * parts would hide the exchange between those. `size` is (n,) zeroed work. */
-static size_t
-match_pairs(
-    const rtl_generator_t *chain, const double *y, int32_t *group, int32_t *size)
+static int
+match_pairs(const rtl_generator_t *chain, const double *y, rtl_monitor_t *monitor,
+    int32_t *group, int32_t *size, size_t *n_groups)
 {
-    size_t n_groups = 0;
-
+    *n_groups = 0;
     for (size_t i = 0; i < chain->n; i++) {
         group[i] = -1;
     }
     for (size_t i = 0; i < chain->n; i++) {
         double strongest = 0.0, strongest_free = 0.0, strongest_any = 0.0;
         size_t best = i, best_free = i;
+        if (i % TURNS == 0 && rtl_monitor_ask(monitor) != 0) {
+            return RTL_INTERRUPTED;
+        }
         if (group[i] >= 0) {
             continue;
         }
@@ -69,19 +71,19 @@ match_pairs(
         }
         best = strongest >= threshold * strongest_any ? best : i;
         if (best == i || group[best] < 0) { /* a new group, perhaps of one */
-            group[i] = group[best] = (int32_t) n_groups;
-            size[n_groups++] = best == i ? 1 : 2;
+            group[i] = group[best] = (int32_t) *n_groups;
+            size[(*n_groups)++] = best == i ? 1 : 2;
         } else {
             group[i] = group[best];
             size[group[i]]++;
         }
     }
-    return n_groups;
+    return 0;
 }
 
 int
-rtl_aggregate_match(
-    const rtl_generator_t *chain, const double *y, int32_t *aggregate, size_t *n_groups)
+rtl_aggregate_match(const rtl_generator_t *chain, const double *y,
+    rtl_monitor_t *monitor, int32_t *aggregate, size_t *n_groups)
 {
     int status = 0;
     size_t n = chain->n, n_pairs;
@@ -95,8 +97,11 @@ rtl_aggregate_match(
         status = RTL_NO_MEMORY;
         goto out;
     }
-    n_pairs = match_pairs(chain, y, aggregate, size);
-    status = rtl_aggregate_pattern(chain, aggregate, n_pairs, &pairs, target);
+    status = match_pairs(chain, y, monitor, aggregate, size, &n_pairs);
+    if (status == 0) {
+        status =
+            rtl_aggregate_pattern(chain, aggregate, n_pairs, monitor, &pairs, target);
+    }
     if (status != 0) {
         goto out;
     }
@@ -107,10 +112,13 @@ rtl_aggregate_match(
         status = RTL_NO_MEMORY;
         goto out;
     }
-    rtl_aggregate_rates(chain, y, aggregate, target, &pairs, pairs_y, share, work);
-    memset(size, 0, n * sizeof *size);
-    *n_groups = match_pairs(&pairs, pairs_y, again, size);
-    for (size_t i = 0; i < n; i++) {
+    status = rtl_aggregate_rates(
+        chain, y, aggregate, target, monitor, &pairs, pairs_y, share, work);
+    if (status == 0) {
+        memset(size, 0, n * sizeof *size);
+        status = match_pairs(&pairs, pairs_y, monitor, again, size, n_groups);
+    }
+    for (size_t i = 0; status == 0 && i < n; i++) {
         aggregate[i] = again[aggregate[i]];
     }
 out:
@@ -136,8 +144,8 @@ root_of(int32_t *parent, int32_t i)
 }
 
 int
-rtl_aggregate_strong(
-    const rtl_generator_t *chain, const double *y, int32_t *aggregate, size_t *n_groups)
+rtl_aggregate_strong(const rtl_generator_t *chain, const double *y,
+    rtl_monitor_t *monitor, int32_t *aggregate, size_t *n_groups)
 {
     size_t n = chain->n;
     double *strongest = rtl_memory_alloc(n, sizeof *strongest); /* log of the flow */
@@ -149,7 +157,8 @@ rtl_aggregate_strong(
         parent[i] = (int32_t) i;
     }
     for (int pass = 0; status == 0 && pass < 2; pass++) {
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; status == 0 && i < n; i++) {
+            status = i % TURNS == 0 ? rtl_monitor_ask(monitor) : 0;
             for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
                 size_t j = (size_t) chain->source[e];
                 double flow = log(chain->rate[e]) + y[j];
@@ -193,7 +202,7 @@ list_members(
 
 int
 rtl_aggregate_pattern(const rtl_generator_t *chain, const int32_t *aggregate,
-    size_t n_groups, rtl_generator_t *coarse, int32_t *target)
+    size_t n_groups, rtl_monitor_t *monitor, rtl_generator_t *coarse, int32_t *target)
 {
     int status = 0;
     size_t n = chain->n, n_entries = 0;
@@ -219,6 +228,10 @@ rtl_aggregate_pattern(const rtl_generator_t *chain, const int32_t *aggregate,
         }
         for (size_t c = 0; c < n_groups; c++) {
             size_t row = n_entries;
+            if (c % TURNS == 0 && rtl_monitor_ask(monitor) != 0) {
+                status = RTL_INTERRUPTED;
+                goto out;
+            }
             for (size_t m = first[c + 1]; m < first[c + 2]; m++) {
                 size_t i = (size_t) member[m];
                 for (size_t e = chain->start[i]; e < chain->start[i + 1]; e++) {
@@ -248,12 +261,13 @@ out:
     return status;
 }
 
-void
+int
 rtl_aggregate_rates(const rtl_generator_t *chain, const double *y,
-    const int32_t *aggregate, const int32_t *target, rtl_generator_t *coarse,
-    double *coarse_y, double *share, double *work)
+    const int32_t *aggregate, const int32_t *target, rtl_monitor_t *monitor,
+    rtl_generator_t *coarse, double *coarse_y, double *share, double *work)
 {
     double *total = work;
+    int status = 0;
 
     for (size_t c = 0; c < coarse->n; c++) {
         coarse_y[c] = -INFINITY;
@@ -263,9 +277,10 @@ rtl_aggregate_rates(const rtl_generator_t *chain, const double *y,
     for (size_t i = 0; i < chain->n; i++) {
         coarse_y[aggregate[i]] = fmax(coarse_y[aggregate[i]], y[i]);
     }
-    for (size_t i = 0; i < chain->n; i++) {
+    for (size_t i = 0; status == 0 && i < chain->n; i++) {
         share[i] = exp(y[i] - coarse_y[aggregate[i]]);
         total[aggregate[i]] += share[i];
+        status = i % TURNS == 0 ? rtl_monitor_ask(monitor) : 0;
     }
     for (size_t i = 0; i < chain->n; i++) {
         share[i] /= total[aggregate[i]];
@@ -274,12 +289,14 @@ rtl_aggregate_rates(const rtl_generator_t *chain, const double *y,
         coarse_y[c] += log(total[c]);
     }
     memset(coarse->rate, 0, coarse->n_entries * sizeof *coarse->rate);
-    for (size_t e = 0; e < chain->n_entries; e++) {
+    for (size_t e = 0; status == 0 && e < chain->n_entries; e++) {
         if (target[e] >= 0) {
             coarse->rate[target[e]] += chain->rate[e] * share[chain->source[e]];
         }
+        status = e % TURNS == 0 ? rtl_monitor_ask(monitor) : 0;
     }
     for (size_t e = 0; e < coarse->n_entries; e++) {
         coarse->exit_rate[coarse->source[e]] += coarse->rate[e];
     }
+    return status;
 }

@@ -41,11 +41,22 @@ rtl_direct_normalise(size_t n, double *y)
     }
 }
 
-/* Eliminate states high-1 .. low as far as rates to or from low .. high-1 go. */
-static void
-eliminate_panel(size_t n, size_t low, size_t high, double *w)
+/* Of the work of elimination when `left` of n states are left. */
+static double
+done(size_t n, size_t left)
 {
-    for (size_t k = high; k-- > low;) {
+    double share = (double) left / (double) n;
+
+    return 1.0 - share * share * share;
+}
+
+/* Eliminate states high-1 .. low as far as rates to or from low .. high-1 go. */
+static int
+eliminate_panel(size_t n, size_t low, size_t high, rtl_monitor_t *monitor, double *w)
+{
+    int status = 0;
+
+    for (size_t k = high; status == 0 && k-- > low;) {
         const double *row = w + k * n;
         double leave = 0.0;
         for (size_t i = 0; i < k; i++) {
@@ -61,7 +72,9 @@ eliminate_panel(size_t n, size_t low, size_t high, double *w)
                 }
             }
         }
+        status = rtl_monitor_poll(monitor, done(n, high));
     }
+    return status;
 }
 
 /* target += sum_k share[k] rows[k], `stride` apart; how the time of elimination is
@@ -88,7 +101,6 @@ RTL_PROCESSOR_BUILD(add_rows,
 static int
 eliminate_rest(size_t n, size_t low, size_t high, rtl_monitor_t *monitor, double *w)
 {
-    double left = (double) low / (double) n;
     int status = 0;
 
     for (size_t i = 0; status == 0 && i < low; i++) {
@@ -111,7 +123,7 @@ eliminate_rest(size_t n, size_t low, size_t high, rtl_monitor_t *monitor, double
                 }
             }
         }
-        status = rtl_monitor_poll(monitor, 1.0 - left * left * left);
+        status = rtl_monitor_poll(monitor, done(n, low));
     }
     return status;
 }
@@ -123,8 +135,10 @@ rtl_direct_eliminate(size_t n, size_t n_left, rtl_monitor_t *monitor, double *w)
 
     for (size_t high = n; status == 0 && high > n_left;) {
         size_t low = high > n_left + PANEL ? high - PANEL : n_left;
-        eliminate_panel(n, low, high, w);
-        status = eliminate_rest(n, low, high, monitor, w);
+        status = eliminate_panel(n, low, high, monitor, w);
+        if (status == 0) {
+            status = eliminate_rest(n, low, high, monitor, w);
+        }
         high = low;
     }
     return status;

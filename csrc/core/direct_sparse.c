@@ -3,11 +3,10 @@
  * Appl. 17, 886) and elimination in dense fronts (Duff & Reid 1983, ACM Trans. Math.
  * Softw. 9, 302), in one pass.
  *
- * A front is a state to be eliminated with its neighbours, and its rates a dense
- * matrix. What elimination adds to the rates among those that are left stays with the
- * front, until a later front contains them all and takes it over: only then are rates
- * added up. So a state's neighbours are those by rates of its own and those of its
- * fronts. */
+ * A front is a state to be eliminated with its neighbours, its rates a dense matrix.
+ * What elimination adds to the rates among those that are left stays with the front,
+ * until a later one contains them all and takes it over: only then are rates added up.
+ * So a state's neighbours are those by rates of its own and those of its fronts. */
 #include "direct_sparse.h"
 
 #include <float.h>
@@ -18,12 +17,12 @@
 #include "memory.h"
 #include "sum.h"
 
-enum { SLICE = 1 << 12, FEW_LINKS = 16, ELIMINATED = -1 };
+enum { SLICE = 1 << 12, ROWS = 8, FEW_LINKS = 16, ELIMINATED = -1 };
 
 typedef struct {
     size_t n_all;   /* states; first those left, then those eliminated */
     size_t n_left;  /* at least one: the last state of all is only left */
-    int32_t *state; /* (n_all,) owned */
+    int32_t *state; /* (n_all,) of the pool, as is the next */
     double *in;     /* for each eliminated the rates from all before it, then its s */
     double *block;  /* (n_left, n_left) [to, from]; owned; NULL once taken over */
 } front_t;
@@ -45,7 +44,8 @@ typedef struct {
     int32_t *met;     /* fronts that have any */
     int32_t *state;   /* of the present front */
     front_t *front;   /* (n,) */
-    double *w;        /* rates of the present front: room for `room` numbers */
+    rtl_memory_pool_t pool;
+    double *w; /* rates of the present front, else 0: room for `room` numbers */
     size_t room;
     double work, bytes, peak;
 } elimination_t;
@@ -54,8 +54,6 @@ static void
 elimination_free(elimination_t *self)
 {
     for (size_t f = 0; self->front != NULL && f < self->n_fronts; f++) {
-        rtl_memory_free(self->front[f].state);
-        rtl_memory_free(self->front[f].in);
         rtl_memory_free(self->front[f].block);
     }
     rtl_memory_free(self->start);
@@ -65,6 +63,7 @@ elimination_free(elimination_t *self)
     rtl_memory_free(self->out);
     rtl_memory_free(self->part);
     rtl_memory_free(self->front);
+    rtl_memory_pool_free(&self->pool);
     rtl_memory_free(self->w);
 }
 
@@ -323,9 +322,9 @@ arrange(elimination_t *self, size_t n_all)
     return n_left;
 }
 
-/* Room for the rates of a front, all zero. */
+/* Room for the rates of a front. */
 static int
-clear(elimination_t *self, size_t n_all)
+make_room(elimination_t *self, size_t n_all)
 {
     if (self->room < n_all * n_all) {
         rtl_memory_free(self->w);
@@ -337,18 +336,18 @@ clear(elimination_t *self, size_t n_all)
         }
         self->room = n_all * n_all;
         use(self, (double) self->room, sizeof *self->w);
-    } else {
-        memset(self->w, 0, n_all * n_all * sizeof *self->w);
     }
     return 0;
 }
 
 /* Add up the rates of the front: links of those to be eliminated, and what the fronts
  * inside it hold. Those to be eliminated are so from here on. */
-static void
-assemble(elimination_t *self, size_t n_all, size_t n_left, size_t n_met)
+static int
+assemble(elimination_t *self, size_t n_all, size_t n_left, size_t n_met,
+    rtl_monitor_t *monitor)
 {
     double *w = self->w;
+    int status = 0;
 
     for (size_t a = n_left; a < n_all; a++) {
         int32_t k = self->state[a];
@@ -364,54 +363,58 @@ assemble(elimination_t *self, size_t n_all, size_t n_left, size_t n_met)
         }
         self->degree[k] = ELIMINATED;
     }
-    for (size_t m = 0; m < n_met; m++) {
+    for (size_t m = 0; status == 0 && m < n_met; m++) {
         front_t *part = self->front + self->met[m];
         if (!is_inside(self, self->met[m])) {
             continue;
         }
-        for (size_t a = 0; a < part->n_left; a++) {
+        for (size_t a = 0; status == 0 && a < part->n_left; a++) {
             double *row = w + (size_t) self->place[part->state[a]] * n_all;
             const double *more = part->block + a * part->n_left;
             for (size_t b = 0; b < part->n_left; b++) {
                 row[self->place[part->state[b]]] += more[b];
             }
+            status = a % ROWS == ROWS - 1 ? rtl_monitor_ask(monitor) : 0;
         }
         rtl_memory_free(part->block);
         part->block = NULL;
         use(self, -(double) part->n_left * (double) part->n_left, sizeof *w);
     }
+    return status;
 }
 
 /* Keep of the eliminated front what is needed later. RTL_NOT_CONVERGED: a state is not
  * left, or at a rate so small that it has lost digits. */
 static int
-keep(elimination_t *self, size_t n_all, size_t n_left)
+keep(elimination_t *self, size_t n_all, size_t n_left, rtl_monitor_t *monitor)
 {
     front_t *front = self->front + self->n_fronts++;
     size_t n_in = (n_all * (n_all + 1) - n_left * (n_left + 1)) / 2;
-    double *in;
+    double *in = rtl_memory_pool_alloc(&self->pool, n_in, sizeof *in);
+    int status = 0;
 
-    *front = (front_t) {.n_all = n_all, .n_left = n_left};
-    front->state = rtl_memory_alloc(n_all, sizeof *front->state);
-    front->in = in = rtl_memory_alloc(n_in, sizeof *in);
+    *front = (front_t) {.n_all = n_all, .n_left = n_left, .in = in};
+    front->state = rtl_memory_pool_alloc(&self->pool, n_all, sizeof *front->state);
     front->block = rtl_memory_alloc(n_left * n_left, sizeof *in);
-    if (front->state == NULL || in == NULL || front->block == NULL) {
+    if (in == NULL || front->state == NULL || front->block == NULL) {
         return RTL_NO_MEMORY;
     }
-    use(self, (double) n_all, sizeof *front->state);
-    use(self, (double) (n_in + n_left * n_left), sizeof *in);
+    use(self, (double) (n_in + n_left * n_left) + 0.5 * (double) n_all, sizeof *in);
     memcpy(front->state, self->state, n_all * sizeof *front->state);
-    for (size_t a = n_left; a < n_all; a++) {
-        memcpy(in, self->w + a * n_all, (a + 1) * sizeof *in);
-        in += a + 1;
-        if (!(in[-1] >= DBL_MIN)) {
-            return RTL_NOT_CONVERGED;
+    for (size_t a = 0; status == 0 && a < n_all; a++) {
+        double *row = self->w + a * n_all;
+        status = a % ROWS == ROWS - 1 ? rtl_monitor_ask(monitor) : 0;
+        if (a < n_left) {
+            memcpy(front->block + a * n_left, row, n_left * sizeof *in);
+        } else if (row[a] >= DBL_MIN) {
+            memcpy(in, row, (a + 1) * sizeof *in);
+            in += a + 1;
+        } else {
+            status = RTL_NOT_CONVERGED;
         }
+        memset(row, 0, n_all * sizeof *row);
     }
-    for (size_t a = 0; a < n_left; a++) {
-        memcpy(front->block + a * n_left, self->w + a * n_all, n_left * sizeof *in);
-    }
-    return 0;
+    return status;
 }
 
 /* The states that are left get the new front instead of those inside it. */
@@ -484,13 +487,15 @@ eliminate(
             self->bytes + 2.0 * 8.0 * size * size > most_bytes) {
             return RTL_TOO_LARGE;
         }
-        status = clear(self, n_all);
+        status = make_room(self, n_all);
         if (status == 0) {
-            assemble(self, n_all, n_left, n_met);
+            status = assemble(self, n_all, n_left, n_met, monitor);
+        }
+        if (status == 0) {
             status = rtl_direct_eliminate(n_all, n_left, monitor, self->w);
         }
         if (status == 0) {
-            status = keep(self, n_all, n_left);
+            status = keep(self, n_all, n_left, monitor);
         }
         if (status == 0) {
             update(self, n_all, n_left, n_met);
@@ -512,7 +517,7 @@ substitute(elimination_t *self, rtl_monitor_t *monitor, double *y)
     for (size_t f = self->n_fronts; status == 0 && f-- > 0;) {
         const front_t *front = self->front + f;
         const double *in = front->in;
-        for (size_t a = front->n_left; a < front->n_all; a++) {
+        for (size_t a = front->n_left; status == 0 && a < front->n_all; a++) {
             double inflow = 0.0, top = -INFINITY;
             size_t best = 0;
             for (size_t b = 0; b < a; b++) {
@@ -533,8 +538,8 @@ substitute(elimination_t *self, rtl_monitor_t *monitor, double *y)
             rtl_sum_add(&from, log(inflow / in[a]));
             sum[front->state[a]] = from;
             in += a + 1;
+            status = rtl_monitor_ask(monitor);
         }
-        status = rtl_monitor_poll(monitor, 1.0);
     }
     for (size_t i = 0; status == 0 && i < self->n; i++) {
         y[i] = rtl_sum_total(sum + i);

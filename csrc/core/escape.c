@@ -293,8 +293,7 @@ rtl_escape_solve(const rtl_generator_t *chain, const rtl_steady_options_t *optio
     if (!has_guess) {
         memset(y, 0, chain->n * sizeof *y);
         for (int sweep = 0; status == 0 && sweep < 4; sweep++) {
-            rtl_generator_sweep(chain, y);
-            status = rtl_monitor_poll(options->team.monitor, 0.0);
+            status = rtl_generator_sweep(chain, options->team.monitor, y);
         }
     }
     if (status != 0) {

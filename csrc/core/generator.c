@@ -80,7 +80,7 @@ merge_repeats(rtl_generator_t *self, size_t *place)
 }
 
 /* Long loops poll once in so many turns. */
-enum { TURNS = 65536 };
+enum { TURNS = 65536, SWEPT = 4096 };
 
 static int
 check_rates(size_t n, size_t n_entries, const int64_t *source, const int64_t *target,
@@ -427,10 +427,12 @@ rtl_generator_apply(const rtl_generator_t *self, const double *p, double *out)
     }
 }
 
-void
-rtl_generator_sweep(const rtl_generator_t *self, double *y)
+int
+rtl_generator_sweep(const rtl_generator_t *self, rtl_monitor_t *monitor, double *y)
 {
-    for (size_t step = 0; step < 2 * self->n; step++) {
+    int status = 0;
+
+    for (size_t step = 0; status == 0 && step < 2 * self->n; step++) {
         size_t i = step < self->n ? step : 2 * self->n - 1 - step;
         double top = -INFINITY, sum = 0.0;
         for (size_t e = self->start[i]; e < self->start[i + 1]; e++) {
@@ -444,5 +446,7 @@ rtl_generator_sweep(const rtl_generator_t *self, double *y)
         if (sum > 0.0 && self->exit_rate[i] > 0.0) {
             y[i] = top + log(sum / self->exit_rate[i]);
         }
+        status = step % SWEPT == 0 ? rtl_monitor_ask(monitor) : 0;
     }
+    return status;
 }

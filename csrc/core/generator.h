@@ -53,7 +53,8 @@ void rtl_generator_apply(const rtl_generator_t *self, const double *p, double *o
 
 /* One Gauss-Seidel sweep there and one back for y = log p:
  * y_i = log(sum_j w(j -> i) e^{y_j} / q_i). Repairs what is far off locally. */
-void rtl_generator_sweep(const rtl_generator_t *self, double *y);
+int rtl_generator_sweep(const rtl_generator_t *self, rtl_monitor_t *monitor, double *y)
+    RTL_MUST_CHECK;
 
 /* Strongly connected classes that no rate leaves (Tarjan 1972). label[i] is the class
  * of state i, 0 .. *n_classes - 1, or -1 where state i is transient. */

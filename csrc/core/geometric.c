@@ -203,7 +203,7 @@ restrict_piece(void *data, size_t piece, size_t first, size_t last)
 
 /* --- the cycle -------------------------------------------------------------------- */
 
-static void cycle(rtl_geometric_t *self, size_t l, const double *b, double *x);
+static int cycle(rtl_geometric_t *self, size_t l, const double *b, double *x);
 
 static void
 add_piece(void *data, size_t piece, size_t first, size_t last)
@@ -220,23 +220,25 @@ add_piece(void *data, size_t piece, size_t first, size_t last)
 
 /* CORRECTION of level l from its RHS, by two cycles: coarse operators of strong drift
  * are too stiff by a factor up to 2, and one would leave half of the error. */
-static void
+static int
 correct(rtl_geometric_t *self, size_t l)
 {
     rtl_geometric_level_t *level = &self->level[l];
     double *b = vector(level, RHS), *x = vector(level, CORRECTION);
 
     if (l == 0) {
-        rtl_multilevel_cycle(&self->coarsest, b, x);
-        return;
+        return rtl_multilevel_cycle(&self->coarsest, b, x);
     }
-    cycle(self, l, b, x);
-    rtl_balance_reduce(&level->balance, x, b);
-    cycle(self, l, b, vector(level, SECOND));
+    int status = cycle(self, l, b, x);
+    if (status == 0) {
+        rtl_balance_reduce(&level->balance, x, b);
+        status = cycle(self, l, b, vector(level, SECOND));
+    }
     rtl_parallel_loop(add_piece, level, level->balance.chain->n, 1, self->team);
+    return status;
 }
 
-static void
+static int
 cycle(rtl_geometric_t *self, size_t l, const double *b, double *x)
 {
     rtl_geometric_level_t *fine = &self->level[l], *coarse = fine - 1;
@@ -245,20 +247,20 @@ cycle(rtl_geometric_t *self, size_t l, const double *b, double *x)
     rtl_balance_forward(&fine->balance, b, x, vector(fine, RESIDUAL));
     rtl_parallel_loop(
         restrict_piece, &slabs, fine->n_slabs, fine->fine_slab, self->team);
-    correct(self, l - 1);
-    rtl_interpolate_add(
-        &fine->interpolate, vector(coarse, CORRECTION), x, self->scratch, self->team);
-    rtl_balance_backward(&fine->balance, b, x);
+    int status = correct(self, l - 1);
+    if (status == 0) {
+        rtl_interpolate_add(&fine->interpolate, vector(coarse, CORRECTION), x,
+            self->scratch, self->team);
+        rtl_balance_backward(&fine->balance, b, x);
+    }
+    return status;
 }
 
-void
+int
 rtl_geometric_cycle(rtl_geometric_t *self, const double *b, double *x)
 {
-    if (self->n_levels == 1) {
-        rtl_multilevel_cycle(&self->coarsest, b, x);
-    } else {
-        cycle(self, self->n_levels - 1, b, x);
-    }
+    return self->n_levels == 1 ? rtl_multilevel_cycle(&self->coarsest, b, x)
+                               : cycle(self, self->n_levels - 1, b, x);
 }
 
 size_t

@@ -56,8 +56,9 @@ void rtl_geometric_replace(rtl_geometric_t *self, const rtl_generator_t *chain);
 /* New probabilities on the finest level. */
 void rtl_geometric_update(rtl_geometric_t *self, const double *y);
 
-/* x = M b, one W-cycle. */
-void rtl_geometric_cycle(rtl_geometric_t *self, const double *b, double *x);
+/* x = M b, one W-cycle. RTL_INTERRUPTED is the only failure. */
+int rtl_geometric_cycle(rtl_geometric_t *self, const double *b, double *x)
+    RTL_MUST_CHECK;
 
 size_t rtl_geometric_bytes(const rtl_geometric_t *self);
 

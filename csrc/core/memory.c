@@ -4,6 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+/* Bytes: blocks of a pool are multiples, and the least that is asked for. */
+enum { UNIT = 16, CHUNK = 1 << 20 };
+
 #ifdef RTL_FAULT_HOOK
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -82,4 +85,36 @@ rtl_memory_free(void *block)
     }
 #endif
     free(block);
+}
+
+void *
+rtl_memory_pool_alloc(rtl_memory_pool_t *self, size_t n, size_t size)
+{
+    if (size != 0 && n > (SIZE_MAX - 2 * UNIT) / size) {
+        return NULL;
+    }
+    size_t bytes = (n * size + UNIT - 1) / UNIT * UNIT;
+    if (bytes > self->left) {
+        size_t room = bytes > CHUNK ? bytes : CHUNK;
+        void **chunk = rtl_memory_alloc(1, UNIT + room);
+        if (chunk == NULL) {
+            return NULL;
+        }
+        *chunk = self->last;
+        self->last = chunk;
+        self->left = room;
+    }
+    self->left -= bytes; /* blocks are taken from the end */
+    return (char *) self->last + UNIT + self->left;
+}
+
+void
+rtl_memory_pool_free(rtl_memory_pool_t *self)
+{
+    while (self->last != NULL) {
+        void **chunk = self->last;
+        self->last = *chunk;
+        rtl_memory_free(chunk);
+    }
+    self->left = 0;
 }

@@ -16,6 +16,17 @@ void *rtl_memory_resize(void *block, size_t n, size_t size);
 /* Free a block; NULL is allowed. */
 void rtl_memory_free(void *block);
 
+/* Many small blocks that are given back all at once. */
+typedef struct {
+    void *last;  /* chunk; it begins with a pointer to the one before; owned */
+    size_t left; /* bytes of it */
+} rtl_memory_pool_t;
+
+/* Zeroed room for n objects of `size` bytes, or NULL; the pool owns it. */
+void *rtl_memory_pool_alloc(rtl_memory_pool_t *self, size_t n, size_t size);
+
+void rtl_memory_pool_free(rtl_memory_pool_t *self);
+
 #ifdef RTL_FAULT_HOOK
 /* Tests only: let the allocation that comes after `count` good ones fail, once;
  * a negative count turns this off. */

@@ -51,6 +51,12 @@ rtl_monitor_poll(rtl_monitor_t *self, double done)
 }
 
 int
+rtl_monitor_ask(rtl_monitor_t *self)
+{
+    return rtl_monitor_poll(self, self == NULL ? 0.0 : self->done);
+}
+
+int
 rtl_monitor_heed(const rtl_monitor_t *self, int status)
 {
     return self != NULL && self->stopped ? RTL_INTERRUPTED : status;

@@ -21,6 +21,9 @@ typedef struct {
  * poll. Cheap enough for every ~10 us. */
 int rtl_monitor_poll(rtl_monitor_t *self, double done) RTL_MUST_CHECK;
 
+/* The same without news of progress. */
+int rtl_monitor_ask(rtl_monitor_t *self) RTL_MUST_CHECK;
+
 /* The status of what may have been stopped without noticing: RTL_INTERRUPTED if so. */
 int rtl_monitor_heed(const rtl_monitor_t *self, int status) RTL_MUST_CHECK;
 

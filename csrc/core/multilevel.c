@@ -30,6 +30,12 @@ vector(const rtl_level_t *level, int which)
     return level->work + (size_t) which * level->balance.chain->n;
 }
 
+static rtl_monitor_t *
+monitor(const rtl_level_t *level)
+{
+    return level->balance.team.monitor;
+}
+
 /* exp that stays finite: far from the solution log p may jump by thousands. */
 static double
 bounded_exp(double x)
@@ -39,17 +45,18 @@ bounded_exp(double x)
 
 /* --- numbers ---------------------------------------------------------------------- */
 
-static void
+static int
 update_coarse(rtl_level_t *fine, rtl_level_t *coarse)
 {
     const rtl_generator_t *chain = fine->balance.chain;
 
-    rtl_aggregate_rates(chain, fine->y, fine->aggregate, fine->target, &coarse->own,
-        coarse->y, fine->share, vector(coarse, RHS));
+    int status = rtl_aggregate_rates(chain, fine->y, fine->aggregate, fine->target,
+        monitor(fine), &coarse->own, coarse->y, fine->share, vector(coarse, RHS));
     for (size_t i = 0; i < chain->n; i++) {
         double q = coarse->own.exit_rate[fine->aggregate[i]];
         fine->restriction[i] = q > 0.0 ? fine->share[i] * chain->exit_rate[i] / q : 0.0;
     }
+    return status;
 }
 
 static int
@@ -63,7 +70,7 @@ update_dense(rtl_multilevel_t *self)
         return status;
     }
     rtl_direct_gather(last->balance.chain, self->order, self->order + n, self->dense);
-    status = rtl_direct_eliminate(n, 1, NULL, self->dense);
+    status = rtl_direct_eliminate(n, 1, monitor(last), self->dense);
     for (size_t i = 0; i < n; i++) {
         double y = last->y[self->order[i]];
         for (size_t j = 0; j < n; j++) {
@@ -85,14 +92,17 @@ rtl_multilevel_update(rtl_multilevel_t *self, const double *y)
     }
     memcpy(self->level[0].y, y, bytes);
     self->is_current = false;
-    for (size_t l = 0; l < self->n_levels; l++) {
+    int status = 0;
+    for (size_t l = 0; status == 0 && l < self->n_levels; l++) {
         rtl_balance_update(
             &self->level[l].balance, self->level[l].y, self->level[l].work);
         if (l + 1 < self->n_levels) {
-            update_coarse(&self->level[l], &self->level[l + 1]);
+            status = update_coarse(&self->level[l], &self->level[l + 1]);
         }
     }
-    int status = self->dense != NULL ? update_dense(self) : 0;
+    if (status == 0 && self->dense != NULL) {
+        status = update_dense(self);
+    }
     self->is_current = status == 0;
     return status;
 }
@@ -135,13 +145,14 @@ take_parts(rtl_level_t *fine, rtl_level_t *coarse)
     int status = part == NULL ? RTL_NO_MEMORY : 0;
 
     if (status == 0) {
-        status = rtl_aggregate_strong(fine->balance.chain, fine->y, part, &n_parts);
+        status = rtl_aggregate_strong(
+            fine->balance.chain, fine->y, monitor(fine), part, &n_parts);
     }
     if (status == 0 && n_parts <= LARGEST_DENSE) {
         rtl_generator_free(&coarse->own);
         memcpy(fine->aggregate, part, fine->balance.chain->n * sizeof *part);
-        status = rtl_aggregate_pattern(
-            fine->balance.chain, part, n_parts, &coarse->own, fine->target);
+        status = rtl_aggregate_pattern(fine->balance.chain, part, n_parts,
+            monitor(fine), &coarse->own, fine->target);
     }
     rtl_memory_free(part);
     return status;
@@ -163,13 +174,14 @@ add_level(rtl_level_t *fine, rtl_level_t *coarse, bool *grew)
         fine->restriction == NULL) {
         return status;
     }
-    status = rtl_aggregate_match(chain, fine->y, fine->aggregate, &n_groups);
+    status =
+        rtl_aggregate_match(chain, fine->y, monitor(fine), fine->aggregate, &n_groups);
     *grew = (double) n_groups < 0.8 * (double) n;
     if (status != 0 || !*grew) {
         return status;
     }
     status = rtl_aggregate_pattern(
-        chain, fine->aggregate, n_groups, &coarse->own, fine->target);
+        chain, fine->aggregate, n_groups, monitor(fine), &coarse->own, fine->target);
     if (status == 0 && n > LARGE &&
         (double) coarse->own.n_entries > filled * (double) chain->n_entries) {
         status = take_parts(fine, coarse);
@@ -178,10 +190,7 @@ add_level(rtl_level_t *fine, rtl_level_t *coarse, bool *grew)
         return status;
     }
     status = level_init(coarse, &coarse->own, WORK, fine->balance.team);
-    if (status == 0) {
-        update_coarse(fine, coarse);
-    }
-    return status;
+    return status == 0 ? update_coarse(fine, coarse) : status;
 }
 
 int
@@ -298,15 +307,19 @@ solve_dense(const rtl_multilevel_t *self, const double *b, double *x, double *wo
     }
 }
 
-static void correct(rtl_multilevel_t *self, size_t l);
+static int correct(rtl_multilevel_t *self, size_t l);
 
-static void
+static int
 cycle(rtl_multilevel_t *self, size_t l, const double *b, double *x)
 {
     rtl_level_t *fine = &self->level[l], *coarse = &self->level[l + 1];
     size_t n = fine->balance.chain->n;
     double *r = vector(fine, RESIDUAL), *rhs, *correction;
+    int status = rtl_monitor_ask(monitor(fine));
 
+    if (status != 0) {
+        return status;
+    }
     rtl_balance_forward(&fine->balance, b, x, r);
     if (l + 1 < self->n_levels) {
         rhs = vector(coarse, RHS);
@@ -315,17 +328,20 @@ cycle(rtl_multilevel_t *self, size_t l, const double *b, double *x)
         for (size_t i = 0; i < n; i++) {
             rhs[fine->aggregate[i]] += fine->restriction[i] * r[i];
         }
-        correct(self, l + 1);
+        status = correct(self, l + 1);
         for (size_t i = 0; i < n; i++) {
             x[i] += correction[fine->aggregate[i]];
         }
     }
-    rtl_balance_backward(&fine->balance, b, x);
+    if (status == 0) {
+        rtl_balance_backward(&fine->balance, b, x);
+    }
+    return status;
 }
 
 /* CORRECTION of level l from its RHS: directly on the last, else by at most two steps
  * of GCR. */
-static void
+static int
 correct(rtl_multilevel_t *self, size_t l)
 {
     rtl_level_t *level = &self->level[l];
@@ -336,14 +352,17 @@ correct(rtl_multilevel_t *self, size_t l)
 
     if (l + 1 == self->n_levels && self->dense != NULL) {
         solve_dense(self, b, x, vector(level, IMAGE_1));
-        return;
+        return 0;
     }
     double before = dot(level, b, b);
-    cycle(self, l, b, x);
+    int status = cycle(self, l, b, x);
+    if (status != 0) {
+        return status;
+    }
     rtl_balance_apply(&level->balance, x, image_1);
     double norm_1 = dot(level, image_1, image_1);
     if (!(norm_1 > 0.0)) {
-        return;
+        return 0;
     }
     double step_1 = dot(level, image_1, b) / norm_1;
     for (size_t i = 0; i < n; i++) {
@@ -351,26 +370,30 @@ correct(rtl_multilevel_t *self, size_t l)
         x[i] *= step_1;
     }
     if (dot(level, b, b) <= good_enough * good_enough * before) {
-        return;
+        return 0;
     }
-    cycle(self, l, b, second);
+    status = cycle(self, l, b, second);
+    if (status != 0) {
+        return status;
+    }
     rtl_balance_apply(&level->balance, second, image_2);
     double overlap = dot(level, image_2, image_1) / norm_1;
     double norm_2 = dot(level, image_2, image_2) - overlap * overlap * norm_1;
     if (!(norm_2 > 0.0)) {
-        return;
+        return 0;
     }
     double step_2 = dot(level, image_2, b) / norm_2;
     double back = overlap * step_2 / (step_1 != 0.0 ? step_1 : 1.0);
     for (size_t i = 0; i < n; i++) { /* x holds step_1 times the first direction */
         x[i] += step_2 * second[i] - back * x[i];
     }
+    return 0;
 }
 
-void
+int
 rtl_multilevel_cycle(rtl_multilevel_t *self, const double *b, double *x)
 {
-    cycle(self, 0, b, x);
+    return cycle(self, 0, b, x);
 }
 
 /* --- multiplicative cycle -----------------------------------------------------------
@@ -381,7 +404,7 @@ static int
 solve_coarsest(rtl_level_t *last)
 {
     const double *old = vector(last, RESIDUAL);
-    int status = rtl_direct_dense(last->balance.chain, NULL, last->y);
+    int status = rtl_direct_dense(last->balance.chain, monitor(last), last->y);
 
     for (size_t i = 0; i < last->balance.chain->n; i++) {
         if (!isfinite(last->y[i])) {
@@ -395,27 +418,29 @@ solve_coarsest(rtl_level_t *last)
 int
 rtl_multilevel_multiply(rtl_multilevel_t *self, int sweeps, double *y)
 {
+    int status = 0;
+
     self->is_current = false; /* level[0].y is about to change */
     for (size_t l = 1; l < self->n_levels; l++) {
         rtl_level_t *level = &self->level[l];
         memcpy(vector(level, RESIDUAL), level->y, level->balance.chain->n * sizeof *y);
     }
     if (self->dense != NULL && self->n_levels > 1) {
-        int status = solve_coarsest(&self->level[self->n_levels - 1]);
-        if (status != 0) {
-            return status;
-        }
+        status = solve_coarsest(&self->level[self->n_levels - 1]);
     }
-    for (size_t l = self->n_levels - 1; l-- > 0;) {
+    for (size_t l = self->n_levels - 1; status == 0 && l-- > 0;) {
         rtl_level_t *fine = &self->level[l], *coarse = &self->level[l + 1];
         const double *old = vector(coarse, RESIDUAL);
         for (size_t i = 0; i < fine->balance.chain->n; i++) {
             size_t c = (size_t) fine->aggregate[i];
             fine->y[i] += coarse->y[c] - old[c];
         }
-        for (int s = 0; s < sweeps; s++) {
-            rtl_generator_sweep(fine->balance.chain, fine->y);
+        for (int s = 0; status == 0 && s < sweeps; s++) {
+            status = rtl_generator_sweep(fine->balance.chain, monitor(fine), fine->y);
         }
+    }
+    if (status != 0) {
+        return status;
     }
     memcpy(y, self->level[0].y, self->level[0].balance.chain->n * sizeof *y);
     return rtl_multilevel_update(self, y);

@@ -38,6 +38,9 @@ typedef struct {
                       NULL if the coarsest chain is large: then it is only smoothed */
 } rtl_multilevel_t;
 
+/* The team's monitor may interrupt each of these; rtl_multilevel_update, and nothing
+ * less, makes up for it. */
+
 /* Aggregates chosen for probabilities e^y. `chain` is borrowed and must outlive self.
  */
 int rtl_multilevel_init(rtl_multilevel_t *self, const rtl_generator_t *chain,
@@ -47,8 +50,9 @@ void rtl_multilevel_free(rtl_multilevel_t *self);
 /* New probabilities, same aggregates. */
 int rtl_multilevel_update(rtl_multilevel_t *self, const double *y) RTL_MUST_CHECK;
 
-/* x = M b, one cycle. */
-void rtl_multilevel_cycle(rtl_multilevel_t *self, const double *b, double *x);
+/* x = M b, one cycle. RTL_INTERRUPTED is the only failure. */
+int rtl_multilevel_cycle(rtl_multilevel_t *self, const double *b, double *x)
+    RTL_MUST_CHECK;
 
 /* A multiplicative cycle from the y of the last update: the coarsest chain is solved
  * exactly, and each level keeps the shares within its aggregates and is smoothed by

@@ -48,7 +48,7 @@ level_init(rtl_resolvent_level_t *level, const rtl_generator_t *chain, size_t n_
 /* The chain of the groups in fine->aggregate; y (n,) becomes theirs, (n_groups,). */
 static int
 join(rtl_resolvent_level_t *fine, rtl_resolvent_level_t *coarse, size_t n_groups,
-    double *y)
+    rtl_monitor_t *monitor, double *y)
 {
     const rtl_generator_t *chain = fine->chain;
     int32_t *target = rtl_memory_alloc(chain->n_entries, sizeof *target);
@@ -60,13 +60,15 @@ join(rtl_resolvent_level_t *fine, rtl_resolvent_level_t *coarse, size_t n_groups
     if (target == NULL || coarse_y == NULL || work == NULL || fine->share == NULL) {
         goto out;
     }
-    status =
-        rtl_aggregate_pattern(chain, fine->aggregate, n_groups, &coarse->own, target);
+    status = rtl_aggregate_pattern(
+        chain, fine->aggregate, n_groups, monitor, &coarse->own, target);
+    if (status == 0) {
+        status = rtl_aggregate_rates(chain, y, fine->aggregate, target, monitor,
+            &coarse->own, coarse_y, fine->share, work);
+    }
     if (status != 0) {
         goto out;
     }
-    rtl_aggregate_rates(
-        chain, y, fine->aggregate, target, &coarse->own, coarse_y, fine->share, work);
     if (chain->killing != NULL) {
         memset(work, 0, n_groups * sizeof *work);
         for (size_t i = 0; i < chain->n; i++) {
@@ -90,8 +92,7 @@ smooth(const rtl_generator_t *chain, int sweeps, rtl_monitor_t *monitor, double 
     int status = 0;
 
     for (int s = 0; status == 0 && s < sweeps; s++) {
-        rtl_generator_sweep(chain, y);
-        status = rtl_monitor_poll(monitor, 0.0);
+        status = rtl_generator_sweep(chain, monitor, y);
     }
     return status;
 }
@@ -112,10 +113,8 @@ add_levels(rtl_resolvent_t *self, int sweeps, double *y)
         }
         status = smooth(last->chain, sweeps, self->monitor, y);
         if (status == 0) {
-            status = rtl_aggregate_match(last->chain, y, last->aggregate, &n_groups);
-        }
-        if (status == 0) {
-            status = rtl_monitor_poll(self->monitor, 0.0);
+            status = rtl_aggregate_match(
+                last->chain, y, self->monitor, last->aggregate, &n_groups);
         }
         if (status != 0) {
             return status;
@@ -125,7 +124,7 @@ add_levels(rtl_resolvent_t *self, int sweeps, double *y)
             last->aggregate = NULL;
             break;
         }
-        status = join(last, last + 1, n_groups, y);
+        status = join(last, last + 1, n_groups, self->monitor, y);
         last++;
         self->n_levels++;
     }
@@ -146,7 +145,7 @@ close_levels(rtl_resolvent_t *self, double *y)
         }
         status = smooth(last->chain, LAST_SWEEPS, self->monitor, y);
         if (status == 0) {
-            status = join(last, last + 1, 1, y);
+            status = join(last, last + 1, 1, self->monitor, y);
         }
         last++;
         self->n_levels++;

@@ -226,8 +226,7 @@ sweep(const rtl_generator_t *chain, const rtl_steady_options_t *options, bool ha
         memset(y, 0, chain->n * sizeof *y);
     }
     for (int k = 0; status == 0 && k < 4; k++) {
-        rtl_generator_sweep(chain, y);
-        status = rtl_monitor_poll(options->team.monitor, 0.0);
+        status = rtl_generator_sweep(chain, options->team.monitor, y);
     }
     return status;
 }

@@ -128,12 +128,13 @@ krylov_precondition(void *data, N_Vector r, N_Vector z, sunrealtype tolerance, i
 
     (void) tolerance;
     (void) side;
-    if (self->geometric != NULL) {
-        rtl_geometric_cycle(
-            self->geometric, N_VGetArrayPointer(r), N_VGetArrayPointer(z));
-    } else {
-        rtl_multilevel_cycle(
-            &self->aggregation, N_VGetArrayPointer(r), N_VGetArrayPointer(z));
+    const double *b = N_VGetArrayPointer(r);
+    double *x = N_VGetArrayPointer(z);
+    int status = self->geometric != NULL
+                     ? rtl_geometric_cycle(self->geometric, b, x)
+                     : rtl_multilevel_cycle(&self->aggregation, b, x);
+    if (self->status == 0) { /* the first failure stays */
+        self->status = status;
     }
     return poll(self, 0.0);
 }
@@ -219,9 +220,9 @@ warm_up(solver_t *self, double until, bool exchange, int patience)
         stalled = residual > 0.5 * best ? stalled + 1 : 0;
         best = stalled == 0 ? residual : best;
         if (residual > sweeps_from) {
-            rtl_steady_step_sweep(balance(self), SWEEPS, y, z);
+            status = rtl_steady_step_sweep(balance(self), SWEEPS, y, z);
         }
-        if (exchange) {
+        if (status == 0 && exchange) {
             status = redistribute(self, 0);
         }
         if (status == 0 && (residual > sweeps_from || exchange)) {

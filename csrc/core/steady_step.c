@@ -117,20 +117,23 @@ add_log_piece(void *data, size_t piece, size_t first, size_t last)
     add_log(data, 1.0, 0.0, first, last);
 }
 
-void
+int
 rtl_steady_step_sweep(
     const rtl_balance_t *balance, int n_sweeps, double *y, double *work)
 {
+    int status = 0;
     step_t step = {.z = work, .y = y, .floor = DBL_MIN};
     size_t n = balance->chain->n;
 
     for (size_t i = 0; i < n; i++) {
         work[i] = 1.0;
     }
-    for (int s = 0; s < n_sweeps; s++) {
+    for (int s = 0; status == 0 && s < n_sweeps; s++) {
         rtl_balance_relax(balance, work);
+        status = rtl_monitor_ask(balance->team.monitor);
     }
     rtl_parallel_loop(add_log_piece, &step, n, 1, balance->team);
+    return status;
 }
 
 double

@@ -14,8 +14,8 @@ void rtl_steady_step_in_p(
 
 /* Gauss-Seidel sweeps at y, to which `balance` is updated, for the factors of p: they
  * carry what is wrong with tails along the drift. `work` is (n,). */
-void rtl_steady_step_sweep(
-    const rtl_balance_t *balance, int n_sweeps, double *y, double *work);
+int rtl_steady_step_sweep(
+    const rtl_balance_t *balance, int n_sweeps, double *y, double *work) RTL_MUST_CHECK;
 
 /* Largest difference of two log laws, which are normalised here. */
 double rtl_steady_step_change(size_t n, double *a, double *b);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "memory.h"
+#include "monitor.h"
 #include "status.h"
 
 #define CHECK(condition)                                                               \
@@ -35,6 +36,41 @@ stop_at_once(void *data, double done)
     (void) data;
     CHECK(done >= 0.0 && done <= 1.0);
     return 1;
+}
+
+typedef struct {
+    rtl_monitor_t monitor;
+    long left;
+} patience_t;
+
+static inline int
+lose_patience(void *data, double done)
+{
+    patience_t *patience = data;
+
+    CHECK(done >= 0.0 && done <= 1.0);
+    patience->monitor.next = 0.0; /* ask again at once */
+    return patience->left-- == 0;
+}
+
+/* Run `act`, which must release all it allocates, interrupted the first, second, ...
+ * time it asks, until one run is not. Each of the others must return RTL_INTERRUPTED,
+ * and none may leave a block behind. Returns how many these were. */
+static inline long
+check_every_interruption(int (*act)(void *data, rtl_monitor_t *monitor), void *data)
+{
+    long live = rtl_memory_live();
+
+    for (long k = 0;; k++) {
+        patience_t patience = {{.poll = lose_patience}, k};
+        patience.monitor.data = &patience;
+        int status = act(data, &patience.monitor);
+        CHECK(rtl_memory_live() == live);
+        CHECK(status == (patience.left < 0 ? RTL_INTERRUPTED : 0));
+        if (status == 0) {
+            return k;
+        }
+    }
 }
 
 /* Run `act`, which must release all it allocates, with its first, second, ...

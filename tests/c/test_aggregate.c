@@ -18,7 +18,7 @@ test_match_line(void)
         ones[i] = 1.0;
     }
     make_ring(&chain, N, ones, ones);
-    CHECK(rtl_aggregate_match(&chain, y, group, &n_groups) == 0);
+    CHECK(rtl_aggregate_match(&chain, y, NULL, group, &n_groups) == 0);
     CHECK(n_groups >= N / 5 && n_groups <= N / 3);
     for (int i = 0; i < N; i++) {
         CHECK(group[i] >= 0 && (size_t) group[i] < n_groups);
@@ -38,11 +38,12 @@ test_coarse_chain(void)
 
     make_random_chain(&chain, N, 4, 7);
     CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
-    CHECK(rtl_aggregate_match(&chain, y, group, &n_groups) == 0);
+    CHECK(rtl_aggregate_match(&chain, y, NULL, group, &n_groups) == 0);
     target = calloc(chain.n_entries, sizeof *target);
     CHECK(target != NULL && n_groups < N);
-    CHECK(rtl_aggregate_pattern(&chain, group, n_groups, &coarse, target) == 0);
-    rtl_aggregate_rates(&chain, y, group, target, &coarse, coarse_y, share, work);
+    CHECK(rtl_aggregate_pattern(&chain, group, n_groups, NULL, &coarse, target) == 0);
+    CHECK(rtl_aggregate_rates(
+              &chain, y, group, target, NULL, &coarse, coarse_y, share, work) == 0);
     for (size_t c = 0; c < n_groups; c++) {
         double mass = 0.0, total = 0.0;
         for (size_t i = 0; i < N; i++) {
@@ -81,9 +82,9 @@ match(void *data)
     size_t n_groups;
     rtl_generator_t coarse;
 
-    int status = rtl_aggregate_match(data, y, group, &n_groups);
+    int status = rtl_aggregate_match(data, y, NULL, group, &n_groups);
     if (status == 0) {
-        status = rtl_aggregate_pattern(data, group, n_groups, &coarse, target);
+        status = rtl_aggregate_pattern(data, group, n_groups, NULL, &coarse, target);
         rtl_generator_free(&coarse);
     }
     return status;
@@ -101,7 +102,7 @@ test_strong_beside_one(void)
 
     CHECK(
         rtl_generator_from_rates(&chain, 4, 6, source, target, rate, &bad, NULL) == 0);
-    CHECK(rtl_aggregate_strong(&chain, y, group, &n_groups) == 0);
+    CHECK(rtl_aggregate_strong(&chain, y, NULL, group, &n_groups) == 0);
     CHECK(n_groups == 1 && group[0] == 0 && group[3] == 0);
     rtl_generator_free(&chain);
 }
@@ -127,13 +128,60 @@ test_strong_parts(void)
         rate[N] = rate[N + 1] = strong == 1 ? 0.01 : 1e-6;
         CHECK(rtl_generator_from_rates(
                   &chain, N, N + 2, source, target, rate, &bad, NULL) == 0);
-        CHECK(rtl_aggregate_strong(&chain, y, group, &n_groups) == 0);
+        CHECK(rtl_aggregate_strong(&chain, y, NULL, group, &n_groups) == 0);
         CHECK(n_groups == (strong == 1 ? 1 : 2));
         for (size_t i = 0; i < N; i++) {
             CHECK(group[i] == (i < half || strong == 1 ? 0 : 1));
         }
         rtl_generator_free(&chain);
     }
+}
+
+enum { LONG = 20000 };
+
+static int
+join(void *data, rtl_monitor_t *monitor)
+{
+    const rtl_generator_t *chain = data;
+    rtl_generator_t coarse = {0};
+    double *y = calloc(4 * LONG, sizeof *y);
+    int32_t *group = calloc(3 * LONG, sizeof *group), *target = group + LONG;
+    size_t n;
+
+    CHECK(y != NULL && group != NULL);
+    double *coarse_y = y + LONG, *share = coarse_y + LONG, *work = share + LONG;
+    int status = rtl_aggregate_match(chain, y, monitor, group, &n);
+    if (status == 0) {
+        status = rtl_aggregate_pattern(chain, group, n, monitor, &coarse, target);
+    }
+    if (status == 0) {
+        status = rtl_aggregate_rates(
+            chain, y, group, target, monitor, &coarse, coarse_y, share, work);
+    }
+    if (status == 0) {
+        status = rtl_aggregate_strong(chain, y, monitor, group, &n);
+    }
+    rtl_generator_free(&coarse);
+    free(y);
+    free(group);
+    return status;
+}
+
+/* Long chains are not joined in one go. */
+static void
+test_interruption(void)
+{
+    rtl_generator_t chain;
+    double *ones = calloc(LONG, sizeof *ones);
+
+    CHECK(ones != NULL);
+    for (int i = 0; i < LONG; i++) {
+        ones[i] = 1.0;
+    }
+    make_ring(&chain, LONG, ones, ones);
+    CHECK(check_every_interruption(join, &chain) > 50);
+    free(ones);
+    rtl_generator_free(&chain);
 }
 
 static int
@@ -144,7 +192,7 @@ strong(void *data)
     double y[N] = {0.0};
     size_t n_groups;
 
-    return rtl_aggregate_strong(chain, y, group, &n_groups);
+    return rtl_aggregate_strong(chain, y, NULL, group, &n_groups);
 }
 
 int
@@ -156,6 +204,7 @@ main(void)
     test_strong_beside_one();
     test_match_line();
     test_coarse_chain();
+    test_interruption();
     make_random_chain(&chain, N, 4, 3);
     CHECK(check_every_allocation_failure(match, &chain) >= 15);
     CHECK(check_every_allocation_failure(strong, &chain) == 2);

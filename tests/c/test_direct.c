@@ -40,7 +40,7 @@ test_steep(double steepness, double last_up, double last_down)
     rtl_direct_shape_t shape = rtl_direct_shape(&chain);
     CHECK(shape == (last_up > 0.0 ? RTL_DIRECT_RING : RTL_DIRECT_LINE));
     for (int sweep = 0; sweep < 4; sweep++) {
-        rtl_generator_sweep(&chain, dense);
+        CHECK(rtl_generator_sweep(&chain, NULL, dense) == 0);
     }
     CHECK(rtl_direct_dense(&chain, NULL, dense) == 0);
     CHECK(rtl_direct_ring(&chain, shape, NULL, ring) == 0);

@@ -127,6 +127,63 @@ test_failures(void)
     rtl_generator_free(&chain);
 }
 
+enum { WALK = 9 };
+
+typedef struct {
+    rtl_generator_t chain;
+    double y[WALK * WALK], kappa;
+} walk_t;
+
+static int
+escape(void *data, rtl_monitor_t *monitor)
+{
+    walk_t *walk = data;
+    rtl_steady_options_t options = rtl_steady_defaults();
+    rtl_steady_info_t info;
+
+    options.method = RTL_STEADY_KRYLOV;
+    options.rtol = 1e-3;
+    options.team.monitor = monitor;
+    return rtl_escape_solve(
+        &walk->chain, &options, false, walk->y, &walk->kappa, &info);
+}
+
+/* The walk on a square left on all sides, interrupted wherever it asks, and then not:
+ * p ~ sin sin, kappa twice that of a line. */
+static void
+test_interruption(void)
+{
+    walk_t walk;
+    int64_t source[4 * WALK * WALK], target[4 * WALK * WALK];
+    double rate[4 * WALK * WALK], killing[WALK * WALK] = {0.0};
+    size_t n = 0, bad;
+
+    for (int i = 0; i < WALK * WALK; i++) {
+        const int step[] = {1, -1, WALK, -WALK};
+        for (int k = 0; k < 4; k++) {
+            int along = k < 2 ? i % WALK : i / WALK;
+            if (along == (k % 2 == 0 ? WALK - 1 : 0)) {
+                killing[i] += 1.0;
+            } else {
+                source[n] = i;
+                target[n] = i + step[k];
+                rate[n++] = 1.0;
+            }
+        }
+    }
+    CHECK(rtl_generator_from_rates(
+              &walk.chain, WALK * WALK, n, source, target, rate, &bad, NULL) == 0);
+    kill_chain(&walk.chain, killing);
+    CHECK(check_every_interruption(escape, &walk) > 100);
+    double angle = acos(-1.0) / (WALK + 1);
+    CHECK_CLOSE(walk.kappa / (4.0 - 4.0 * cos(angle)), 1.0, 1e-3);
+    for (int i = 0; i < WALK * WALK; i++) {
+        double p = sin((i % WALK + 1) * angle) * sin((i / WALK + 1) * angle);
+        CHECK_CLOSE(exp(walk.y[i] - walk.y[0]) * pow(sin(angle), 2.0) / p, 1.0, 1e-2);
+    }
+    rtl_generator_free(&walk.chain);
+}
+
 static int
 solve(void *data)
 {
@@ -147,6 +204,7 @@ main(void)
     test_uniform_killing();
     test_walk();
     test_failures();
+    test_interruption();
     make_random_chain(&chain, 40, 3, 4);
     kill_chain(&chain, killing);
     CHECK(check_every_allocation_failure(solve, &chain) == 6);

@@ -154,6 +154,14 @@ all_of_it(void *data)
     return status;
 }
 
+static int
+sweep(void *data, rtl_monitor_t *monitor)
+{
+    static double y[20000];
+
+    return rtl_generator_sweep(data, monitor, y);
+}
+
 static void
 test_interruption(void)
 {
@@ -171,6 +179,9 @@ test_interruption(void)
     monitor.next = 0.0;
     CHECK(rtl_generator_recurrent_classes(&chain, label, &n_classes, &monitor) ==
           RTL_INTERRUPTED);
+    rtl_generator_free(&chain);
+    CHECK(rtl_generator_init(&chain, 20000, 1) == 0);
+    CHECK(check_every_interruption(sweep, &chain) > 5); /* not in one go */
     rtl_generator_free(&chain);
 }
 

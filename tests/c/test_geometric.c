@@ -88,7 +88,7 @@ test_cycle_contracts(const wells_t *wells)
     double before = sqrt(dot(N, r, r));
     for (int step = 0; step < STEPS; step++) {
         double *new = image[step];
-        rtl_geometric_cycle(&multigrid, r, z);
+        CHECK(rtl_geometric_cycle(&multigrid, r, z) == 0);
         rtl_balance_apply(&multigrid.level[2].balance, z, new);
         for (int old = 0; old < step; old++) {
             double overlap = dot(N, new, image[old]);

@@ -60,7 +60,7 @@ test_cycle_contracts(void)
     }
     double before = norm(n, b);
     for (int step = 0; step < 25; step++) {
-        rtl_multilevel_cycle(&levels, r, z);
+        CHECK(rtl_multilevel_cycle(&levels, r, z) == 0);
         for (size_t i = 0; i < n; i++) {
             x[i] += z[i];
         }

@@ -180,14 +180,21 @@ test_interruption(void)
 }
 
 static int
-solve(void *data)
+iterate(void *data, rtl_monitor_t *monitor)
 {
     rtl_steady_options_t options = rtl_steady_defaults();
     rtl_steady_info_t info;
     double y[100];
 
     options.method = RTL_STEADY_KRYLOV;
+    options.team.monitor = monitor;
     return rtl_steady_solve(data, NULL, &options, 0, y, &info);
+}
+
+static int
+solve(void *data)
+{
+    return iterate(data, NULL);
 }
 
 int
@@ -202,6 +209,7 @@ main(void)
     test_not_converged();
     test_interruption();
     make_random_chain(&chain, 100, 4, 2);
+    CHECK(check_every_interruption(iterate, &chain) > 100);
     CHECK(check_every_allocation_failure(solve, &chain) > 20);
     rtl_generator_free(&chain);
     return 0;

@@ -68,7 +68,7 @@ test_sweep(void)
     memset(y, 0, sizeof y);
     for (int s = 0; s < 20; s++) {
         rtl_balance_update(&balance, y, work);
-        rtl_steady_step_sweep(&balance, 4, y, z);
+        CHECK(rtl_steady_step_sweep(&balance, 4, y, z) == 0);
     }
     rtl_balance_update(&balance, y, work);
     CHECK(rtl_balance_residual(&balance, z) < 1e-10);
