@@ -86,12 +86,12 @@ rtl_bins_count(const rtl_grid_t *grid, const double *x, size_t n, double *count,
 rtl_bins_layout_t
 rtl_bins_layout(size_t dim, size_t n_lags, size_t longest, bool uneven)
 {
-    rtl_bins_layout_t l = {.dim = dim, .n_lags = n_lags, .reach = longest};
+    rtl_bins_layout_t l = {.dim = dim, .n_lags = n_lags, .reach = longest - 1};
 
     l.n_moments = dim * (dim + 1) / 2;
     l.block = dim + l.n_moments;
     l.pairs = 1 + dim + n_lags * l.block;
-    l.times = l.pairs + longest;
+    l.times = l.pairs + l.reach;
     l.size = l.times + (uneven ? 2 * n_lags : 0);
     return l;
 }

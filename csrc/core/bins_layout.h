@@ -8,7 +8,7 @@
 typedef struct {
     size_t dim, n_moments, n_lags;
     size_t block; /* numbers a lag */
-    size_t reach; /* longest lag, and number of pairs */
+    size_t reach; /* how far apart pairs are that have steps in common */
     size_t pairs, times;
     size_t size;
 } rtl_bins_layout_t;

@@ -29,9 +29,8 @@ typedef struct {
     const rtl_bins_t *bins;
     const rtl_increments_t *increments;
     rtl_bins_layout_t layout;
-    size_t n_pairs; /* that are counted; those `reach` apart matter with noise alone */
-    bool plain;     /* no axis of the paths is periodic, steps are even */
-    bool regular;   /* all axes have equal cells, and TOGETHER is a multiple of dim */
+    bool plain;   /* no axis of the paths is periodic, steps are even */
+    bool regular; /* all axes have equal cells, and TOGETHER is a multiple of dim */
     double low[RTL_MAX_DIM], per_cell[RTL_MAX_DIM]; /* first edge; 1 over the width */
     size_t n_starts, n_parts;
     size_t length; /* starts of a slice */
@@ -95,10 +94,7 @@ job_init(job_t *self, const rtl_bins_t *bins, const rtl_increments_t *increments
     for (size_t s = 0; s < increments->n_segments; s++) {
         self->n_starts += rtl_increments_starts(increments, s);
     }
-    bool noisy = bins->terms.minus[0] != RTL_EXTRAPOLATE_NONE;
-    self->n_pairs = self->layout.reach - (noisy ? 0 : 1);
-    self->stride = self->layout.size - (noisy || bins->uneven ? 0 : 1);
-    self->stride = (self->stride + LINE / 2 - 1) / (LINE / 2) * (LINE / 2);
+    self->stride = (self->layout.size + LINE / 2 - 1) / (LINE / 2) * (LINE / 2);
     return job_alloc(self);
 }
 
@@ -293,14 +289,14 @@ prefetch(const double *sums, size_t stride)
 #endif
 }
 
-/* n starts from a state; `cell` has theirs, those of n_pairs starts before and AHEAD
+/* n starts from a state; `cell` has theirs, those of `reach` starts before and AHEAD
  * more. With constants the compiler unrolls it; dim 0: not plain. */
 static inline void
 add_all(const job_t *job, size_t dim, size_t n_lags, double *sums, size_t state,
     size_t n, const uint32_t *cell)
 {
     size_t n_cells = job->bins->grid->n_cells, stride = job->stride;
-    size_t n_pairs = job->n_pairs, pairs = job->layout.pairs;
+    size_t reach = job->layout.reach, pairs = job->layout.pairs;
     const double *x = job->increments->x + state * dim;
 
     for (size_t i = 0; i < n; i++) {
@@ -314,7 +310,7 @@ add_all(const job_t *job, size_t dim, size_t n_lags, double *sums, size_t state,
         } else {
             add_any(job, own, state + i);
         }
-        for (size_t k = 0; k < n_pairs; k++) {
+        for (size_t k = 0; k < reach; k++) {
             const uint32_t *before = cell + i - k - 1;
             own[pairs + k] += *before == cell[i] ? 1.0 : 0.0;
         }
@@ -428,12 +424,11 @@ rtl_bins_sum(const rtl_bins_t *self, const rtl_increments_t *increments, double 
     if (status == 0) {
         status = run(&job, monitor);
     }
-    size_t used = job.layout.size < job.stride ? job.layout.size : job.stride;
     for (size_t part = 0; status == 0 && part < job.n_parts; part++) {
         const double *from = sums_of(&job, part);
         double *to = sums;
         for (size_t cell = 0; cell < self->grid->n_cells; cell++) {
-            for (size_t i = 0; i < used; i++) {
+            for (size_t i = 0; i < job.layout.size; i++) {
                 to[i] += from[i];
             }
             from += job.stride;

@@ -470,9 +470,8 @@ eliminate(
     while (status == 0 && self->n_open > 1) {
         size_t n_met;
         int32_t k;
-        status = choose(self, most_work, most_bytes, &k);
-        if (status != 0) {
-            return status;
+        if (choose(self, most_work, most_bytes, &k) != 0) {
+            return RTL_TOO_LARGE;
         }
         size_t n_all = collect(self, k, &n_met), n_left = arrange(self, n_all);
         if (n_left == 0) { /* all that can be reached */
