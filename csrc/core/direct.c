@@ -231,6 +231,9 @@ rtl_direct_dense(const rtl_generator_t *chain, rtl_monitor_t *monitor, double *y
     int32_t *order = rtl_memory_alloc(2 * n, sizeof *order);
     int status = w == NULL || order == NULL ? RTL_NO_MEMORY : 0;
 
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        y[i] = -y[i]; /* for the most probable to be eliminated first */
+    }
     if (status == 0) {
         status = rtl_direct_order(n, y, order);
     }

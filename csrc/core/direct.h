@@ -18,8 +18,7 @@
 int rtl_direct_eliminate(size_t n, size_t n_left, rtl_monitor_t *monitor, double *w)
     RTL_MUST_CHECK;
 
-/* States by falling y: order[0] is the most probable. Elimination in this order, the
- * improbable first, keeps its rates away from underflow. */
+/* States by falling y: order[0] has the largest. */
 int rtl_direct_order(size_t n, const double *y, int32_t *order) RTL_MUST_CHECK;
 
 /* Row-major dense rates of the chain with its states in this order; place[] receives
@@ -28,7 +27,10 @@ void rtl_direct_gather(
     const rtl_generator_t *chain, const int32_t *order, int32_t *place, double *w);
 
 /* log p of a chain by GTH; O(n^3) time, 8 n^2 bytes. The chain has one recurrent class
- * and no transient state. On entry y holds a guess, which only sets the order. */
+ * and no transient state. On entry y holds a guess, which only sets the order:
+ * the most probable are eliminated first. Then rates that are left are no slower than
+ * those of the improbable states themselves; the other way round they would end as
+ * those of slow exchange between metastable parts, which underflow. */
 int rtl_direct_dense(const rtl_generator_t *chain, rtl_monitor_t *monitor, double *y)
     RTL_MUST_CHECK;
 

@@ -77,7 +77,7 @@ follow(
     const rtl_observe_t *self, double *sums, size_t path, const double *x, size_t cell)
 {
     size_t dim = self->grid->dim, longest = longest_lag(self);
-    size_t last = 2 * longest, start = last - longest;
+    size_t last = 2 * longest - 1, start = last - longest;
     double *recent = self->recent + path * (longest + 1) * dim;
     double *cells = self->cells + path * (last + 1);
 
@@ -89,9 +89,9 @@ follow(
         return; /* not yet, outside, or restored from a damaged file */
     }
     double *mine = sums + (size_t) cells[start] * self->size;
-    double *pairs = mine + self->size - longest;
+    double *pairs = mine + self->size - (longest - 1);
     add_start(self, recent, mine);
-    for (size_t k = 1; k <= longest; k++) {
+    for (size_t k = 1; k < longest; k++) {
         pairs[k - 1] += cells[start - k] == cells[start] ? 1.0 : 0.0;
     }
 }
@@ -145,15 +145,14 @@ rtl_observe_init(rtl_observe_t *self, rtl_simulate_t *simulation)
     if (self->size > 0) {
         self->recent =
             rtl_memory_alloc(n_paths, (longest + 1) * dim * sizeof *self->recent);
-        self->cells =
-            rtl_memory_alloc(n_paths, (2 * longest + 1) * sizeof *self->cells);
+        self->cells = rtl_memory_alloc(n_paths, 2 * longest * sizeof *self->cells);
     }
     if (self->visits == NULL || self->sums == NULL ||
         (self->size > 0 && (self->recent == NULL || self->cells == NULL))) {
         status = RTL_NO_MEMORY;
         goto out;
     }
-    for (size_t i = 0; self->size > 0 && i < n_paths * (2 * longest + 1); i++) {
+    for (size_t i = 0; self->size > 0 && i < n_paths * 2 * longest; i++) {
         self->cells[i] = -1.0;
     }
     rtl_simulate_observe(simulation, observe_block, self);

@@ -23,7 +23,7 @@ typedef struct {
     double *sums;                /* (n_parts, n_cells, size); owned */
     double
         *recent;   /* (n_paths, longest + 1, dim) last states, the newest last; owned */
-    double *cells; /* (n_paths, 2 longest + 1) and their cells, -1: not yet; owned */
+    double *cells; /* (n_paths, 2 longest) and their cells, -1: not yet; owned */
 } rtl_observe_t;
 
 /* Whether the first three members are in their ranges. */

@@ -75,7 +75,7 @@ get_parts(rtl_simulation_object_t *self)
         parts.size[3] = o->n_parts * o->grid->n_cells * o->size;
         parts.size[4] =
             o->recent == NULL ? 0 : o->n_paths * (longest + 1) * o->grid->dim;
-        parts.size[5] = o->cells == NULL ? 0 : o->n_paths * (2 * longest + 1);
+        parts.size[5] = o->cells == NULL ? 0 : o->n_paths * 2 * longest;
     }
     return parts;
 }

@@ -57,6 +57,65 @@ test_steep(double steepness, double last_up, double last_down)
     rtl_generator_free(&chain);
 }
 
+/* A chain with detailed balance on a grid: p = e^-energy, the faster rate of a link 1.
+ */
+static void
+check_order(size_t rows, size_t columns, const double *energy)
+{
+    enum { MOST = 169 };
+    rtl_generator_t chain;
+    int64_t source[4 * MOST], target[4 * MOST];
+    double rate[4 * MOST], y[MOST] = {0.0}, lowest = INFINITY, highest = -INFINITY;
+    size_t n = rows * columns, n_rates = 0, bad;
+
+    for (size_t i = 0; i < n; i++) {
+        const size_t next[] = {i + 1, i + columns};
+        for (size_t k = 0; k < 2; k++) {
+            size_t j = next[k];
+            if (j >= n || (k == 0 && j % columns == 0)) {
+                continue;
+            }
+            source[n_rates] = target[n_rates + 1] = (int64_t) i;
+            target[n_rates] = source[n_rates + 1] = (int64_t) j;
+            rate[n_rates++] = exp(fmin(energy[i] - energy[j], 0.0));
+            rate[n_rates++] = exp(fmin(energy[j] - energy[i], 0.0));
+        }
+        lowest = fmin(lowest, energy[i]);
+        highest = fmax(highest, energy[i]);
+    }
+    CHECK(highest - lowest > 1100.0);
+    CHECK(rtl_generator_from_rates(
+              &chain, n, n_rates, source, target, rate, &bad, NULL) == 0);
+    for (int sweep = 0; sweep < 4; sweep++) {
+        CHECK(rtl_generator_sweep(&chain, NULL, y) == 0);
+    }
+    CHECK(rtl_direct_dense(&chain, NULL, y) == 0);
+    double shift = y[0] + energy[0];
+    for (size_t i = 0; i < n; i++) {
+        CHECK_CLOSE(y[i] + energy[i], shift, 1e-11);
+    }
+    rtl_generator_free(&chain);
+}
+
+/* Where p spans more than numbers do, another order than from the most probable on
+ * leaves exchange of parts, or ways to tails, that no number holds. */
+static void
+test_order(void)
+{
+    enum { SIDE = 13, LINE = 101 };
+    double energy[SIDE * SIDE];
+
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        double a = i / SIDE / 6.0 - 1.0, b = i % SIDE / 6.0 - 1.0;
+        energy[i] = 600.0 * (a * a + b * b);
+    }
+    check_order(SIDE, SIDE, energy); /* a bowl */
+    for (int i = 0; i < LINE; i++) {
+        energy[i] = 50.0 * fmin(fabs(i - 25.0), fabs(i - 75.0));
+    }
+    check_order(1, LINE, energy); /* two wells, with a barrier of e^1250 between them */
+}
+
 static void
 test_not_a_ring(void)
 {
@@ -127,6 +186,7 @@ main(void)
     test_steep(60.0, 1.0, 1.0);
     test_steep(15.0, 0.0, 0.0);
     test_steep(60.0, 0.0, 0.0);
+    test_order();
     test_not_a_ring();
     test_normalise();
     test_nearly_reducible();
