@@ -4,8 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Bytes: blocks of a pool are multiples, and the least that is asked for. */
-enum { UNIT = 16, CHUNK = 1 << 20 };
+/* Bytes: blocks of a pool are multiples; what is asked for at a time, at first and
+ * later. */
+enum { UNIT = 16, FIRST = 1 << 12, MOST = 1 << 20 };
 
 #ifdef RTL_FAULT_HOOK
 #include <stdatomic.h>
@@ -95,7 +96,10 @@ rtl_memory_pool_alloc(rtl_memory_pool_t *self, size_t n, size_t size)
     }
     size_t bytes = (n * size + UNIT - 1) / UNIT * UNIT;
     if (bytes > self->left) {
-        size_t room = bytes > CHUNK ? bytes : CHUNK;
+        self->size = self->size == 0     ? FIRST
+                     : self->size < MOST ? 2 * self->size
+                                         : MOST;
+        size_t room = bytes > self->size ? bytes : self->size;
         void **chunk = rtl_memory_alloc(1, UNIT + room);
         if (chunk == NULL) {
             return NULL;

@@ -20,6 +20,7 @@ void rtl_memory_free(void *block);
 typedef struct {
     void *last;  /* chunk; it begins with a pointer to the one before; owned */
     size_t left; /* bytes of it */
+    size_t size; /* of chunks, at least; 0 at first */
 } rtl_memory_pool_t;
 
 /* Zeroed room for n objects of `size` bytes, or NULL; the pool owns it. */
