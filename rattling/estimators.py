@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -206,7 +207,7 @@ def estimate_rattling(
         dimensions, which is the local-linear fit with its leading bias, that of curvature,
         removed by quadratic terms; 1 is the local-linear fit itself. For "knn" 0, which takes
         weighted means, if not given, but 1 in up to three dimensions. For "basis", if not
-        given, the lowest with which the fits of the next two degrees agree within errors.
+        given, a mean over degrees, see the notes.
     neighbours : int, optional
         For "knn", at least 10. If not given, ``n^(4/(dim + 4))/4`` for n starts, but at least
         50 for each coefficient of the polynomial and 20 for each dimension.
@@ -261,8 +262,14 @@ def estimate_rattling(
     variance ``¼ Σ ψ₁((ν-i)/2)``; both count the kernel's weights, ν ≈ (Σg)²/Σg², and the
     overlap of increments over several steps. Added to it are the scatter of the slopes, what
     the effect of the lag differs from that of half its bandwidth, half the square of that effect and
-    .8 of its part that is not linear drift's, which stand for what is left of the lag. Errors of a basis
-    whose degree is chosen here grow by what the next degree changes R beyond its own scatter.
+    .8 of its part that is not linear drift's, which stand for what is left of the lag.
+
+    *Degree of a basis.* No degree is right, and the lowest that the data bear out is one whose bias is as large as
+    the scatter that the next would add. So R is a mean over degrees 1, 2, ..., up to two above the lowest with which
+    the next two agree. If what the terms of one degree change R by is random, of variance τ² times that of their scatter,
+    a share τ²/(1 + τ²) = 1 - 1/T of the change is the best guess, where T is the mean of (R' - R)² over the increase of the
+    variance at 200 starts, made to fall with the degree; and the variance left is that share of the increase. C, the drift and n_eff
+    are means with the same weights.
 
     What remains is of second order in the lag (third with three lags) and, for degree 2,
     of fourth order in the bandwidth; for bins of second order in the width of a cell: the
@@ -275,6 +282,8 @@ def estimate_rattling(
 
     References
     ----------
+    R. Beran & L. Dümbgen, Ann. Stat. 26, 1826 (1998): shares that fall.
+
     J. Fan & I. Gijbels, Local Polynomial Modelling (Chapman & Hall, 1996), sect. 3.2.
 
     J. Fan & J. S. Marron, J. Comput. Graph. Stat. 3, 35 (1994): binned data.
@@ -425,30 +434,33 @@ class _Estimate:
             return _core.basis(paths, points, width, self.paths.low, degree, scaled, hook)
 
         width = _rungs(None, self.paths)[0] / 4
-        chosen, growth = self._choose_degree(run) if degree is None else (degree, 1.0)
-        r, error, *others = self._run(functools.partial(run, degree=chosen), hook)
-        return r, error * growth, *others
-
-    def _choose_degree(self, run: Callable[..., tuple[np.ndarray, ...]]) -> tuple[int, float]:
-        """The lowest degree with which the two above it agree, within errors, at 200 starts; what errors grow by.
-
-        (R' - R)^2 over the increase of the variance is 1 on average where the lower degree is enough, but
-        up to 2 where the drift varies much: a few terms make it scatter, so that little is asked for.
-        """
+        if degree is not None:
+            return self._run(run, hook)
         starts = self.paths.starts(terms(self.lags, self.noise)[0][-1])
-        points = np.ascontiguousarray(starts[:: max(len(starts) // 200, 1)])
-        fits = []
-        for degree in range(1, _most_degree(self.paths) + 1):  # drift is linear at least
+        starts = starts[:: max(len(starts) // 200, 1)]
+        points, n, dim = np.concatenate([self.points, starts]), len(self.points), self.paths.dim
+        fits: list[tuple[np.ndarray, ...]] = []
+        tests: list[tuple[np.ndarray, np.ndarray, int]] = []
+        highest = _most_degree(self.paths)
+        while len(fits) < highest and not _agree(tests):
+            rising = len(fits) + 1  # from 1: drift is linear at least
             try:
-                r, error = run(self.paths.begin, self.paths.end, degree=degree, points=points)[:2]
+                outputs = run(self.paths.begin, self.paths.end, None, rising, points)
             except ValueError:  # the data do not determine so many terms
                 break
-            fits.append((r, error**2))
-            if degree >= 3:
-                tests = [_disagreement(fits[-3], other) for other in fits[-2:]]
-                if max(tests) < _AGREEMENT:
-                    return degree - 2, _growth(*fits[-3:-1])
-        return len(fits), 1.0
+            fits.append(tuple(values[:n] for values in outputs))
+            tests.append((outputs[0][n:], outputs[1][n:] ** 2, math.comb(rising + dim - 1, dim - 1)))
+            if hook is not None:
+                hook(rising / highest)
+        if not fits:
+            return self._run(functools.partial(run, degree=0), hook)
+        weights = _weights(tests)
+        self.again = lambda begin, end: _mean_of_fits(
+            [run(begin, end, None, k + 1) for k in range(len(weights))], weights
+        )
+        if hook is not None:
+            hook(1.0)
+        return _mean_of_fits(fits[: len(weights)], weights)
 
     def local(
         self, degree: int, width: np.ndarray, n_rungs: int, rung: np.ndarray, hook: Hook
@@ -501,16 +513,43 @@ class _Estimate:
         return np.where(np.isnan(outputs[0]), np.nan, errors)
 
 
-def _disagreement(low: tuple[np.ndarray, np.ndarray], high: tuple[np.ndarray, np.ndarray]) -> float:
-    """Mean of (R' - R)^2/(V' - V) over points, for two fits (R, V)."""
+_Test = tuple[np.ndarray, np.ndarray, int]  # R and its variance at starts; new terms of the highest degree
+
+
+def _disagreement(low: _Test, high: _Test) -> float:
+    """Mean of (R' - R)^2/(V' - V) over points: 1 on average where the lower degree is enough, but up to 2 where the
+    drift varies much."""
     ratio = (high[0] - low[0]) ** 2 / np.maximum(high[1] - low[1], 0.1 * high[1])
     return np.nanmean(ratio) if np.isfinite(ratio).any() else 0.0
 
 
-def _growth(low: tuple[np.ndarray, np.ndarray], high: tuple[np.ndarray, np.ndarray]) -> float:
-    """Of errors, by what the fit with more terms differs from this one beyond its own scatter."""
-    excess = ((high[0] - low[0]) ** 2 - np.maximum(high[1] - low[1], 0.0)) / low[1]
-    return math.sqrt(1 + max(np.nanmean(excess), 0.0)) if np.isfinite(excess).any() else 1.0
+def _agree(tests: list[_Test]) -> bool:
+    """Do the last two agree with the one before?"""
+    return len(tests) > 2 and max(_disagreement(tests[-3], other) for other in tests[-2:]) < _AGREEMENT
+
+
+def _weights(tests: list[_Test]) -> np.ndarray:
+    """Weights of fits of rising degree: of what each changes, all is kept but for the inverse of the disagreement,
+    which must not rise with the degree."""
+    from scipy.optimize import isotonic_regression
+
+    ratios = [_disagreement(*pair) for pair in itertools.pairwise(tests)]
+    if ratios:
+        ratios = isotonic_regression(ratios, weights=[test[2] for test in tests[1:]], increasing=False).x
+    kept = [1.0, *(1 - 1 / np.maximum(ratios, 1.0)), 0.0]
+    return np.trim_zeros(-np.diff(kept), "b")
+
+
+def _mean_of_fits(fits: list[tuple[np.ndarray, ...]], weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Weighted means of what several fits say, of the errors of R in squares; NaN where that is so of fits
+    of half of the weight."""
+    means = []
+    for values in map(np.array, zip(*((r, error**2, *rest) for r, error, *rest in fits), strict=True)):
+        weight = np.isfinite(values) * weights.reshape(-1, *[1] * (values.ndim - 1))
+        total = weight.sum(axis=0)
+        mean = np.sum(np.where(weight > 0, values, 0.0) * weight, axis=0) / np.maximum(total, 0.5)
+        means.append(np.where(total > 0.5, mean, np.nan))
+    return means[0], np.sqrt(means[1]), *means[2:]
 
 
 def _most_degree(paths: Paths) -> int:

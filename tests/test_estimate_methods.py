@@ -95,17 +95,75 @@ def test_basis_twin(model, degree, noise):
         np.testing.assert_allclose(field.covariance[k], c, rtol=1e-7, atol=1e-9)
 
 
-def test_basis_chooses_its_degree_and_scatters_as_it_says(model):
+def test_basis_scatters_as_it_says(model):
+    """Where it holds an assumption is worth something."""
     rng = np.random.default_rng(0)
-    z, better = [], []
+    z, errors, stated = [], [], []
     for seed in range(6):
         paths, at = sample(model, seed), rng.normal(size=(60, 2)) * 0.5
-        field = rt.estimate_rattling(paths, at=at, method="basis")
-        local = rt.estimate_rattling(paths, at=at)
-        z.append(z_scores(model, field))
-        better.append(np.mean(field.stderr / local.stderr))
+        fields = [
+            rt.estimate_rattling(paths, at=at, **how)
+            for how in ({"method": "basis"}, {"method": "basis", "degree": 2}, {"method": "local-linear"})
+        ]
+        z.append(z_scores(model, fields[0]))
+        errors.append([np.mean((field.rattling - rt.exact_rattling(model, at.T)) ** 2) for field in fields])
+        stated.append([np.mean(field.stderr) for field in fields])
     assert np.sqrt(np.mean(np.square(z))) == pytest.approx(1, abs=0.3)
-    assert np.mean(better) < 1, "where it holds an assumption is worth something"
+    _, known, local = np.mean(stated, axis=0)
+    assert known < 0.9 * local
+    _, known, local = np.mean(errors, axis=0)
+    assert known < 0.9 * local
+
+
+def fits_of_rising_degree(model, paths, noise="none"):
+    """R and its variance at the 200 starts that decide, by degree; starts of all paths one after the other."""
+    starts = paths.x[:, : -(2 if noise == "none" else 4)].reshape(-1, 2)
+    places = starts[:: len(starts) // 200]
+    for degree in range(1, 13):
+        field = rt.estimate_rattling(paths, at=places, method="basis", degree=degree, noise=noise, lags=(1, 2))
+        yield field.rattling, field.stderr**2
+
+
+def falling(t, n, j):
+    """Least squares among sequences that do not rise: the least of largest means that hold j."""
+    return min(
+        max(np.average(t[a : b + 1], weights=n[a : b + 1]) for b in range(j, len(t))) for a in range(j + 1)
+    )
+
+
+@pytest.mark.parametrize("wavy", [False, True])
+def test_basis_is_a_mean_over_degrees(model, wavy):
+    """Shares 1 - 1/T of what each degree adds to R and to its variance."""
+    if wavy:
+        model = rt.Model.from_sympy(["-x", "-y"], ["(1 + 7*sin(2*x)*cos(y)/10)/2", "1/2"], variables="x y")
+    paths = sample(model, n_paths=40)
+    ratio = lambda a, b: np.nanmean((a[0] - b[0]) ** 2 / np.maximum(b[1] - a[1], 0.1 * b[1]))  # noqa: E731
+    fits = []
+    for fit in fits_of_rising_degree(model, paths):
+        fits.append(fit)
+        if len(fits) > 2 and max(ratio(fits[-3], fits[-2]), ratio(fits[-3], fits[-1])) < 3.5:
+            break
+    assert wavy == (len(fits) > 4)
+    t, new = [ratio(*pair) for pair in zip(fits[:-1], fits[1:], strict=True)], np.arange(3, len(fits) + 2)
+    share = [max(1 - 1 / falling(t, new, j), 0.0) for j in range(len(t))]
+    at = [
+        rt.estimate_rattling(paths, at=AT, method="basis", degree=k + 1) for k in range(len(fits))
+    ]
+    found = rt.estimate_rattling(paths, at=AT, method="basis")
+    for get in (
+        lambda field: field.rattling,
+        lambda field: field.stderr**2,
+        lambda field: field.covariance,
+        lambda field: field.drift,
+        lambda field: field.n_eff,
+    ):
+        expected = get(at[0]) + sum(
+            w * (get(b) - get(a)) for w, a, b in zip(share, at[:-1], at[1:], strict=True)
+        )
+        np.testing.assert_allclose(get(found), expected, rtol=1e-9)
+    assert np.array_equal(found.counts, at[0].counts)
+    blocks = rt.estimate_rattling(paths, at=AT, method="basis", stderr="blocks")
+    assert np.all(blocks.stderr > 0.3 * found.stderr) and np.all(blocks.stderr < 3 * found.stderr)
 
 
 def test_basis_on_a_ring():
