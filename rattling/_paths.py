@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rattling._checks import count, positive, real_array
+from rattling._noise import noise_covariance
 from rattling._progress import aside
 from rattling.trajectories import Trajectories
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from scipy.spatial import cKDTree
 
-NOISE = ("none", "covariance")  # errors of measurement
+NOISE = ("none", "covariance", "local-covariance")  # errors of measurement
 BLOCKS = 32  # of the data, for what their scatter says
 LARGEST_LAG = 64
 _NO_LAG = 99  # RTL_EXTRAPOLATE_NONE
@@ -37,6 +39,7 @@ class Paths:
     period: np.ndarray  # (dim,), 0: none
     names: tuple[str, ...] | None
     walls: tuple[Any, ...] | None
+    noise: np.ndarray | None = field(default=None, init=False)  # see `noise_covariance`; None: not looked for
 
     @property
     def dim(self) -> int:
@@ -78,9 +81,22 @@ class Paths:
             parts.append((self.begin[used] + low[used], self.begin[used] + high[used] + longest))
         return parts
 
+    def part(self, begin: np.ndarray, end: np.ndarray) -> Paths:
+        """The same states cut into other segments."""
+        same = begin is self.begin and end is self.end
+        return self if same else dataclasses.replace(self, begin=begin, end=end)
+
     def core(self, lags: tuple[int, ...], noise: str) -> tuple[Any, ...]:
         """The tuple the core takes."""
-        return (self.x, self.begin, self.end, self.time, self.dt, self.period, *terms(lags, noise))
+        if noise == "covariance" and self.noise is None:
+            self.noise = noise_covariance(self, lags, BLOCKS)
+        return (self.x, self.begin, self.end, self.time, self.dt, self.period, *terms(lags, noise), self.noise)
+
+    def shortest(self, dx: np.ndarray) -> np.ndarray:
+        """Increments, (n, dim), the short way round on periodic axes."""
+        around = self.period > 0
+        dx[:, around] -= self.period[around] * np.rint(dx[:, around] / self.period[around])
+        return dx
 
 
 def terms(lags: tuple[int, ...], noise: str) -> tuple[tuple[int, ...], ...]:
@@ -88,6 +104,9 @@ def terms(lags: tuple[int, ...], noise: str) -> tuple[tuple[int, ...], ...]:
     the one subtracted."""
     if noise == "none":
         return lags, tuple(range(len(lags))), (_NO_LAG,) * len(lags)
+    if noise == "covariance":
+        every = tuple(sorted({*lags, 2 * lags[0]}))
+        return every, tuple(every.index(lag) for lag in lags), (_NO_LAG,) * len(lags)
     every = tuple(sorted({lag * n for lag in lags for n in (1, 2)}))
     return every, tuple(every.index(2 * lag) for lag in lags), tuple(every.index(lag) for lag in lags)
 
@@ -105,22 +124,9 @@ def read_lags(lags: int | Iterable[int]) -> tuple[int, ...]:
 def read_paths_and_lags(
     source: Any, dt: float | None, times: Any, lags: int | Iterable[int] | None, noise: str
 ) -> tuple[Paths, tuple[int, ...]]:
-    """`Paths` for these lags, which are chosen where None is given."""
-    known = None if lags is None else read_lags(lags)
-    paths = read_paths(source, dt, times, known or (1, 2), noise)
-    return paths, known or _choose_lags(paths, noise)
-
-
-def _choose_lags(paths: Paths, noise: str) -> tuple[int, ...]:
-    """(1, 2); with errors of measurement (1, 3), whose extrapolation makes these grow less, where six steps
-    are short: along each axis a quarter, on mean square, of the variance of the states."""
-    reach = 6
-    if noise == "none" or paths.n_starts(reach) < 0.9 * paths.n_starts(4):
-        return 1, 2
-    moved = np.concatenate([x[reach:] - x[:-reach] for x in paths.pieces(paths.begin, paths.end) if len(x) > reach])
-    around = paths.period > 0
-    moved[:, around] -= paths.period[around] * np.rint(moved[:, around] / paths.period[around])
-    return (1, 3) if (np.mean(moved**2, axis=0) < 0.25 * paths.starts(0).var(axis=0)).all() else (1, 2)
+    """`Paths` for these lags, (1, 2) where None is given."""
+    known = read_lags((1, 2) if lags is None else lags)
+    return read_paths(source, dt, times, known, noise), known
 
 
 def read_paths(source: Any, dt: float | None, times: Any, lags: tuple[int, ...], noise: str = "none") -> Paths:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
@@ -60,7 +59,7 @@ class RattlingField(Result):
         C per unit time at the shortest lag (C = 2D for white noise); NaN below 2
         increments.
     drift : ndarray, shape (*grid.shape, dim)
-        Mean increment per unit time at the shortest lag l, with ``noise="covariance"`` that from l to 2l
+        Mean increment per unit time at the shortest lag l, where noise is taken off that from l to 2l
         after the start; NaN in empty cells.
     n_eff : ndarray, shape ``grid.shape``
         Independent increments behind C: their number, less what overlap and unequal
@@ -84,6 +83,10 @@ class RattlingField(Result):
         Increments that start outside the grid, for bins.
     variables : tuple of str or None
         Names of the coordinates.
+    noise : str
+        As it was given.
+    noise_covariance : ndarray, shape (dim, dim), or None
+        Covariance of the errors of measurement, for ``noise="covariance"``.
     """
 
     points: np.ndarray
@@ -103,6 +106,7 @@ class RattlingField(Result):
     n_outside: int
     variables: tuple[str, ...] | None = None
     noise: str = "none"
+    noise_covariance: np.ndarray | None = None
 
     @property
     def non_gaussian(self) -> np.ndarray:
@@ -187,18 +191,20 @@ def estimate_rattling(
         and cosines on periodic axes: the most exact where C is such a function, wrong
         where it is not.
     lags : sequence of one to three int, optional
-        (1, 2) if not given; (1, 3) with ``noise="covariance"`` where states move over six steps, on mean square, by
-        less than a quarter of their variance. With two, l1 < l2, R is extrapolated to lag zero, ``(l2 R(l1) - l1 R(l2))/(l2 -
+        (1, 2) if not given. With two, l1 < l2, R is extrapolated to lag zero, ``(l2 R(l1) - l1 R(l2))/(l2 -
         l1)``, and with three by a parabola; with one it is R at that lag, which
         contracting drift makes too small by about ``-½ ∇·f`` times the lag, and in
         proportion everywhere.
-    noise : {"none", "covariance"}
-        Measurement noise. "covariance": independent errors of each state, which add twice
-        their covariance S to the squares at every lag, are taken out: each C is made from the
-        difference of the squares at 2l and l steps, and what drift does to the error of the
-        start, ``∇f S + S ∇fᵀ``, is taken off with the slopes of the drift. "bins" has no
-        slopes and keeps it. ``drift`` is made from such a difference of mean increments, too: what an error of the
-        start adds to one of them, about ``S ∇log p``, is the same at 2l and l steps.
+    noise : {"none", "covariance", "local-covariance"}
+        Measurement noise: independent errors of each state, which add twice their covariance S to
+        the squares of increments over every lag. "covariance": S is the same everywhere, is found from
+        all the data (`RattlingField.noise_covariance`), and is subtracted. "local-covariance": S may vary with the place; each
+        C is made from the difference of the squares at 2l and l steps, which costs up to three times the
+        variance and lets the effect of the lag grow. Both take off what drift does to the error of the
+        start, ``∇f S + S ∇fᵀ``, with the slopes of the drift; "bins" has none and keeps it. "covariance" takes
+        off, too, that errors displace the starts (methods "local-linear" and "knn" of degree 1 or 2).
+        ``drift`` is made from the mean increments at 2l and l steps: what an error of the
+        start adds to one of them, about ``S ∇log p``, is the same in both.
     bandwidth : float or array_like, shape (dim,), optional
         For "local-linear", radius of the kernel (1 - u²)₊ along each axis. If not given
         it is chosen at each point, see the notes.
@@ -276,9 +282,15 @@ def estimate_rattling(
     estimate belongs to the cell's visited part. Beside reflecting walls, within a few
     ``√(2 D lag)``, increments are folded and R is too small. Paths by Euler-Maruyama of
     which every step is kept have exact covariance 2D at lag 1, so that there ``lags=1`` is
-    the unbiased choice; keep every tenth, say, and the extrapolation is it. Measurement
-    noise also displaces the starts: beside what ``noise=`` takes off, what remains is of second
-    order in its size over the distance on which C changes.
+    the unbiased choice; keep every tenth, say, and the extrapolation is it.
+
+    *Measurement noise.* With G(k) the covariance of states k steps apart, S = G(0) - lim G(k) for k → 0, the limit
+    taken with ``G(0) = N(0)⁻¹ G(1)``, N(k) = G(k + 1) G(k)⁻¹ being constant for linear drift and extrapolated linearly
+    in k otherwise; the error of S is that of the jackknife over 32 blocks and three quarters of what this extrapolation
+    changes, and is part of ``stderr``. A start seen at x was at ``x + S ∇log p`` on average (p the density of what
+    was seen: Tweedie's formula, Efron 2011), with variance S, so that C is seen as ``C + S ∇log p·∇C + ½ S:∇∇C``; that is
+    subtracted with the derivatives of the fit. What remains is of fourth order in the size of the errors over the
+    distance on which C changes. With "local-covariance" it is of second order.
 
     References
     ----------
@@ -287,6 +299,8 @@ def estimate_rattling(
     J. Fan & I. Gijbels, Local Polynomial Modelling (Chapman & Hall, 1996), sect. 3.2.
 
     J. Fan & J. S. Marron, J. Comput. Graph. Stat. 3, 35 (1994): binned data.
+
+    B. Efron, J. Am. Stat. Assoc. 106, 1602 (2011): Tweedie's formula.
 
     A. Goldenshluger & A. Nemirovski, Math. Methods Stat. 6, 135 (1997): bandwidths that agree.
 
@@ -359,6 +373,7 @@ def estimate_rattling(
         n_outside=n_starts - int(counts.sum()) if method == "bins" else 0,
         variables=paths.names,
         noise=noise,
+        noise_covariance=None if paths.noise is None else paths.noise[:-1],
     )
 
 
@@ -387,12 +402,12 @@ class BinSums:
         self.paths, self.lags, self.noise, self.threads, self.grid = paths, lags, noise, threads, grid
 
     def sum(self, begin: np.ndarray, end: np.ndarray, hook: Hook) -> np.ndarray:
-        paths = dataclasses.replace(self.paths, begin=begin, end=end).core(self.lags, self.noise)
-        return _core.bin_sums(paths, self.grid._core, self.noise == "none", self.threads, hook)
+        x, _, _, *others = self.paths.core(self.lags, self.noise)
+        return _core.bin_sums((x, begin, end, *others), self.grid._core, self.noise == "none", self.threads, hook)
 
-    def conclude(self, sums: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(rattling, error, covariance, drift, n_eff, count, kurtosis)"""
-        paths = self.paths.core(self.lags, self.noise)
+    def conclude(self, sums: np.ndarray, *part: np.ndarray) -> tuple[np.ndarray, ...]:
+        """(rattling, error, covariance, drift, n_eff, count, kurtosis), of all the data or of a part, (begin, end)."""
+        paths = (self.paths.part(*part) if part else self.paths).core(self.lags, self.noise)
         return _core.bins(paths, self.grid._core, self.noise == "none", sums)
 
 
@@ -409,8 +424,7 @@ class _Estimate:
         self.again: Any = None  # (begin, end) -> outputs, with what was chosen for all data
 
     def _core_paths(self, begin: np.ndarray, end: np.ndarray) -> tuple[tuple[Any, ...], bool]:
-        paths = dataclasses.replace(self.paths, begin=begin, end=end)
-        return paths.core(self.lags, self.noise), self.noise == "none"
+        return self.paths.part(begin, end).core(self.lags, self.noise), self.noise == "none"
 
     def _run(self, run: Callable[..., tuple[np.ndarray, ...]], hook: Hook) -> tuple[np.ndarray, ...]:
         self.again = run
@@ -498,15 +512,16 @@ class _Estimate:
         """Jackknife over blocks (Künsch 1989): NaN where a block leaves too little."""
         longest = terms(self.lags, self.noise)[0][-1]
         parts = [part for part in self.paths.blocks(BLOCKS, longest) if len(part[0])]
+        rests = [
+            tuple(np.concatenate([part[i] for part in parts[:k] + parts[k + 1 :]]) for i in (0, 1))
+            for k in range(len(parts))
+        ]
         if self.sums is not None:
             sums = [self.sums.sum(*part, None) for part in parts]
             total = np.sum(sums, axis=0)
-            without = [self.sums.conclude(total - own)[0] for own in sums]
+            without = [self.sums.conclude(total - own, *rest)[0] for own, rest in zip(sums, rests, strict=True)]
         else:
-            without = []
-            for k in range(len(parts)):
-                rest = parts[:k] + parts[k + 1 :]
-                without.append(self.again(*(np.concatenate([part[i] for part in rest]) for i in (0, 1)))[0])
+            without = [self.again(*rest)[0] for rest in rests]
         replicates = np.array(without)
         n = len(parts)
         errors = np.sqrt((n - 1) / n * np.sum((replicates - replicates.mean(axis=0)) ** 2, axis=0))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from reference import basis as basis_twin
 from reference import local as local_twin
+from reference.estimate import known_noise
 
 import rattling as rt
 
@@ -29,12 +30,12 @@ def z_scores(model, field):
 # --- nearest neighbours -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("degree", [0, 1])
-@pytest.mark.parametrize("noise", ["none", "covariance"])
+@pytest.mark.parametrize(("degree", "noise"), [(0, "none"), (1, "none"), (0, "covariance"), (0, "local-covariance"), (1, "local-covariance")])
 def test_neighbours_twin(model, degree, noise):
-    """One lag: of several the effect is taken from a wider fit. One point: it has the finest cells."""
+    """One lag, for the effect of several is taken from a wider fit, as is that of displaced starts ("covariance",
+    degree 1). One point: it has the finest cells."""
     paths = sample(model, n_paths=20)
-    starts = paths.x[:, : -(2 if noise == "none" else 4)].reshape(-1, 2)
+    starts, known = paths.x[:, : -(2 if noise == "none" else 4)].reshape(-1, 2), known_noise(paths, 2, noise)
     how = {"neighbours": 900, "degree": degree, "lags": 2, "noise": noise}
     together = rt.estimate_rattling(paths, at=AT, method="knn", **how)
     for k, point in enumerate(AT):
@@ -43,7 +44,7 @@ def test_neighbours_twin(model, degree, noise):
         far = np.sort(np.sqrt((((starts - point) / h) ** 2).sum(axis=1)))
         assert far[899] == pytest.approx(1, rel=1e-9)
         np.testing.assert_allclose(together.bandwidth[k], h, rtol=1e-10)
-        r, stderr, n_eff, c = local_twin.rattling(paths.x, paths.dt, point, h, [2], degree, noise)
+        r, stderr, n_eff, c = local_twin.rattling(paths.x, paths.dt, point, h, [2], degree, noise, known)
         assert field.rattling[0] == pytest.approx(r, abs=1e-9)
         assert field.stderr[0] == pytest.approx(stderr, rel=1e-8)
         assert field.n_eff[0] == pytest.approx(n_eff, rel=1e-8)
@@ -80,15 +81,15 @@ def test_neighbours_go_round_a_ring():
 # --- a global basis -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("noise", ["none", "covariance"])
+@pytest.mark.parametrize("noise", ["none", "covariance", "local-covariance"])
 @pytest.mark.parametrize("degree", [0, 1, 3])
 def test_basis_twin(model, degree, noise):
     paths = sample(model, n_paths=20)
     field = rt.estimate_rattling(paths, at=AT, method="basis", degree=degree, noise=noise, lags=(1, 2))
-    n = paths.x[..., 0].size
+    n, known = paths.x[..., 0].size, known_noise(paths, (1, 2), noise)
     width = paths.x.reshape(-1, 2).std(axis=0) * n ** (-1 / 6) / 4
     for k, point in enumerate(AT):
-        r, stderr, n_eff, c = basis_twin.rattling(paths.x, paths.dt, point, width, [1, 2], degree, noise)
+        r, stderr, n_eff, c = basis_twin.rattling(paths.x, paths.dt, point, width, [1, 2], degree, noise, known)
         assert field.rattling[k] == pytest.approx(r, abs=1e-8)
         assert field.stderr[k] == pytest.approx(stderr, rel=1e-7)
         assert field.n_eff[k] == pytest.approx(n_eff, rel=1e-7)
@@ -248,26 +249,6 @@ def test_measurement_noise_drops_out(model, method):
     assert np.all(naive.rattling - exact > 0.5)
     z = (field.rattling - exact) / field.stderr
     assert np.sqrt(np.mean(z**2)) < 1.8 and field.stderr.max() < 0.25
-
-
-def test_lags_are_further_apart_where_errors_of_measurement_are_taken_off():
-    """(1, 3) where steps are short, and then the error of R is less; (1, 2) where they are long, or segments short."""
-    rng = np.random.default_rng(1)
-
-    def observed(dt, n_times, n_paths=40):
-        model = rt.Model.from_sympy("-x", 0.5, variables="x")
-        start = np.sqrt(0.5) * rng.normal(size=(n_paths, 1))
-        x = rt.simulate(model, start, dt / 10, 10 * n_times, thin=10, rng=1).x
-        return x + 0.5 * np.sqrt(dt) * rng.normal(size=x.shape)
-
-    at = rt.Grid((-0.5, 0.5), 2)
-    short = observed(0.01, 1000)
-    fields = [rt.estimate_rattling(short, 0.01, at=at, noise="covariance", lags=lags) for lags in (None, (1, 2))]
-    assert fields[0].lags == (1, 3) and rt.estimate_rattling(short, 0.01, at=at).lags == (1, 2)
-    assert np.all(fields[0].stderr < 0.9 * fields[1].stderr) and np.all(abs(fields[0].rattling) < 4 * fields[0].stderr)
-    for dt, n_times in ((0.1, 1000), (0.01, 20)):
-        seen = observed(dt, n_times, 400 if n_times == 20 else 40)
-        assert rt.estimate_rattling(seen, dt, at=at, method="bins", noise="covariance").lags == (1, 2)
 
 
 @pytest.mark.parametrize("method", ["bins", "local-linear", "basis"])

@@ -179,28 +179,28 @@ def assert_like_twin(field, cells):
             np.testing.assert_allclose(value, cell[name], rtol=1e-9, atol=1e-9, err_msg=f"{name} {index}")
 
 
-@pytest.mark.parametrize("noise", ["none", "covariance"])
+@pytest.mark.parametrize("noise", ["none", "covariance", "local-covariance"])
 @pytest.mark.parametrize("lags", [(1,), (3,), (1, 2), (2, 5)])
 def test_bins_twin(lags, noise):
     x = 0.4 * random_walk(150, 2, seed=7, n_paths=4)
     grid = Grid([(-3, 3), (-2, 4)], (4, 3))
     field = estimate_rattling(x, 0.1, at=grid, lags=lags, noise=noise)
-    cells = twin.bins(x, 0.1, grid, lags, noise=noise)
+    cells = twin.bins(x, 0.1, grid, lags, noise=noise, known=twin.known_noise(x, lags, noise))
     assert_like_twin(field, cells)
-    longest = lags[-1] * (1 if noise == "none" else 2)
+    longest = {"none": lags[-1], "covariance": max(lags[-1], 2 * lags[0])}.get(noise, 2 * lags[-1])
     assert field.n_outside == 4 * (150 - longest) - sum(cell["count"] for cell in cells.values()) > 0
     assert field.n_invalid == np.isnan(field.rattling).sum()
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 4])
-@pytest.mark.parametrize("noise", ["none", "covariance"])
+@pytest.mark.parametrize("noise", ["none", "covariance", "local-covariance"])
 def test_bins_twin_in_any_dimension(noise, dim):
     """Cells with many increments, whose places are seen with errors."""
     noises = np.random.default_rng(8).normal(size=(2, 4, 1000, dim))
     x = scipy.signal.lfilter([0.4], [1, -0.9], noises[0], axis=1) + 0.05 * noises[1]
     grid = Grid([(-2, 2)] * dim, 2)
     field = estimate_rattling(x, 0.1, at=grid, lags=(1, 3), noise=noise)
-    cells = twin.bins(x, 0.1, grid, (1, 3), noise=noise)
+    cells = twin.bins(x, 0.1, grid, (1, 3), noise=noise, known=twin.known_noise(x, (1, 3), noise))
     many = {index: cell for index, cell in cells.items() if cell["count"] >= 200}
     assert many
     for index, cell in many.items():
@@ -355,7 +355,7 @@ def test_one_path_may_have_fewer_axes():
     "change, error, message",
     [
         ({"method": "kernel"}, ValueError, "method must be one of 'local-linear', 'bins', 'knn', 'basis'; got 'kernel'"),
-        ({"noise": "white"}, ValueError, "noise must be one of 'none', 'covariance'; got 'white'"),
+        ({"noise": "white"}, ValueError, "noise must be one of 'none', 'covariance', 'local-covariance'; got 'white'"),
         ({"bandwidth": 0.1}, ValueError, "bandwidth must be None for method 'bins'; got 0.1"),
         ({"lags": ()}, ValueError, "lags must be one to three"),
         ({"lags": (1, 2, 3, 4)}, ValueError, "lags must be one to three"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from reference import local as twin
+from reference.estimate import known_noise
 
 import rattling as rt
 
@@ -21,7 +22,7 @@ def sample(model, dt, thin, n_times, seed=1, n_paths=400):
     return rt.simulate(model, start, dt, n_times * thin, thin=thin, rng=seed)
 
 
-@pytest.mark.parametrize("noise", ["none", "covariance"])
+@pytest.mark.parametrize("noise", ["none", "covariance", "local-covariance"])
 @pytest.mark.parametrize("degree", [1, 2])
 @pytest.mark.parametrize("lags", [1, (1, 2), (1, 2, 4), (2, 5)])
 def test_twin(model, lags, degree, noise):
@@ -29,8 +30,10 @@ def test_twin(model, lags, degree, noise):
     points = np.array([[0.1, 0.2], [-0.5, 0.4]])
     h = np.array([0.5, 0.7])
     field = rt.estimate_rattling(paths, at=points, lags=lags, bandwidth=h, degree=degree, noise=noise)
+    known = known_noise(paths, lags, noise)
     for k, point in enumerate(points):
-        r, stderr, n_eff, c = twin.rattling(paths.x, paths.dt, point, h, np.atleast_1d(lags).tolist(), degree, noise)
+        lag = np.atleast_1d(lags).tolist()
+        r, stderr, n_eff, c = twin.rattling(paths.x, paths.dt, point, h, lag, degree, noise, known)
         assert field.rattling[k] == pytest.approx(r, abs=1e-9)
         assert field.stderr[k] == pytest.approx(stderr, rel=1e-8)
         assert field.n_eff[k] == pytest.approx(n_eff, rel=1e-8)

@@ -15,7 +15,10 @@
 #include <string.h>
 
 #include "estimate.h"
+#include "extrapolate_drift.h"
 #include "tensor.h"
+
+enum { SQUARE = RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM };
 
 /* --- second moments --------------------------------------------------------------- */
 
@@ -126,6 +129,7 @@ fill_covariance(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *pl
     }
     for (size_t i = 0; i < self->dim * self->dim; i++) {
         c[i] /= *left * weight;
+        c[i] -= self->known ? 2.0 * self->noise[i] / weight : 0.0;
     }
     return true;
 }
@@ -135,195 +139,72 @@ static double
 noise_ratio(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
     const double *c)
 {
-    double inverse[RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM];
-    double m[RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM] = {0.0}, lost = 0.0, sum = 0.0;
+    double inverse[SQUARE], m[SQUARE] = {0.0}, lost = 0.0;
     size_t dim = self->dim, minus = self->minus[0];
+    size_t lag = self->known ? self->plus[0] : minus;
 
-    if (minus == RTL_EXTRAPOLATE_NONE) {
+    memcpy(inverse, c, dim * dim * sizeof *c);
+    if (lag == RTL_EXTRAPOLATE_NONE || !rtl_tensor_invert(dim, inverse)) {
         return 0.0;
     }
-    memcpy(inverse, c, dim * dim * sizeof *c);
-    if (!rtl_tensor_invert(dim, inverse)) {
-        return 0.0;
+    double length = (double) self->lags[lag], step = place->weight[lag] / length;
+    if (self->known) {
+        double ratio = rtl_tensor_trace(dim, inverse, self->noise);
+        return fmax(ratio / ((double) dim * step), 0.0);
     }
     add_moment(self, place, minus, 1.0, m, &lost);
-    for (size_t i = 0; i < dim * dim; i++) {
-        sum += inverse[i] * m[i];
-    }
-    double step = place->weight[minus] / (double) self->lags[minus];
-    double ratio = sum / ((double) dim * step); /* lag + 2 s */
-    return fmax(0.5 * (ratio - (double) self->lags[minus]), 0.0);
+    double ratio = rtl_tensor_trace(dim, inverse, m) / ((double) dim * step);
+    return fmax(0.5 * (ratio - length), 0.0); /* ratio is length + 2 s */
 }
 
 /* --- linear drift ----------------------------------------------------------------- */
 
-enum { SQUARE = RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM };
 /* What is left of the lag: of its whole effect, squared, where linear drift is allowed
  * for; of the effect of C's variation, whose next orders are hardly smaller where C
  * varies over the length of an increment. */
 static const double left_of_square = 0.5, left_of_variation = 0.8;
 
-/* out = a b, or a^T b. */
-static void
-multiply(size_t dim, bool transposed, const double *a, const double *b, double *out)
-{
-    for (size_t i = 0; i < dim; i++) {
-        for (size_t j = 0; j < dim; j++) {
-            double sum = 0.0;
-            for (size_t k = 0; k < dim; k++) {
-                sum += a[transposed ? k * dim + i : i * dim + k] * b[k * dim + j];
-            }
-            out[i * dim + j] = sum;
-        }
-    }
-}
-
-static double
-trace_of_product(size_t dim, const double *a, const double *b)
-{
-    double sum = 0.0;
-
-    for (size_t i = 0; i < dim * dim; i++) {
-        sum += a[i] * b[i];
-    }
-    return sum;
-}
-
-/* What linear drift adds to 1/2 log det of c, which grew as
- *
- *     c = int_t^{t + tau} e^(As) 2D e^(A^T s) ds,   M = e^(A tau),   t = before * tau,
- *
- * against 2D tau: with s_i the eigenvalues of c^-1 M c M^T and u_i = 1/2 log s_i it is
- *
- *     (1/2 + before) log det M + 1/2 sum_i log(sinh(u_i)/u_i),
- *
- * exactly where A and D commute or A is symmetric in the metric D^-1, else up to third
- * order in tau. The sum is taken as dim times its value at the mean of sinh^2 u_i,
- *
- *     q = (tr c^-1 M c M^T + tr c^-1 M^-1 c M^-T)/(4 dim) - 1/2.
- *
- * NaN where c or M is singular. */
-static double
-contraction(size_t dim, const double *c, const double *m, double before)
-{
-    double p[SQUARE], pm[SQUARE], n[SQUARE], work[SQUARE];
-
-    memcpy(p, c, dim * dim * sizeof *c);
-    if (!rtl_tensor_invert(dim, p)) {
-        return NAN;
-    }
-    multiply(dim, false, p, m, pm);
-    multiply(dim, true, m, pm, n); /* M^T c^-1 M */
-    double forward = trace_of_product(dim, n, c);
-    double log_det = rtl_estimate_log_det(dim, n, work);
-    log_det = 0.5 * (log_det + rtl_estimate_log_det(dim, c, work));
-    if (!isfinite(log_det) || !rtl_tensor_invert(dim, n)) {
-        return NAN;
-    }
-    double q = (forward + trace_of_product(dim, p, n)) / (4.0 * (double) dim) - 0.5;
-    double u = asinh(sqrt(fmax(q, 0.0)));
-    double bend = u > 0.0 ? 0.5 * (double) dim * log(sinh(u) / u) : 0.0;
-    return (0.5 + before) * log_det + bend;
-}
-
-/* out = a b a^T. */
-static void
-conjugate(size_t dim, const double *a, const double *b, double *out)
-{
-    double ab[SQUARE];
-
-    multiply(dim, false, a, b, ab);
-    for (size_t i = 0; i < dim; i++) {
-        for (size_t j = 0; j < dim; j++) {
-            out[i * dim + j] = 0.0;
-            for (size_t k = 0; k < dim; k++) {
-                out[i * dim + j] += ab[i * dim + k] * a[j * dim + k];
-            }
-        }
-    }
-}
-
-/* A start is known but for the error Sigma with which it was seen, which the drift
- * contracts. To 1/2 log det C_j, W C_j = M(2l) - M(l), this adds
- *
- *     tr C_j^-1 (M M Sigma M^T M^T - M Sigma M^T)/(2 W),
- *     2 Sigma = M(l) - W M^-1 C_j M^-T.
- *
- * NaN where c or m is singular. */
-static double
-scatter_of_start(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
-    size_t term, const double *c, const double *m)
-{
-    double seen[SQUARE] = {0.0}, back[SQUARE], grown[SQUARE], work[SQUARE], lost = 0.0;
-    size_t dim = self->dim, minus = self->minus[term];
-    double span = place->weight[self->plus[term]] - place->weight[minus];
-
-    memcpy(back, m, dim * dim * sizeof *m);
-    if (!rtl_tensor_invert(dim, back)) {
-        return NAN;
-    }
-    add_moment(self, place, minus, 1.0, seen, &lost);
-    conjugate(dim, back, c, grown);
-    for (size_t i = 0; i < dim * dim; i++) {
-        seen[i] = 0.5 * (seen[i] - span * grown[i]);
-    }
-    conjugate(dim, m, seen, grown);
-    conjugate(dim, m, grown, work);
-    for (size_t i = 0; i < dim * dim; i++) {
-        work[i] -= grown[i];
-    }
-    memcpy(back, c, dim * dim * sizeof *c);
-    return rtl_tensor_invert(dim, back)
-               ? trace_of_product(dim, back, work) / (2.0 * span)
-               : NAN;
-}
-
-/* m + m m = slope by iteration; false where that does not converge. */
-static bool
-solve_square(size_t dim, const double *slope, double *m)
-{
-    double square[SQUARE], change = 1.0;
-
-    memcpy(m, slope, dim * dim * sizeof *m);
-    for (size_t turn = 0; turn < 100 && change > 1e-6 && change < 1e3; turn++) {
-        multiply(dim, false, m, m, square);
-        change = 0.0;
-        for (size_t i = 0; i < dim * dim; i++) {
-            double next = slope[i] - square[i];
-            change = fmax(change, fabs(next - m[i]));
-            m[i] = next;
-        }
-    }
-    return change <= 1e-6;
-}
-
-/* What drift adds to 1/2 log det C_j, NaN where it is not to be had. With `minus`,
- * slope(2l) - slope(l) is M^2 - M. */
+/* What linear drift adds to 1/2 log det C_j, NaN where it is not to be had. */
 static double
 drift_of_term(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
     size_t term, const double *c)
 {
-    size_t dim = self->dim, minus = self->minus[term];
-    bool noisy = minus != RTL_EXTRAPOLATE_NONE;
-    double slope[SQUARE], m[SQUARE];
+    double seen[SQUARE] = {0.0}, lost = 0.0;
 
-    for (size_t i = 0; i < dim * dim; i++) {
-        slope[i] = place->slope[self->plus[term]][i];
-        slope[i] -= noisy ? place->slope[minus][i] : 0.0;
-        m[i] = slope[i];
+    if (self->minus[term] != RTL_EXTRAPOLATE_NONE) {
+        add_moment(self, place, self->minus[term], 1.0, seen, &lost);
     }
-    if (noisy && !solve_square(dim, slope, m)) {
-        return NAN;
-    }
-    for (size_t i = 0; i < dim; i++) {
-        m[i * dim + i] += 1.0;
-    }
-    double own = contraction(dim, c, m, noisy ? 1.0 : 0.0);
-    return noisy ? own + scatter_of_start(self, place, term, c, m) : own;
+    return rtl_extrapolate_drift(self, place, term, c, seen);
 }
 
-/* Variance of what linear drift adds with the weights, about 1/2 sum_j weights_j tr(M -
- * 1), or 3/2 with `minus`: slopes of mean increments scatter as increments do. */
+/* What linear drift adds, to first order in the slopes and with the weights, as a sum
+ * of `at` tr(slope): 1/2 sum_j weights_j tr(M - 1), or 3/2 with `minus`. Where Sigma is
+ * known these cancel, being multiples of one slope, and what errors of the start add
+ * is left, -s/2 sum_j weights_j/l_j tr(M E - 1 + M - 1). */
+static void
+weigh_slopes(const rtl_extrapolate_t *self, const double *weights, double s, double *at)
+{
+    size_t l, twice;
+
+    rtl_extrapolate_pair(self, 0, &l, &twice);
+    for (size_t j = 0; j < self->n_terms; j++) {
+        double first = (double) self->lags[self->plus[0]], lag = length_of(self, j);
+        if (self->known) {
+            at[self->plus[j]] += 0.5 * s * weights[j] / lag;
+            at[twice] += 0.5 * s * weights[j] / first;
+            at[l] -= 0.5 * s * weights[j] / first;
+            continue;
+        }
+        bool noisy = self->minus[j] != RTL_EXTRAPOLATE_NONE;
+        at[self->plus[j]] += noisy ? 1.5 * weights[j] : 0.5 * weights[j];
+        if (noisy) {
+            at[self->minus[j]] -= 1.5 * weights[j];
+        }
+    }
+}
+
+/* Variance of what linear drift adds: slopes of mean increments scatter as increments
+ * do. */
 static double
 slope_variance(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
     const double *weights, double s)
@@ -332,17 +213,13 @@ slope_variance(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *pla
     ptrdiff_t longest = (ptrdiff_t) self->lags[self->n_lags - 1];
     bool noisy = self->minus[0] != RTL_EXTRAPOLATE_NONE;
 
-    for (size_t j = 0; j < self->n_terms; j++) {
-        at[self->plus[j]] += noisy ? 1.5 * weights[j] : 0.5 * weights[j];
-        if (noisy) {
-            at[self->minus[j]] -= 1.5 * weights[j];
-        }
-    }
+    weigh_slopes(self, weights, s, at);
     for (size_t i = 0; i < self->dim * self->dim; i++) {
         size_t j = i / self->dim, k = i % self->dim;
         size_t moment = j > k ? j * (j + 1) / 2 + k : k * (k + 1) / 2 + j;
         double c = place->square[self->plus[0]][moment];
         c -= noisy ? place->square[self->minus[0]][moment] : 0.0;
+        c -= self->known ? 2.0 * self->noise[i] : 0.0;
         trace += place->slope_share[i] * c / length_of(self, 0);
     }
     for (ptrdiff_t k = -longest; k <= longest; k++) {
@@ -379,19 +256,79 @@ rtl_extrapolate_covariance(const rtl_extrapolate_t *self,
     const rtl_extrapolate_place_t *place, double *covariance, double *drift)
 {
     size_t plus = self->plus[0], minus = self->minus[0];
-    double left, time = place->time[plus];
+    double left;
+    bool noisy = self->known || minus != RTL_EXTRAPOLATE_NONE;
 
     if (!fill_covariance(self, place, 0, covariance, &left)) {
         for (size_t i = 0; i < self->dim * self->dim; i++) {
             covariance[i] = NAN;
         }
     }
-    memcpy(drift, place->increment[plus], self->dim * sizeof *drift);
-    time -= minus == RTL_EXTRAPOLATE_NONE ? 0.0 : place->time[minus];
+    rtl_extrapolate_pair(self, 0, &minus, &plus);
+    double time = place->time[plus] - (noisy ? place->time[minus] : 0.0);
     for (size_t k = 0; k < self->dim; k++) { /* both contain the error of the start */
-        drift[k] -= minus == RTL_EXTRAPOLATE_NONE ? 0.0 : place->increment[minus][k];
+        drift[k] = place->increment[plus][k];
+        drift[k] -= noisy ? place->increment[minus][k] : 0.0;
         drift[k] /= time;
     }
+}
+
+/* What the error of Sigma adds to the variance of R. */
+static double
+noise_variance(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
+    const double *weights)
+{
+    double c[SQUARE], left, factor = 0.0, sum = 0.0;
+    size_t dim = self->dim;
+
+    if (!self->known || !fill_covariance(self, place, 0, c, &left) ||
+        !rtl_tensor_invert(dim, c)) {
+        return 0.0;
+    }
+    for (size_t j = 0; j < self->n_terms; j++) {
+        factor += weights[j] / place->weight[self->plus[j]];
+    }
+    for (size_t i = 0; i < dim; i++) {
+        double part = factor * c[i * dim + i];
+        sum += part * part * self->noise_variance[i];
+    }
+    return sum;
+}
+
+void
+rtl_extrapolate_centre_displaced(
+    const rtl_extrapolate_t *self, const double *drift, rtl_extrapolate_place_t *place)
+{
+    const double *dx = place->increment[self->plus[0]];
+    double *displaced = place->displaced, scatter[SQUARE];
+    size_t dim = self->dim;
+
+    rtl_tensor_conjugate(dim, place->slope[self->plus[0]], self->noise, scatter);
+    for (size_t i = 0; i < dim; i++) {
+        for (size_t j = 0; j <= i; j++) {
+            *displaced++ -= dx[i] * drift[j] + drift[i] * dx[j] + scatter[i * dim + j];
+        }
+    }
+}
+
+/* What errors of the starts add to 1/2 log det C_0. */
+static double
+displacement(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place)
+{
+    double c[SQUARE], left, sum = 0.0;
+    size_t dim = self->dim;
+
+    if (!(place->displaced_share > 0.0) || !fill_covariance(self, place, 0, c, &left) ||
+        !rtl_tensor_invert(dim, c)) {
+        return 0.0;
+    }
+    for (size_t i = 0; i < dim; i++) {
+        for (size_t j = 0; j < dim; j++) {
+            size_t moment = i > j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i;
+            sum += c[i * dim + j] * place->displaced[moment];
+        }
+    }
+    return 0.5 * sum / place->weight[self->plus[0]];
 }
 
 /* Independent increments behind C_j. */
@@ -420,8 +357,7 @@ static bool
 half_log_dets(
     const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place, terms_t *out)
 {
-    double c[RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM];
-    double work[RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM], bias, variance, left;
+    double c[SQUARE], work[SQUARE], bias, variance, left;
 
     *out = (terms_t) {.n_eff = worth(self, place, 0, 0.0)};
     out->sloped = place->sloped && self->n_terms > 1;
@@ -480,8 +416,8 @@ excess(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place)
 }
 
 /* Variance of R, in units of that of tr y/2 for a single increment: `first` are the
- * weights of the squares taken at `place`, `rest` of those at `wide`, if there is one.
- */
+ * weights of the squares taken at `place`, `rest` of those at `wide`, if there is one,
+ * from which those of displaced starts are subtracted. */
 static double
 combine(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
     const rtl_extrapolate_place_t *wide, const double *first, const double *rest,
@@ -493,26 +429,30 @@ combine(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
         for (size_t a = 0; a < self->n_lags; a++) {
             all[a] = first[a] + rest[a];
         }
-        return place->share * spread(self, all, all, place->rho, s);
+        return place->share * spread(self, all, all, place->rho, s) +
+               place->displaced_share * spread(self, first, first, place->rho, s) -
+               2.0 * place->displaced_overlap * spread(self, all, first, place->rho, s);
     }
     return place->share * spread(self, first, first, place->rho, s) +
            wide->share * spread(self, rest, rest, wide->rho, s) +
-           2.0 * wide->centre * spread(self, first, rest, wide->rho, s);
+           wide->displaced_share * spread(self, first, first, wide->rho, s) +
+           2.0 * (wide->centre - wide->displaced_overlap) *
+               spread(self, first, rest, wide->rho, s) -
+           2.0 * wide->displaced_centre * spread(self, first, first, wide->rho, s);
 }
 
-/* Size of what the extrapolation leaves; `drift`: the part of linear drift. */
+/* Size of what the extrapolation leaves. */
 static double
 remainder_of(const rtl_extrapolate_t *self, const rtl_extrapolate_out_t *out,
-    bool sloped, double drift)
+    const terms_t *terms)
 {
-    if (self->n_terms < 2) {
-        return 0.0;
+    double lag = out->effect - out->displaced;
+    double power = pow(fabs(lag), (double) self->n_terms);
+
+    if (self->n_terms < 2 || !terms->sloped) {
+        return self->n_terms < 2 ? 0.0 : power;
     }
-    double power = pow(fabs(out->effect), (double) self->n_terms);
-    if (!sloped) {
-        return power;
-    }
-    double varied = out->effect - drift;
+    double varied = lag - terms->drift[0];
     double known = varied * varied - out->effect_error * out->effect_error;
     return hypot(left_of_square * power, left_of_variation * sqrt(fmax(known, 0.0)));
 }
@@ -541,17 +481,23 @@ rtl_extrapolate_conclude(const rtl_extrapolate_t *self,
         unit(self, j, weights[j], rest);
         unit(self, 0, -weights[j], rest);
     }
+    out.displaced = displacement(self, broad);
+    out.effect += out.displaced;
     out.rattling = near.half[0] - out.effect;
     for (size_t a = 0; a < self->n_lags; a++) {
         out.weight_of_square[a] = first[a] + rest[a];
     }
     double scale = 0.5 * (double) self->dim * near.factor * place->unequal;
     double of_drift = far.sloped ? slope_variance(self, broad, weights, near.s) : 0.0;
-    double of_rest = broad->share * spread(self, rest, rest, broad->rho, near.s);
+    double of_rest =
+        broad->share * spread(self, rest, rest, broad->rho, near.s) +
+        broad->displaced_share * spread(self, first, first, broad->rho, near.s) -
+        2.0 * broad->displaced_overlap * spread(self, rest, first, broad->rho, near.s);
     double of_all = combine(self, place, wide, first, rest, near.s);
-    out.error = sqrt(fmax(scale * of_all + of_drift, 0.0));
+    of_all = scale * of_all + of_drift + noise_variance(self, broad, weights);
+    out.error = sqrt(fmax(of_all, 0.0));
     out.effect_error = sqrt(fmax(scale * of_rest + of_drift, 0.0));
-    out.remainder = remainder_of(self, &out, far.sloped, far.drift[0]);
+    out.remainder = remainder_of(self, &out, &far);
     return out;
 }
 

@@ -282,26 +282,35 @@ leave_blank(const search_t *self, size_t i)
     }
 }
 
-/* R at a place. The effect of the lag is smoother than R: its bandwidth is the largest
- * for which its intervals of one standard error, and those of all smaller bandwidths,
- * have a point in common (Goldenshluger & Nemirovski 1997). What it differs from that
- * of half the bandwidth stands for its bias. */
+/* R at a place. The effect of the lag, and of errors of the starts, is smoother than R:
+ * its bandwidth is the largest for which its intervals of one standard error, and those
+ * of all smaller bandwidths, have a point in common (Goldenshluger & Nemirovski 1997).
+ * What it differs from that of half the bandwidth stands for its bias. */
 static rtl_extrapolate_out_t
 extrapolate_at(const search_t *self, const double *x, size_t rung, double scale,
-    const rtl_extrapolate_place_t *place)
+    rtl_extrapolate_place_t *place)
 {
     const rtl_extrapolate_t *terms = &self->local->terms;
-    rtl_extrapolate_out_t out = rtl_extrapolate_conclude(terms, place, NULL);
+    bool displaced = terms->known && self->local->degree >= 1;
+    bool has_effect = displaced || terms->n_terms > 1;
     rtl_extrapolate_place_t wide;
     double unused, low = -INFINITY, high = INFINITY, effect[MOST_UP + 1];
     size_t n = 0;
 
-    for (size_t up = 0; up <= MOST_UP && terms->n_terms > 1; up++) {
+    if (displaced) {
+        rtl_local_rung_displace(&self->rung[rung], scale, x, place->score, place);
+    }
+    rtl_extrapolate_out_t out = rtl_extrapolate_conclude(terms, place, NULL);
+    for (size_t up = 0; up <= MOST_UP && has_effect; up++) {
         rtl_extrapolate_out_t next = out;
         if (up > 0) {
             if (rung + up >= self->n_rungs ||
                 !rtl_local_rung_fit(&self->rung[rung + up], scale, x, &wide, &unused)) {
                 break;
+            }
+            if (displaced) {
+                rtl_local_rung_displace(
+                    &self->rung[rung + up], scale, x, place->score, &wide);
             }
             next = rtl_extrapolate_conclude(terms, place, &wide);
         }
@@ -421,6 +430,7 @@ rtl_local_estimate(const rtl_local_t *self, const rtl_increments_t *increments,
         .local = self, .increments = increments, .out = out, .first = self->terms};
 
     search.first.n_terms = 1;
+    memset(search.first.noise_variance, 0, sizeof search.first.noise_variance);
     if (!good(self, increments)) {
         return RTL_BAD_ARGUMENT;
     }

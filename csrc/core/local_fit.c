@@ -132,6 +132,8 @@ typedef struct {
     double s[RTL_LOCAL_TERMS * RTL_LOCAL_TERMS]; /* S, then its inverse */
     double slope[RTL_INCREMENTS_DIM];            /* sum n (dg/du)^2 along each axis */
     double quartic[RTL_INCREMENTS_DIM];          /* sum g^2 dx^4 */
+    double shift[RTL_LOCAL_TERMS];               /* f = w (shift^T b) */
+    double drift[RTL_INCREMENTS_DIM];            /* sum f dx */
 } fit_t;
 
 typedef void (*add_fn)(fit_t *fit, const double *cell, const double *u, double w);
@@ -237,6 +239,8 @@ add_moments(fit_t *fit, const double *cell, const double *u, double w)
     for (size_t k = 0; k < dim; k++) {
         double dg = w * slope[k] - 2.0 * u[k] * value;
         fit->slope[k] += n * dg * dg;
+        place->score[k] -=
+            n * dg / fit->bandwidth[k]; /* sum g' = -g d log p, by parts */
     }
     for (size_t lag = 0; lag < cells->n_lags; lag++) {
         const double *block = cell + rtl_cells_block(cells, lag);
@@ -257,6 +261,32 @@ add_moments(fit_t *fit, const double *cell, const double *u, double w)
     }
     if (place->sloped) {
         add_slopes(fit, cell, u, w);
+    }
+}
+
+/* Displaced starts: means with f. */
+static void
+add_displaced(fit_t *fit, const double *cell, const double *u, double w)
+{
+    const rtl_cells_t *cells = &fit->rung->cells;
+    rtl_extrapolate_place_t *place = fit->place;
+    double b[RTL_LOCAL_TERMS], slope[RTL_INCREMENTS_DIM], f = 0.0;
+    double n = cell[RTL_CELLS_COUNT], g = w * polynomial(fit, u, slope);
+    const double *block =
+        cell + rtl_cells_block(cells, fit->rung->local->terms.plus[0]);
+    const double *squares = block + rtl_cells_squares(cells);
+
+    monomials(fit, u, b);
+    for (size_t i = 0; i < fit->p; i++) {
+        f += w * fit->shift[i] * b[i];
+    }
+    place->displaced_share += n * f * f;
+    place->displaced_overlap += n * f * g;
+    for (size_t k = 0; k < cells->n_moments; k++) {
+        place->displaced[k] += f * squares[k];
+    }
+    for (size_t k = 0; k < cells->dim; k++) {
+        fit->drift[k] += f * block[RTL_CELLS_INCREMENT + k];
     }
 }
 
@@ -351,24 +381,37 @@ unequal(const fit_t *fit)
     return sum / (double) dim;
 }
 
+/* A fit about x0, up to S^-1. */
+static bool
+begin(fit_t *fit, const rtl_local_rung_t *rung, double scale, const double *x0,
+    rtl_extrapolate_place_t *place)
+{
+    size_t dim = rung->cells.dim, degree = rung->local->degree;
+
+    *fit = (fit_t) {.rung = rung, .x0 = x0, .place = place, .p = 1};
+    fit->p += degree >= 1 ? dim : 0;
+    fit->p += degree >= 2 ? dim * (dim + 1) / 2 : 0;
+    for (size_t k = 0; k < dim; k++) {
+        fit->bandwidth[k] = scale * rung->bandwidth[k];
+    }
+    visit_near(fit, add_design);
+    return invert_design(fit);
+}
+
 bool
 rtl_local_rung_fit(const rtl_local_rung_t *self, double scale, const double *x0,
     rtl_extrapolate_place_t *place, double *count)
 {
+    const rtl_extrapolate_t *terms = &self->local->terms;
     size_t dim = self->cells.dim, degree = self->local->degree;
-    fit_t fit = {.rung = self, .x0 = x0, .place = place, .p = 1};
+    fit_t fit;
     double width[RTL_INCREMENTS_DIM];
 
-    fit.p += degree >= 1 ? dim : 0;
-    fit.p += degree >= 2 ? dim * (dim + 1) / 2 : 0;
-    for (size_t k = 0; k < dim; k++) {
-        fit.bandwidth[k] = scale * self->bandwidth[k];
-    }
     memset(place, 0, sizeof *place);
-    place->sloped = degree >= 1 && self->local->terms.n_terms > 1;
-    visit_near(&fit, add_design);
+    place->sloped = degree >= 1 && (terms->n_terms > 1 || terms->known);
+    bool good = begin(&fit, self, scale, x0, place);
     *count = fit.count;
-    if (!invert_design(&fit)) {
+    if (!good) {
         return false;
     }
     visit_near(&fit, add_moments);
@@ -382,6 +425,39 @@ rtl_local_rung_fit(const rtl_local_rung_t *self, double scale, const double *x0,
         double h = fit.bandwidth[k];
         width[k] = 0.5 * h * h * place->share / fit.slope[k];
     }
-    rtl_extrapolate_diffuse(&self->local->terms, place, width);
+    rtl_extrapolate_diffuse(terms, place, width);
     return true;
+}
+
+/* A start seen at x was at x + Sigma score on average (Tweedie's formula), with
+ * variance Sigma: a function of it is seen as (1 + Sigma score . grad + Sigma : grad
+ * grad/2). */
+void
+rtl_local_rung_displace(const rtl_local_rung_t *self, double scale, const double *x0,
+    const double *score, rtl_extrapolate_place_t *place)
+{
+    size_t dim = self->cells.dim, k = 1 + dim;
+    const double *sigma = self->local->terms.noise;
+    double at[RTL_LOCAL_TERMS] = {0.0};
+    fit_t fit;
+
+    if (!begin(&fit, self, scale, x0, place)) {
+        return;
+    }
+    for (size_t i = 0; i < dim; i++) {
+        for (size_t j = 0; j < dim; j++) {
+            at[1 + i] += sigma[i * dim + j] * score[j] / fit.bandwidth[i];
+        }
+        for (size_t j = 0; j <= i && k < fit.p; j++) {
+            at[k++] = sigma[i * dim + j] / (fit.bandwidth[i] * fit.bandwidth[j]);
+        }
+    }
+    for (size_t i = 0; i < fit.p; i++) {
+        for (size_t j = 0; j < fit.p; j++) {
+            fit.shift[i] += fit.s[i * fit.p + j] * at[j];
+        }
+    }
+    place->displaced_centre = fit.shift[0];
+    visit_near(&fit, add_displaced);
+    rtl_extrapolate_centre_displaced(&self->local->terms, fit.drift, place);
 }

@@ -31,4 +31,10 @@ void rtl_local_rung_free(rtl_local_rung_t *self);
 bool rtl_local_rung_fit(const rtl_local_rung_t *self, double scale, const double *x0,
     rtl_extrapolate_place_t *place, double *count);
 
+/* Fill what errors of the starts add to the squares of `place`, which is that of
+ * rtl_local_rung_fit, of degree 1 or more; `score`, (dim,), is the gradient of log p
+ * there. */
+void rtl_local_rung_displace(const rtl_local_rung_t *self, double scale,
+    const double *x0, const double *score, rtl_extrapolate_place_t *place);
+
 #endif

@@ -165,3 +165,42 @@ rtl_tensor_invert(size_t n, double *a)
     }
     return true;
 }
+
+void
+rtl_tensor_multiply(size_t n, const double *a, const double *b, double *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            double sum = 0.0;
+            for (size_t k = 0; k < n; k++) {
+                sum += a[i * n + k] * b[k * n + j];
+            }
+            out[i * n + j] = sum;
+        }
+    }
+}
+
+void
+rtl_tensor_conjugate(size_t n, const double *a, const double *b, double *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            double sum = 0.0;
+            for (size_t k = 0; k < n * n; k++) {
+                sum += a[i * n + k / n] * b[k] * a[j * n + k % n];
+            }
+            out[i * n + j] = sum;
+        }
+    }
+}
+
+double
+rtl_tensor_trace(size_t n, const double *a, const double *b)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < n * n; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}

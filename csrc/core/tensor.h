@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Small symmetric matrices at n points, (dim, dim, n): made from noise amplitudes,
- * checked, and their determinants; inverses.
+ * checked, and their determinants; inverses and products of single ones.
  *
  *     D = G G^T / 2,    log det D */
 #ifndef RTL_TENSOR_H
@@ -28,8 +28,15 @@ int rtl_tensor_symmetrise(
 bool rtl_tensor_log_det(
     const double *a, size_t dim, size_t stride, double *work, double *value);
 
-/* Invert a symmetric positive definite matrix, (n, n), in place. False, and a is
- * spoilt, if it is not one to rounding. */
+/* Invert a symmetric positive definite matrix, (n, n), or one near the identity, in
+ * place. False, and a is spoilt, if a leading minor is not positive to rounding. */
 bool rtl_tensor_invert(size_t n, double *a);
+
+/* out = a b, and a b a^T; matrices are (n, n), and out is none of the others. */
+void rtl_tensor_multiply(size_t n, const double *a, const double *b, double *out);
+void rtl_tensor_conjugate(size_t n, const double *a, const double *b, double *out);
+
+/* Trace of a^T b. */
+double rtl_tensor_trace(size_t n, const double *a, const double *b);
 
 #endif

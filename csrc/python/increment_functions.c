@@ -100,17 +100,52 @@ read_terms(input_t *self, PyObject *plus, PyObject *minus)
     return 0;
 }
 
-/* From the tuple (x, begin, end, time or None, dt, period, lags, plus, minus). */
+/* Sigma and the variances of its diagonal, (dim + 1, dim), or None. */
+static int
+read_noise(rtl_extrapolate_t *terms, PyObject *noise)
+{
+    size_t dim = terms->dim, twice = 2 * terms->lags[terms->plus[0]];
+    bool found = false;
+
+    if (noise == Py_None) {
+        return 0;
+    }
+    for (size_t k = 0; k < terms->n_lags; k++) {
+        found = found || terms->lags[k] == twice;
+    }
+    if (!found || terms->minus[0] != RTL_EXTRAPOLATE_NONE) {
+        PyErr_SetString(
+            PyExc_ValueError, "known noise needs twice the first lag, and no minus");
+        return -1;
+    }
+    PyArrayObject *array = rtl_arrays_input(noise, "noise", 2);
+    if (array == NULL ||
+        rtl_arrays_check_length(array, "noise", 0, (npy_intp) dim + 1) < 0 ||
+        rtl_arrays_check_length(array, "noise", 1, (npy_intp) dim) < 0) {
+        Py_XDECREF(array);
+        return -1;
+    }
+    const double *value = rtl_arrays_data(array);
+    terms->known = true;
+    memcpy(terms->noise, value, dim * dim * sizeof *value);
+    memcpy(terms->noise_variance, value + dim * dim, dim * sizeof *value);
+    Py_DECREF(array);
+    return 0;
+}
+
+/* From the tuple (x, begin, end, time or None, dt, period, lags, plus, minus[, noise]).
+ */
 static int
 input_read(input_t *self, PyObject *paths)
 {
-    PyObject *x, *begin, *end, *time, *period, *lags, *plus, *minus;
+    PyObject *x, *begin, *end, *time, *period, *lags, *plus, *minus, *noise = Py_None;
     rtl_increments_t *out = &self->increments;
     double dt;
 
     memset(self, 0, sizeof *self);
-    if (!PyArg_ParseTuple(paths, "OOOOdOO!O!O!", &x, &begin, &end, &time, &dt, &period,
-            &PyTuple_Type, &lags, &PyTuple_Type, &plus, &PyTuple_Type, &minus)) {
+    if (!PyArg_ParseTuple(paths, "OOOOdOO!O!O!|O", &x, &begin, &end, &time, &dt,
+            &period, &PyTuple_Type, &lags, &PyTuple_Type, &plus, &PyTuple_Type, &minus,
+            &noise)) {
         return -1;
     }
     Py_ssize_t n_lags = read_sizes(lags, "lags", RTL_INCREMENTS_LAGS, out->lags);
@@ -132,7 +167,7 @@ input_read(input_t *self, PyObject *paths)
             PyExc_ValueError, "paths: a lag, dt, dimension or segment is out of range");
         goto fail;
     }
-    if (read_terms(self, plus, minus) < 0) {
+    if (read_terms(self, plus, minus) < 0 || read_noise(&self->terms, noise) < 0) {
         goto fail;
     }
     return 0;
@@ -442,7 +477,7 @@ PyMethodDef rtl_increment_functions[] = {
         "bin_sums(paths, grid, scaled, threads, progress, /)\n--\n\n"
         "What `bins` needs of increments, (n_cells, size); sums of sums will do. paths "
         "is\n"
-        "(x, begin, end, time or None, dt, period, lags, plus, minus)."},
+        "(x, begin, end, time or None, dt, period, lags, plus, minus[, noise])."},
     {"bins", estimate_bins, METH_VARARGS,
         "bins(paths, grid, scaled, sums, /)\n--\n\n"
         "(rattling, error, covariance, drift, n_eff, count, kurtosis) on the cells of "

@@ -23,10 +23,10 @@ def monomials(u, degree):
     return b, slopes
 
 
-def rattling(paths, dt, x0, width, lags, degree, noise="none"):
+def rattling(paths, dt, x0, width, lags, degree, noise="none", known=None):
     """R, its error, n_eff and C at x0; paths (n_paths, n_times, dim), summed over cells of `width`."""
     terms = terms_of(lags, noise)
-    every = needed(terms)
+    every = needed(terms, noise)
     n_starts, dim = paths.shape[1] - every[-1], paths.shape[2]
     starts = paths[:, :n_starts].reshape(-1, dim)
     dx = {lag: (paths[:, lag : lag + n_starts] - paths[:, :n_starts]).reshape(-1, dim) for lag in every}
@@ -56,4 +56,4 @@ def rattling(paths, dt, x0, width, lags, degree, noise="none"):
     place["slope"] = {lag: means[lag].T @ (n[:, None] * along) for lag in every}
     place["slope_share"] = along.T @ (n[:, None] * along)
     unequal = np.mean((n * g**2) @ quartic / (3 * share * first**2))
-    return conclude(place, terms, dim, unequal)
+    return conclude(place, terms, dim, unequal, known)

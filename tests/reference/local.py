@@ -41,10 +41,10 @@ def basis(u, degree):
     return np.stack(b, axis=1), [np.stack(s, axis=1) for s in slopes]
 
 
-def rattling(paths, dt, x0, bandwidth, lags, degree=2, noise="none"):
+def rattling(paths, dt, x0, bandwidth, lags, degree=2, noise="none", known=None):
     """R, its error, n_eff and C at x0; paths (n_paths, n_times, dim) that do not wrap."""
     terms = terms_of(lags, noise)
-    every = needed(terms)
+    every = needed(terms, noise)
     n_starts, dim = paths.shape[1] - every[-1], paths.shape[2]
     starts = paths[:, :n_starts].reshape(-1, dim)
     dx = {lag: (paths[:, lag : lag + n_starts] - paths[:, :n_starts]).reshape(-1, dim) for lag in every}
@@ -72,5 +72,14 @@ def rattling(paths, dt, x0, bandwidth, lags, degree=2, noise="none"):
         along = w[:, None] * (b @ inverse[:, 1 : 1 + dim]) / bandwidth
         place["slope"] = {lag: means[lag].T @ (n[:, None] * along) for lag in every}
         place["slope_share"] = along.T @ (n[:, None] * along)
+    if known is not None and degree >= 1:
+        sigma, h = known[:-1], np.asarray(bandwidth)
+        score = -np.array([n @ d for d in gradient]) / h
+        pairs = [(i, j) for i in range(dim) for j in range(i + 1)] if degree == 2 else []
+        at = np.array([0.0, *(sigma @ score / h), *(sigma[i, j] / (h[i] * h[j]) for i, j in pairs)])
+        f, lag = w * (b @ (inverse @ at)), terms[0][0]
+        shift, slope = np.outer((n * f) @ means[lag], place["mean"][lag]), place["slope"][lag]
+        displaced = np.einsum("c,cij->ij", n * f, squares[lag]) - shift - shift.T - slope @ sigma @ slope.T
+        place["displaced"] = displaced, n @ f**2, n @ (f * g)
     unequal = np.mean((n * g**2) @ quartic / (3 * share * first**2))
-    return conclude(place, terms, dim, unequal)
+    return conclude(place, terms, dim, unequal, known)
