@@ -142,6 +142,7 @@ fill_place(const rtl_bins_t *self, const rtl_bins_layout_t *layout, const double
     for (size_t k = 1; k <= layout->reach; k++) {
         place->rho[k] = sums[layout->pairs + k - 1] / n;
     }
+    place->rho[layout->reach + 1] = place->rho[layout->reach]; /* matters with noise */
 }
 
 static void

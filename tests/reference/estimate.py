@@ -260,7 +260,7 @@ def one_cell(steps, where, dt, terms, noise, known):
         dx,
         {lag: np.full(n, lag * dt) for lag in lags},
         np.full(n, 1 / n),
-        lambda k: sum((i, t - k) in starts for i, t in where) / n,
+        lambda k: sum((i, t - min(k, max(lags[-1] - 1, 0))) in starts for i, t in where) / n,  # as with one less
     )
     r, stderr, n_eff, c = conclude(place, terms, dim, known=known)
     known = n > dim
