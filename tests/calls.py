@@ -145,6 +145,7 @@ GOOD = {
     "sample_paths": lambda: chain.sample_paths(0, 50, n_paths=3, rng=SEED).states,
     "estimate_rattling, bins": lambda: rt.estimate_rattling(one_track, at=line, method="bins").rattling,
     "estimate_rattling, local-linear": lambda: rt.estimate_rattling(tracks, at=at).rattling,
+    "estimate_rattling, noise": lambda: rt.estimate_rattling(tracks, at=at, noise="covariance").rattling,
     "estimate_rattling, knn": lambda: rt.estimate_rattling(tracks, at=at, method="knn", neighbours=40).rattling,
     "estimate_rattling, basis": lambda: rt.estimate_rattling(tracks, at=at, method="basis").rattling,
     "windowed_rattling": lambda: rt.windowed_rattling(tracks.x[0], 0.05, 0.5).rattling,

@@ -505,7 +505,8 @@ class Fuzzer:
         period = np.array([self.pick(0.0, 0.0, 2.0) for _ in range(dim)])
         lags = self.pick((1,), (1, 2), (1, 2, 4))
         minus = tuple(self.pick(2**64 - 1, k - 1) if k > 0 else 2**64 - 1 for k in range(len(lags)))
-        return self.numbers(n, dim), begin, end, time, 0.1, period, lags, tuple(range(len(lags))), minus
+        noise = () if self.chance(0.5) else (self.pick(None, self.numbers(dim + 1, dim)),)
+        return self.numbers(n, dim), begin, end, time, 0.1, period, lags, tuple(range(len(lags))), minus, *noise
 
     def call_bin_sums(self):
         dim = self.pick(1, 2, 3)

@@ -410,9 +410,12 @@ def test_core_functions_check_their_arguments():
     sums = _core.bin_sums(good, grid, True, 1, None)
     assert len(_core.bins(good, grid, True, sums)) == 7
 
+    noisy = (*good, np.zeros((3, 2)))
+    assert len(_core.bins(noisy, grid, False, _core.bin_sums(noisy, grid, False, 1, None))) == 7
+
     def change(**new):
-        names = "x begin end time dt period lags plus minus".split()
-        return tuple(new.get(name, value) for name, value in zip(names, good, strict=True))
+        names = "x begin end time dt period lags plus minus noise".split()
+        return tuple(new.get(name, value) for name, value in zip(names, (*good, None), strict=True))
 
     for bad, message in (
         ({"x": x[None]}, "x must have 2 dimensions"),
@@ -429,6 +432,11 @@ def test_core_functions_check_their_arguments():
         ({"plus": (0, 2)}, "must be numbers of lags"),
         ({"minus": (99,)}, "must be numbers of lags"),
         ({"minus": (0, 1)}, "must be numbers of lags"),
+        ({"noise": np.zeros((2, 2))}, "noise must have length 3 along axis 0"),
+        ({"noise": np.zeros((3, 3))}, "noise must have length 2 along axis 1"),
+        ({"noise": np.zeros(3)}, "noise must have 2 dimensions"),
+        ({"noise": np.zeros((3, 2)), "lags": (1, 3)}, "noise needs a lag twice the first, and no minus"),
+        ({"noise": np.zeros((3, 2)), "plus": (1,), "minus": (0,)}, "noise needs a lag twice the first, and no minus"),
     ):
         with pytest.raises(ValueError, match=message):
             _core.bin_sums(change(**bad), grid, True, 1, None)

@@ -115,7 +115,7 @@ read_noise(rtl_extrapolate_t *terms, PyObject *noise)
     }
     if (!found || terms->minus[0] != RTL_EXTRAPOLATE_NONE) {
         PyErr_SetString(
-            PyExc_ValueError, "known noise needs twice the first lag, and no minus");
+            PyExc_ValueError, "noise needs a lag twice the first, and no minus");
         return -1;
     }
     PyArrayObject *array = rtl_arrays_input(noise, "noise", 2);
