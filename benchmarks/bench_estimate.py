@@ -2,10 +2,12 @@
 
     python benchmarks/bench_estimate.py speed
     python benchmarks/bench_estimate.py accuracy [states, 50000] [systems ...]
+    python benchmarks/bench_estimate.py shares [sets, 20] [systems ...]
 
 Peers: numpy.bincount; kramersmoyal (kernel averages) and StochasticForceInference (PyPI,
 degree-4 polynomials). A peer that is not installed is left out. Accuracy is at the same 40
-places for all, in six systems with relaxation times about 1, from one path.
+places for all, in six systems with relaxation times about 1, from one path. Shares are of places within one
+and 1.96 stated errors, with more sets of data and without peers.
 """
 
 import contextlib
@@ -180,15 +182,30 @@ def data_set(model, walls, lag, n, noisy, seed):
     return (x if noisy else paths), x[0], paths.dt, at, rt.exact_rattling(model, at.T)
 
 
+OURS = (("local", "local-linear"), ("basis", "basis"))
+
+
+def rows(chosen):
+    """label, model, walls, lag, whether with noise."""
+    for name, (model, walls) in systems().items():
+        for lag in (0.001, 0.01, 0.1) if not chosen or name in chosen else ():
+            for noisy in (False, True) if walls is None else (False,):
+                yield f"{name}, lag {lag:g}{', noise' if noisy else ''}", model, walls, lag, noisy
+
+
+def ours(method, data, dt, at, noisy):
+    how = {"at": at, "method": method, "noise": "covariance" if noisy else "none"}
+    return rt.estimate_rattling(data, *([dt] if noisy else []), **how)
+
+
 def row(model, walls, lag, n, noisy):
     """Errors of R of each method, (SETS, 40), and whether ours hold the truth."""
     errors = {"local": [], "basis": [], "kramersmoyal": [], "SFI": []}
     covered = {"local": [], "basis": []}
     for seed in range(SETS):
         data, x, dt, at, exact = data_set(model, walls, lag, n, noisy, 100 + seed)
-        for name, method in (("local", "local-linear"), ("basis", "basis")):
-            how = {"at": at, "method": method, "noise": "covariance" if noisy else "none"}
-            field = rt.estimate_rattling(data, *([dt] if noisy else []), **how)
+        for name, method in OURS:
+            field = ours(method, data, dt, at, noisy)
             errors[name].append(field.rattling - exact)
             covered[name].append(np.abs(errors[name][-1]) < field.stderr)
         for name, peer in (("kramersmoyal", kernel), ("SFI", polynomials)):
@@ -213,31 +230,47 @@ def accuracy(n, chosen):
     names = ["local", "basis", "kramersmoyal", "SFI"]
     print(f"{'':<26}" + "".join(f"{name:>18}" for name in names) + "   within one error")
     inside = {}
-    for name, (model, walls) in systems().items():
-        if chosen and name not in chosen:
-            continue
-        for lag in (0.001, 0.01, 0.1):
-            for noisy in (False, True) if walls is None else (False,):
-                errors, covered = row(model, walls, lag, n, noisy)
-                cells = []
-                for e in errors.values():
-                    n_sets = len(e)
-                    e = np.ravel(e)[np.isfinite(np.ravel(e))] if e else np.zeros(0)
-                    enough = n_sets > 0 and len(e) >= 20 * n_sets
-                    few = "*" if n_sets < SETS else ""
-                    cells.append(f"{np.sqrt(np.mean(e**2)):.3f} ({e.mean():+.3f}){few}" if enough else "-")
-                shares = [np.mean(c) for c in covered.values()]
-                inside.setdefault((lag, noisy), []).append(shares)
-                label = f"{name}, lag {lag:g}{', noise' if noisy else ''}"
-                print(f"{label:<26}" + "".join(f"{cell:>18}" for cell in cells)
-                      + "".join(f"{share:>8.2f}" for share in shares), flush=True)  # fmt: skip
+    for label, model, walls, lag, noisy in rows(chosen):
+        errors, covered = row(model, walls, lag, n, noisy)
+        cells = []
+        for e in errors.values():
+            n_sets = len(e)
+            e = np.ravel(e)[np.isfinite(np.ravel(e))] if e else np.zeros(0)
+            enough = n_sets > 0 and len(e) >= 20 * n_sets
+            few = "*" if n_sets < SETS else ""
+            cells.append(f"{np.sqrt(np.mean(e**2)):.3f} ({e.mean():+.3f}){few}" if enough else "-")
+        own = [np.mean(c) for c in covered.values()]
+        inside.setdefault((lag, noisy), []).append(own)
+        print(f"{label:<26}" + "".join(f"{cell:>18}" for cell in cells)
+              + "".join(f"{share:>8.2f}" for share in own), flush=True)  # fmt: skip
     for (lag, noisy), shares in inside.items():
         local, basis = np.mean(shares, axis=0)
         print(f"lag {lag:g}{', noise' if noisy else ''}: within one error, local {local:.2f}, basis {basis:.2f}")
 
 
+def shares(n_sets, chosen):
+    """Of places where R is within one and 1.96 of its errors, with the error of the first from the sets' scatter."""
+    print(f"shares of 40 places in {n_sets} sets of 50000 states" + "".join(f"{name:>34}" for name, _ in OURS))
+    for label, model, walls, lag, noisy in rows(chosen):
+        z = {name: [] for name, _ in OURS}
+        for seed in range(n_sets):
+            data, _, dt, at, exact = data_set(model, walls, lag, 50_000, noisy, 1000 + seed)
+            for name, method in OURS:
+                field = ours(method, data, dt, at, noisy)
+                known = np.isfinite(field.rattling)
+                z[name].append(np.abs(field.rattling - exact)[known] / field.stderr[known])
+        text = ""
+        for own in z.values():
+            inside = np.array([np.mean(one < 1) for one in own])
+            error = inside.std(ddof=1) / np.sqrt(n_sets)
+            text += f"{inside.mean():20.3f} ± {error:.3f} {np.mean(np.concatenate(own) < 1.96):.3f}"
+        print(f"{label:<46}{text}", flush=True)
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["accuracy"]:
+    if sys.argv[1:2] == ["shares"]:
+        shares(int(sys.argv[2]) if len(sys.argv) > 2 else 20, sys.argv[3:])
+    elif sys.argv[1:2] == ["accuracy"]:
         accuracy(int(sys.argv[2]) if len(sys.argv) > 2 else 50_000, sys.argv[3:])
     else:
         speed()

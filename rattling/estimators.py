@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from rattling import _core
 from rattling._checks import choice, count, read_threads, real_array
+from rattling._degrees import Test, agree, mean_of_fits, weights_of
 from rattling._paths import BLOCKS, NOISE, nearest_distance, read_lags, read_paths_and_lags, terms
 from rattling._progress import progress_hook
 from rattling.grids import Grid
@@ -35,7 +35,6 @@ _MEANT_FOR = {
 }
 _MOST_RUNGS = 24
 _MOST_TERMS = 128
-_AGREEMENT = 3.5
 _STARTS_A_BIN = 1000  # aimed at where the grid is ours to choose
 _MOST_BINS = 64  # along an axis, likewise
 
@@ -454,9 +453,9 @@ class _Estimate:
         starts = starts[:: max(len(starts) // 200, 1)]
         points, n, dim = np.concatenate([self.points, starts]), len(self.points), self.paths.dim
         fits: list[tuple[np.ndarray, ...]] = []
-        tests: list[tuple[np.ndarray, np.ndarray, int]] = []
+        tests: list[Test] = []
         highest = _most_degree(self.paths)
-        while len(fits) < highest and not _agree(tests):
+        while len(fits) < highest and not agree(tests):
             rising = len(fits) + 1  # from 1: drift is linear at least
             try:
                 outputs = run(self.paths.begin, self.paths.end, None, rising, points)
@@ -468,13 +467,13 @@ class _Estimate:
                 hook(rising / highest)
         if not fits:
             return self._run(functools.partial(run, degree=0), hook)
-        weights = _weights(tests)
-        self.again = lambda begin, end: _mean_of_fits(
+        weights = weights_of(tests)
+        self.again = lambda begin, end: mean_of_fits(
             [run(begin, end, None, k + 1) for k in range(len(weights))], weights
         )
         if hook is not None:
             hook(1.0)
-        return _mean_of_fits(fits[: len(weights)], weights)
+        return mean_of_fits(fits[: len(weights)], weights)
 
     def local(
         self, degree: int, width: np.ndarray, n_rungs: int, rung: np.ndarray, hook: Hook
@@ -526,45 +525,6 @@ class _Estimate:
         n = len(parts)
         errors = np.sqrt((n - 1) / n * np.sum((replicates - replicates.mean(axis=0)) ** 2, axis=0))
         return np.where(np.isnan(outputs[0]), np.nan, errors)
-
-
-_Test = tuple[np.ndarray, np.ndarray, int]  # R and its variance at starts; new terms of the highest degree
-
-
-def _disagreement(low: _Test, high: _Test) -> float:
-    """Mean of (R' - R)^2/(V' - V) over points: 1 on average where the lower degree is enough, but up to 2 where the
-    drift varies much."""
-    ratio = (high[0] - low[0]) ** 2 / np.maximum(high[1] - low[1], 0.1 * high[1])
-    return np.nanmean(ratio) if np.isfinite(ratio).any() else 0.0
-
-
-def _agree(tests: list[_Test]) -> bool:
-    """Do the last two agree with the one before?"""
-    return len(tests) > 2 and max(_disagreement(tests[-3], other) for other in tests[-2:]) < _AGREEMENT
-
-
-def _weights(tests: list[_Test]) -> np.ndarray:
-    """Weights of fits of rising degree: of what each changes, all is kept but for the inverse of the disagreement,
-    which must not rise with the degree."""
-    from scipy.optimize import isotonic_regression
-
-    ratios = [_disagreement(*pair) for pair in itertools.pairwise(tests)]
-    if ratios:
-        ratios = isotonic_regression(ratios, weights=[test[2] for test in tests[1:]], increasing=False).x
-    kept = [1.0, *(1 - 1 / np.maximum(ratios, 1.0)), 0.0]
-    return np.trim_zeros(-np.diff(kept), "b")
-
-
-def _mean_of_fits(fits: list[tuple[np.ndarray, ...]], weights: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Weighted means of what several fits say, of the errors of R in squares; NaN where that is so of fits
-    of half of the weight."""
-    means = []
-    for values in map(np.array, zip(*((r, error**2, *rest) for r, error, *rest in fits), strict=True)):
-        weight = np.isfinite(values) * weights.reshape(-1, *[1] * (values.ndim - 1))
-        total = weight.sum(axis=0)
-        mean = np.sum(np.where(weight > 0, values, 0.0) * weight, axis=0) / np.maximum(total, 0.5)
-        means.append(np.where(total > 0.5, mean, np.nan))
-    return means[0], np.sqrt(means[1]), *means[2:]
 
 
 def _most_degree(paths: Paths) -> int:

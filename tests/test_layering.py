@@ -75,7 +75,7 @@ MAY_INCLUDE = {
 
 # The modules of the package; each may import those before it when it is itself imported.
 PYTHON_ORDER = (
-    "_core _typing _config _checks grids results _progress tapes symbolic _model_constants _model_symbols _model_functions models markov fokker_planck distributions evolution trajectories jumps maps _noise _paths estimators windows density gamma simulation thermodynamics "
+    "_core _typing _config _checks grids results _progress tapes symbolic _model_constants _model_symbols _model_functions models markov fokker_planck distributions evolution trajectories jumps maps _noise _paths _degrees estimators windows density gamma simulation thermodynamics "
     "typicality intervals decomposition apriori response blowtorch mixtures verification designs engineering random_systems active_systems driven_systems chain_systems systems datasets sweeps plotting plotting_paths plotting_sweeps demo report"
 ).split()
 

@@ -1,0 +1,46 @@
+"""One estimate from regressions on bases of rising degree."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+_AGREEMENT = 3.5
+Test = tuple[np.ndarray, np.ndarray, int]  # R and its variance at starts; new terms of the highest degree
+
+
+def _disagreement(low: Test, high: Test) -> float:
+    """Mean of (R' - R)^2/(V' - V) over points: 1 on average where the lower degree is enough, but up to 2 where the
+    drift varies much."""
+    ratio = (high[0] - low[0]) ** 2 / np.maximum(high[1] - low[1], 0.1 * high[1])
+    return np.nanmean(ratio) if np.isfinite(ratio).any() else 0.0
+
+
+def agree(tests: list[Test]) -> bool:
+    """Do the last two agree with the one before?"""
+    return len(tests) > 2 and max(_disagreement(tests[-3], other) for other in tests[-2:]) < _AGREEMENT
+
+
+def weights_of(tests: list[Test]) -> np.ndarray:
+    """Weights of fits of rising degree: of what each changes, all is kept but for the inverse of the disagreement,
+    which must not rise with the degree."""
+    from scipy.optimize import isotonic_regression
+
+    ratios = [_disagreement(*pair) for pair in itertools.pairwise(tests)]
+    if ratios:
+        ratios = isotonic_regression(ratios, weights=[test[2] for test in tests[1:]], increasing=False).x
+    kept = [1.0, *(1 - 1 / np.maximum(ratios, 1.0)), 0.0]
+    return np.trim_zeros(-np.diff(kept), "b")
+
+
+def mean_of_fits(fits: list[tuple[np.ndarray, ...]], weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Weighted means of what several fits say, of the errors of R in squares; NaN where that is so of fits
+    of half of the weight."""
+    means = []
+    for values in map(np.array, zip(*((r, error**2, *rest) for r, error, *rest in fits), strict=True)):
+        weight = np.isfinite(values) * weights.reshape(-1, *[1] * (values.ndim - 1))
+        total = weight.sum(axis=0)
+        mean = np.sum(np.where(weight > 0, values, 0.0) * weight, axis=0) / np.maximum(total, 0.5)
+        means.append(np.where(total > 0.5, mean, np.nan))
+    return means[0], np.sqrt(means[1]), *means[2:]
