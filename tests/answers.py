@@ -58,6 +58,10 @@ def trajectories():
         field = rt.estimate_rattling(paths, at=rt.Grid([(-1.5, 1.5)] * 2, 6), method=method)
         yield f"{method}: rattling", field.rattling
         yield f"{method}: stderr", field.stderr
+    for noise in ("covariance", "local-covariance"):
+        field = rt.estimate_rattling(paths, at=rt.Grid([(-1.5, 1.5)] * 2, 6), noise=noise)
+        yield f"{noise}: rattling", field.rattling
+        yield f"{noise}: stderr", field.stderr
     yield "windows: rattling", rt.windowed_rattling(paths.x[0], 0.01, 20).rattling
     chain = systems.random_rates(50, rng=2)
     jumps = chain.sample_paths(0, 1000, n_paths=10, rng=3)
@@ -75,7 +79,7 @@ def main(arguments):
     for path, other in zip(arguments[2:], others, strict=True):
         errors = {}
         for name, expected in first.items():
-            scale = np.nanmax(np.abs(expected))
+            scale = np.nanmax(np.abs(expected)) or 1.0
             np.testing.assert_array_equal(np.isnan(expected), np.isnan(other[name]))
             errors[name] = np.nanmax(np.abs(expected - other[name])) / scale
         where = max(errors, key=errors.get)

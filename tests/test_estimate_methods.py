@@ -5,6 +5,7 @@ import pytest
 from reference import basis as basis_twin
 from reference import local as local_twin
 from reference.estimate import known_noise
+from scipy.special import digamma
 
 import rattling as rt
 
@@ -316,3 +317,21 @@ def test_basis_of_two_places():
         rt.estimate_rattling(x, 1.0, method="basis", at=[[0.0], [1.0]], degree=degree).rattling for degree in (None, 1)
     )
     np.testing.assert_allclose(chosen, line, rtol=1e-12)
+
+
+def test_basis_of_one_place():
+    """Starts at one place determine a constant: half of the logarithm of their variance, without its bias."""
+    n = 500
+    x = np.zeros((n, 2, 1))
+    x[:, 1, 0] = np.random.default_rng(1).normal(size=n)
+    field = rt.estimate_rattling(x, 1.0, method="basis", at=[[0.0]], lags=1)
+    bias = digamma((n - 1) / 2) - np.log((n - 1) / 2)
+    assert field.rattling[0] == pytest.approx((np.log(np.var(x[:, 1], ddof=1)) - bias) / 2, abs=1e-6)
+    assert field.stderr[0] == pytest.approx(np.sqrt(1 / (2 * n)), rel=0.1)
+
+
+def test_progress_of_degrees():
+    seen = []
+    x = np.cumsum(np.random.default_rng(1).normal(size=4000))
+    rt.estimate_rattling(x, 1.0, method="basis", at=[[0.0]], progress=seen.append)
+    assert len(seen) >= 4 and seen == sorted(seen) and seen[-1] == 1.0

@@ -99,6 +99,16 @@ class TestEvolve:
             rt.evolve(W, [1.0, 0, 0, 0], 1e15)
         assert rt.evolve(W, [1.0, 0, 0, 0], 1e10).info["rounding"] < 1e-5
 
+    def test_two_parts_that_never_exchange(self):
+        """(a + b e^{-(a + b) t})/(a + b) within each; what rounding may have moved has no steady state to be told from."""
+        W = rt.Generator.from_rates(np.kron(np.eye(2), [[0, 1], [2, 0]]))
+        times = np.array([0.5, 3, 1e9])
+        law = rt.evolve(W, [0.3, 0, 0.7, 0], times)
+        np.testing.assert_allclose(law.probability[:, ::2], np.outer((2 + np.exp(-3 * times)) / 3, [0.3, 0.7]), atol=1e-5)
+        np.testing.assert_allclose(law.probability.sum(axis=1), 1, atol=1e-12)
+        with pytest.raises(rt.ConvergenceError, match="rounding of the rates may have moved"):
+            rt.evolve(W, [0.3, 0, 0.7, 0], 1e14)
+
     def test_saves_and_exports(self, tmp_path):
         law = rt.evolve(chain(10, 0), np.full(10, 0.1), [1.0, 2.0])
         law.save(tmp_path / "law.npz")
