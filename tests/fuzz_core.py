@@ -613,15 +613,19 @@ class Fuzzer:
         try:
             try:
                 self.depth += 1
-                signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)  # ctypes swallows one
+                if self.depth == 1:  # what callbacks call must not postpone the alarm
+                    signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)  # ctypes swallows one
                 result = function(*arguments)
             finally:
                 self.depth -= 1
-                signal.setitimer(signal.ITIMER_REAL, PATIENCE if self.depth else 0, PATIENCE)
+                if self.depth == 0:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
             kind = type(result).__name__
             if type(result).__module__ == "rattling._core":
                 self.keep({"Expression": "tape"}.get(kind, kind), result)
         except EXPECTED as error:
+            if self.depth and isinstance(error, Slow):
+                raise
             outcome = type(error).__name__
         took = time.process_time() - started  # others may stop us
         if took > PATIENCE + ANSWER:
