@@ -72,7 +72,7 @@ class Mean(np.ndarray):
 
 @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_double), ctypes.c_ssize_t, ctypes.c_void_p)  # fmt: skip
 def c_swirl(x, out, n, data):
-    for i in range(2 * n):
+    for i in range(n):  # n or more, of whatever dimension: it also gets models of one dimension
         out[i] = -x[i]
     return 0
 
