@@ -378,6 +378,7 @@ rtl_simulate_restore(rtl_simulate_t *self, uint64_t step, const double *x)
     size_t dim = self->method.model->dim;
 
     self->step = self->target = step;
+    self->slice = 1; /* steps may last longer from here */
     for (size_t b = 0; b < rtl_simulate_blocks(self); b++) {
         size_t first, n;
         double *state = block_state(self, b, &first, &n);
