@@ -240,7 +240,7 @@ test_interrupt(void)
     double start = rtl_monitor_clock();
     CHECK(rtl_simulate_run(&simulation, RTL_RANDOM_MAX_STEPS, 2, &monitor) ==
           RTL_INTERRUPTED);
-    CHECK(seen.calls == 4 && rtl_monitor_clock() - start < 5.0);
+    CHECK(seen.calls == 4 && rtl_monitor_clock() - start < 60.0); /* days otherwise */
     rtl_simulate_free(&simulation);
 }
 
@@ -292,7 +292,9 @@ test_interruption(void)
     CHECK(memcmp(last, other, sizeof last) == 0);
     rtl_simulate_free(&whole);
     CHECK(init(&whole, &ou, &box, 8, 0.02, PATHS, starts) == 0);
+    whole.slice = 64; /* as after cheap steps */
     rtl_simulate_restore(&whole, simulation.step, last);
+    CHECK(whole.slice == 1); /* steps may cost more from here on */
     CHECK(rtl_simulate_run(&whole, 7, 1, NULL) == 0);
     CHECK(rtl_simulate_run(&simulation, 7, 1, NULL) == 0);
     rtl_simulate_state(&simulation, last);
