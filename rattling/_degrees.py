@@ -1,12 +1,20 @@
-"""One estimate from regressions on bases of rising degree."""
+"""Degrees of polynomials, and one estimate from regressions on bases of rising degree."""
 
 from __future__ import annotations
 
 import itertools
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rattling._checks import count
+
+if TYPE_CHECKING:
+    from rattling._paths import Paths
+
 _AGREEMENT = 3.5
+_MOST_TERMS = 128
 Test = tuple[np.ndarray, np.ndarray, int]  # R and its variance at starts; new terms of the highest degree
 
 
@@ -44,3 +52,24 @@ def mean_of_fits(fits: list[tuple[np.ndarray, ...]], weights: np.ndarray) -> tup
         mean = np.sum(np.where(weight > 0, values, 0.0) * weight, axis=0) / np.maximum(total, 0.5)
         means.append(np.where(total > 0.5, mean, np.nan))
     return means[0], np.sqrt(means[1]), *means[2:]
+
+
+def most_degree(paths: Paths) -> int:
+    """Largest degree of a basis of at most _MOST_TERMS terms; sines and cosines are twice as many."""
+    degree, around = 0, int((paths.period > 0).sum())
+    while degree < 12 and math.comb(paths.dim + degree + 1, paths.dim) * 2**around <= _MOST_TERMS:
+        degree += 1
+    return degree
+
+
+def read_degree(degree: int | None, method: str, paths: Paths) -> Any:
+    dim = paths.dim
+    if degree is None:
+        return {"basis": None, "knn": 1 if dim <= 3 else 0}.get(method, 2 if dim <= 4 else 1)
+    local = 2 if dim <= 8 else 1
+    least, most = {"basis": (0, most_degree(paths)), "knn": (0, local)}.get(method, (1, local))
+    if count("degree", degree, least) > most:
+        raise ValueError(
+            f"degree must be {least} to {most} for method {method!r} in {dim} dimensions; got {degree}"
+        )
+    return int(degree)

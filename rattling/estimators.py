@@ -11,7 +11,7 @@ import numpy as np
 
 from rattling import _core
 from rattling._checks import choice, count, read_threads, real_array
-from rattling._degrees import Test, agree, mean_of_fits, weights_of
+from rattling._degrees import Test, agree, mean_of_fits, most_degree, read_degree, weights_of
 from rattling._paths import BLOCKS, NOISE, nearest_distance, read_lags, read_paths_and_lags, terms
 from rattling._progress import progress_hook
 from rattling.grids import Grid
@@ -34,7 +34,6 @@ _MEANT_FOR = {
     "neighbours": ("knn",),
 }
 _MOST_RUNGS = 24
-_MOST_TERMS = 128
 _STARTS_A_BIN = 1000  # aimed at where the grid is ours to choose
 _MOST_BINS = 64  # along an axis, likewise
 
@@ -338,7 +337,7 @@ def estimate_rattling(
     paths, lags = read_paths_and_lags(trajectories_or_array, dt, times, lags, noise)
     grid, shape, points = read_at(at, paths, method)
     estimate = _Estimate(paths, lags, noise, threads, grid, points)
-    degree = _degree(degree, method, paths)
+    degree = read_degree(degree, method, paths)
     with progress_hook(progress, "estimate") as hook:
         if method == "bins":
             outputs = estimate.bins(hook)
@@ -454,7 +453,7 @@ class _Estimate:
         points, n, dim = np.concatenate([self.points, starts]), len(self.points), self.paths.dim
         fits: list[tuple[np.ndarray, ...]] = []
         tests: list[Test] = []
-        highest = _most_degree(self.paths)
+        highest = most_degree(self.paths)
         while len(fits) < highest and not agree(tests):
             rising = len(fits) + 1  # from 1: drift is linear at least
             try:
@@ -525,27 +524,6 @@ class _Estimate:
         n = len(parts)
         errors = np.sqrt((n - 1) / n * np.sum((replicates - replicates.mean(axis=0)) ** 2, axis=0))
         return np.where(np.isnan(outputs[0]), np.nan, errors)
-
-
-def _most_degree(paths: Paths) -> int:
-    """Largest degree of a basis of at most _MOST_TERMS terms; sines and cosines are twice as many."""
-    degree, around = 0, int((paths.period > 0).sum())
-    while degree < 12 and math.comb(paths.dim + degree + 1, paths.dim) * 2**around <= _MOST_TERMS:
-        degree += 1
-    return degree
-
-
-def _degree(degree: int | None, method: str, paths: Paths) -> Any:
-    dim = paths.dim
-    if degree is None:
-        return {"basis": None, "knn": 1 if dim <= 3 else 0}.get(method, 2 if dim <= 4 else 1)
-    local = 2 if dim <= 8 else 1
-    least, most = {"basis": (0, _most_degree(paths)), "knn": (0, local)}.get(method, (1, local))
-    if count("degree", degree, least) > most:
-        raise ValueError(
-            f"degree must be {least} to {most} for method {method!r} in {dim} dimensions; got {degree}"
-        )
-    return int(degree)
 
 
 def read_at(

@@ -139,8 +139,11 @@ def test_basis_is_a_mean_over_degrees(model, wavy):
     if wavy:
         model = rt.Model.from_sympy(["-x", "-y"], ["(1 + 7*sin(2*x)*cos(y)/10)/2", "1/2"], variables="x y")
     paths = sample(model, n_paths=40)
-    ratio = lambda a, b: np.nanmean((a[0] - b[0]) ** 2 / np.maximum(b[1] - a[1], 0.1 * b[1]))  # noqa: E731
     fits = []
+
+    def ratio(a, b):
+        return np.nanmean((a[0] - b[0]) ** 2 / np.maximum(b[1] - a[1], 0.1 * b[1]))
+
     for fit in fits_of_rising_degree(model, paths):
         fits.append(fit)
         if len(fits) > 2 and max(ratio(fits[-3], fits[-2]), ratio(fits[-3], fits[-1])) < 3.5:

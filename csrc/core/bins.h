@@ -31,7 +31,8 @@ typedef struct {
  * first lag, (dim,); then for each lag increments, (dim,), and squares; then how many
  * pairs of starts are 1 .. longest - 1 states apart; then, if uneven, for each lag time
  * and weight, as in cells.h. Starts `longest` apart have an error of measurement in
- * common at most, and what the terms make of that sums to 0. */
+ * common at most, and what the terms make of that sums to 0 or, where its covariance is
+ * known, to little: they are taken to be as many as those one less apart. */
 size_t rtl_bins_size(size_t dim, size_t n_lags, size_t longest, bool uneven);
 
 /* Add a start with its increments, (n_lags, dim); the pairs are left alone. */

@@ -22,6 +22,13 @@ enum { SQUARE = RTL_INCREMENTS_DIM * RTL_INCREMENTS_DIM };
 
 /* --- second moments --------------------------------------------------------------- */
 
+/* Number of the moment of two axes: 00, 10, 11, 20, ... */
+static size_t
+moment_of(size_t i, size_t j)
+{
+    return i > j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i;
+}
+
 /* Shared states of [0, a] and [k, k + b], and s times shared ends. */
 static double
 shared(double a, double b, double k, double s)
@@ -134,17 +141,17 @@ fill_covariance(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *pl
     return true;
 }
 
-/* Sigma/(C dt), the mean over directions; 0 where no noise is looked for. */
+/* Sigma/(C dt), the mean over directions; 0 where no noise is looked for. `inverse` is
+ * that of C. */
 static double
 noise_ratio(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
-    const double *c)
+    const double *inverse)
 {
-    double inverse[SQUARE], m[SQUARE] = {0.0}, lost = 0.0;
+    double m[SQUARE] = {0.0}, lost = 0.0;
     size_t dim = self->dim, minus = self->minus[0];
     size_t lag = self->known ? self->plus[0] : minus;
 
-    memcpy(inverse, c, dim * dim * sizeof *c);
-    if (lag == RTL_EXTRAPOLATE_NONE || !rtl_tensor_invert(dim, inverse)) {
+    if (lag == RTL_EXTRAPOLATE_NONE) {
         return 0.0;
     }
     double length = (double) self->lags[lag], step = place->weight[lag] / length;
@@ -215,8 +222,7 @@ slope_variance(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *pla
 
     weigh_slopes(self, weights, s, at);
     for (size_t i = 0; i < self->dim * self->dim; i++) {
-        size_t j = i / self->dim, k = i % self->dim;
-        size_t moment = j > k ? j * (j + 1) / 2 + k : k * (k + 1) / 2 + j;
+        size_t moment = moment_of(i / self->dim, i % self->dim);
         double c = place->square[self->plus[0]][moment];
         c -= noisy ? place->square[self->minus[0]][moment] : 0.0;
         c -= self->known ? 2.0 * self->noise[i] : 0.0;
@@ -273,23 +279,19 @@ rtl_extrapolate_covariance(const rtl_extrapolate_t *self,
     }
 }
 
-/* What the error of Sigma adds to the variance of R. */
+/* What the error of Sigma adds to the variance of R; `inverse` is that of C_0. */
 static double
 noise_variance(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
-    const double *weights)
+    const double *weights, const double *inverse)
 {
-    double c[SQUARE], left, factor = 0.0, sum = 0.0;
+    double factor = 0.0, sum = 0.0;
     size_t dim = self->dim;
 
-    if (!self->known || !fill_covariance(self, place, 0, c, &left) ||
-        !rtl_tensor_invert(dim, c)) {
-        return 0.0;
-    }
     for (size_t j = 0; j < self->n_terms; j++) {
         factor += weights[j] / place->weight[self->plus[j]];
     }
     for (size_t i = 0; i < dim; i++) {
-        double part = factor * c[i * dim + i];
+        double part = factor * inverse[i * dim + i];
         sum += part * part * self->noise_variance[i];
     }
     return sum;
@@ -311,22 +313,16 @@ rtl_extrapolate_centre_displaced(
     }
 }
 
-/* What errors of the starts add to 1/2 log det C_0. */
+/* What errors of the starts add to 1/2 log det C_0, whose inverse is given. */
 static double
-displacement(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place)
+displacement(const rtl_extrapolate_t *self, const rtl_extrapolate_place_t *place,
+    const double *inverse)
 {
-    double c[SQUARE], left, sum = 0.0;
+    double sum = 0.0;
     size_t dim = self->dim;
 
-    if (!(place->displaced_share > 0.0) || !fill_covariance(self, place, 0, c, &left) ||
-        !rtl_tensor_invert(dim, c)) {
-        return 0.0;
-    }
-    for (size_t i = 0; i < dim; i++) {
-        for (size_t j = 0; j < dim; j++) {
-            size_t moment = i > j ? i * (i + 1) / 2 + j : j * (j + 1) / 2 + i;
-            sum += c[i * dim + j] * place->displaced[moment];
-        }
+    for (size_t i = 0; i < dim * dim; i++) {
+        sum += inverse[i] * place->displaced[moment_of(i / dim, i % dim)];
     }
     return 0.5 * sum / place->weight[self->plus[0]];
 }
@@ -350,6 +346,7 @@ typedef struct {
     double
         factor; /* variance of the first in units of what it is for many increments */
     double n_eff, s;
+    double inverse[SQUARE]; /* of C_0, where noise is looked for; else zeros */
 } terms_t;
 
 /* False where a C_j is not positive definite. */
@@ -359,14 +356,20 @@ half_log_dets(
 {
     double c[SQUARE], work[SQUARE], bias, variance, left;
 
+    bool noisy = self->known || self->minus[0] != RTL_EXTRAPOLATE_NONE;
+
     *out = (terms_t) {.n_eff = worth(self, place, 0, 0.0)};
     out->sloped = place->sloped && self->n_terms > 1;
     for (size_t j = 0; j < self->n_terms; j++) {
         if (!fill_covariance(self, place, j, c, &left)) {
             return false;
         }
-        if (j == 0) {
-            out->s = noise_ratio(self, place, c);
+        if (j == 0 && noisy) {
+            memcpy(out->inverse, c, self->dim * self->dim * sizeof *c);
+            if (!rtl_tensor_invert(self->dim, out->inverse)) {
+                return false;
+            }
+            out->s = noise_ratio(self, place, out->inverse);
         }
         double log_det = rtl_estimate_log_det(self->dim, c, work);
         double nu = worth(self, place, j, out->s);
@@ -481,7 +484,7 @@ rtl_extrapolate_conclude(const rtl_extrapolate_t *self,
         unit(self, j, weights[j], rest);
         unit(self, 0, -weights[j], rest);
     }
-    out.displaced = displacement(self, broad);
+    out.displaced = displacement(self, broad, far.inverse);
     out.effect += out.displaced;
     out.rattling = near.half[0] - out.effect;
     for (size_t a = 0; a < self->n_lags; a++) {
@@ -494,7 +497,8 @@ rtl_extrapolate_conclude(const rtl_extrapolate_t *self,
         broad->displaced_share * spread(self, first, first, broad->rho, near.s) -
         2.0 * broad->displaced_overlap * spread(self, rest, first, broad->rho, near.s);
     double of_all = combine(self, place, wide, first, rest, near.s);
-    of_all = scale * of_all + of_drift + noise_variance(self, broad, weights);
+    of_all =
+        scale * of_all + of_drift + noise_variance(self, broad, weights, far.inverse);
     out.error = sqrt(fmax(of_all, 0.0));
     out.effect_error = sqrt(fmax(scale * of_rest + of_drift, 0.0));
     out.remainder = remainder_of(self, &out, &far);

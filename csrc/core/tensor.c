@@ -185,11 +185,16 @@ rtl_tensor_conjugate(size_t n, const double *a, const double *b, double *out)
 {
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n; j++) {
-            double sum = 0.0;
-            for (size_t k = 0; k < n * n; k++) {
-                sum += a[i * n + k / n] * b[k] * a[j * n + k % n];
+            out[i * n + j] = 0.0;
+        }
+        for (size_t k = 0; k < n; k++) {
+            double ab = 0.0;
+            for (size_t l = 0; l < n; l++) {
+                ab += a[i * n + l] * b[l * n + k];
             }
-            out[i * n + j] = sum;
+            for (size_t j = 0; j < n; j++) {
+                out[i * n + j] += ab * a[j * n + k];
+            }
         }
     }
 }
